@@ -2,9 +2,9 @@
 
     uv run python -m benchmarks.detectors FOLDER [--only NAME ...]
 
-After `uv run dvc repro`. MediaPipe's detections of the demo's two films, written as other detectors
-write theirs, with the joints that these know, are imported in a project in FOLDER, trained on and
-transferred. So rows differ by the joints that there are, not by how well each detector finds them;
+After `uv run dvc repro`. MediaPipe's detections of the demo's two films are written as other
+detectors write theirs, with the joints that these know. A project in FOLDER imports them, trains
+and transfers. So rows differ by the joints that there are, not by how well a detector finds them;
 `mediapipe_tasks` alone detects anew. Rows whose poses are another's are not trained again. Keypoint
 R-CNN knows the joints of COCO-18. FOLDER/NAME.png are the contact sheets.
 """

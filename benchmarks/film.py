@@ -3,8 +3,8 @@
     uv run python -m benchmarks.film CLIP FOLDER [--sizes 720x1280 1080x1920 2160x3840]
         [--minutes 1 3 10] [--stages decode detect_keypoints ...]
 
-CLIP, of constant rate, is played there and back until it is as long, in H.264, and is source and
-target at once; the networks are trained for a few steps. Each stage is a process of its own, as DVC
+CLIP, of constant rate, is played there and back until it is as long, in H.264. It is source and
+target at once. The networks are trained for a few steps. Each stage is a process of its own, as DVC
 runs it; `live` takes the whole film in its own time. Films and projects stay in FOLDER: a later
 call with other stages goes on from there. Starting up is in all figures; milliseconds beyond it are
 those between two lengths. `peak MiB` is of the largest process, `MB` what the stage wrote.

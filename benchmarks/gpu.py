@@ -3,8 +3,8 @@
     uv run python -m benchmarks.gpu FOLDER CLIPS [--minutes 10] [--vgg FILE] [--films DANCER ME]
 
 CLIPS has the clone of `subject4`'s repository, as for benchmarks.transfer.real_people. Preset
-`paper` is trained on the first 60 % of its frames at 1024x512 in bf16, seven eighths of the minutes
-for the frames and one for the face, as 35 epochs to 5; the rate falls to zero in that time. Without
+`paper` is trained on the first 60 % of its frames at 1024x512 in bf16. Frames get seven eighths of
+the minutes, the face one, as 35 epochs to 5. The rate falls to zero in that time. Without
 VGG19's weights there is no perceptual loss. The last 25 % are rendered without and with the face
 network (the paper's rows `T.S.` and `T.S. + Face`), and compared with the film.
 FOLDER/subject4/tails/ gets the videos and twelve frames of each at full size.

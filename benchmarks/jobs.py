@@ -2,8 +2,8 @@
 
     uv run python -m benchmarks.jobs [--steps N]
 
-Six videos and three targets: 87 stages, each of a few seconds, of which most is starting up, or
-with N steps in each of 15 trainings. Each way begins with an empty cache, each stage has one
+Six videos and three targets are 87 stages of a few seconds, of which most is starting up. With
+`--steps` each of 15 trainings has N steps. Each way begins with an empty cache, each stage has one
 thread. CPU seconds are those of all processes.
 """
 

@@ -10,7 +10,7 @@ is what the process used beside its own threads: MediaPipe has its own. `--witho
 slow processors, with OpenVINO: fp32, and hands in turns.
 
 What is lost against the offline rendering of the same clip is measured frame by frame and without a
-clock: `live` is all of it, with OpenVINO's detections if it is installed; `from MediaPipe's
+clock. `live` is all of it, with OpenVINO's detections if it is installed. `from MediaPipe's
 detections` has those of the offline rendering, and the rows below change one thing more.
 """
 

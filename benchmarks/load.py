@@ -3,8 +3,8 @@
     uv run python -m benchmarks.load [--hours 3] [--transfer-frames 50000]
 
 The demo's clips at 64x64 pixels and 10 frames a second are repeated. Each stage
-is a process of its own, as DVC runs it; detection is a stand-in that gives the demo's keypoints, in
-real workers and through the real tracker, and the generator, with a puppet, is trained for four
+is a process of its own, as DVC runs it. Detection is a stand-in that gives the demo's keypoints, in
+real workers and through the real tracker. The generator, with a puppet, is trained for four
 steps. Time is linear where both columns of CPU milliseconds a frame are equal; starting up is in
 both, so the second is less. Keypoints are in memory: `MiB a 1000 frames` is how the peak grows.
 """
@@ -24,11 +24,11 @@ from jaxtyping import Float32
 from benchmarks.film import write_film
 from benchmarks.machine import recorded, usage_of
 from benchmarks.transfer.project import read_sections, write_sections
+from motiontransfer.core.arrays import Frame
 from motiontransfer.pose.detection import detect_clip
 from motiontransfer.pose.keypoints import People, read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from motiontransfer.video.color import Frame
 from stages import detect_keypoints
 
 _RATE, _SIDE = 10, 64

@@ -1,8 +1,8 @@
 """True labels of body parts in films of computed actors, and how far cut parts agree with them.
 
 A pixel's true part is the one whose bones move the mesh there. Parts that meet overlap at their
-joint, and where one ends there is a matter of words: a pixel of the other, near the joint, counts
-neither for a part nor against it. The neck is left out: its skin is the trunk's as well.
+joint, so a pixel of the other part near the joint counts neither for a part nor against it. The
+neck is left out: its skin is the trunk's as well.
 """
 
 from collections.abc import Sequence

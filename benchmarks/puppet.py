@@ -4,18 +4,19 @@
         [--dances TRANSFER ...] [--set bending._REACH=4.8 ...] [--each canvas bending ...]
 
 The target of each pair is cut out of frames of one dance, and drawn in another one, in which they
-are filmed, too; of a film (a clip's folder of an `artifacts/frames`) out of its first 60 %, in the
-poses of its last quarter. Likeness of the person, the face and hands is printed beside its ceiling,
-the truth moved by half a pixel, with the standard error over frames, and `switches` as `evaluate`
-counts it; of actors `parts` too, by which the parts cut out of references agree with true ones
-(intersection over union). Of a transfer of the project here the target is drawn in the dance of
-another's film, which has no truth: what takes rules away has to be seen there, as a film's own
-poses hide it. Films stay in FOLDER.
+are filmed, too. A film (a clip's folder of an `artifacts/frames`) is cut out of its first 60 % and
+drawn in the poses of its last quarter. A transfer of the project here is drawn in the dance of
+another's film, which has no truth. There one sees what a rule is for: a film's own poses hide it.
+Films stay in FOLDER.
+
+Printed are likeness of person, face and hands, with the standard error over frames, and `switches`
+as `evaluate` counts it. The ceiling beside it is the truth moved by half a pixel. Of actors,
+`parts` is how far parts cut out of references agree with true ones (intersection over union).
 
 With `--each`, every number of these modules of `motiontransfer.puppet` is taken 0.7 and 1.3 times,
-one after another, with 24 references, and every third pair of frames is drawn. A row has the share
-of pixels that change, and of likeness and switches the mean changes over all frames that are
-farther from 0 than two of their standard errors. Other numbers of references tell what chance does.
+one after another. There are 24 references, and every third pair of frames is drawn. A row has the
+share of pixels that change. Of likeness and switches it has the mean changes over all frames that
+are farther from 0 than two standard errors. Other numbers of references tell what chance does.
 Rows are added to FOLDER/each.csv as they come; FOLDER/each has the three frames of each pair that
 change most, before and after.
 """
@@ -53,6 +54,7 @@ from benchmarks.puppet_pairs import (
     working_size,
 )
 from motiontransfer import puppet
+from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
@@ -68,7 +70,6 @@ from motiontransfer.puppet.masks import write_masks
 from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.compositing import draw_puppet
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 

@@ -1,7 +1,7 @@
 """Pairs of a target's film and a dance in which it is drawn: of actors, films and transfers.
 
-A folder has the film's frames and poses as a clip, the dance's poses, and where the target was
-filmed in that dance the truth; of actors the true parts of the film's frames.
+A folder has the film's frames and poses as a clip, and the dance's poses. Where the target was
+filmed in that dance it has the truth, of actors also the true parts of the film's frames.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from benchmarks.part_labels import part_of_faces, true_labels
 from demo.actors.choreography import Motion, Move, compose
 from demo.actors.renderer import in_place_of, load_actor, pose_actor, shoot, true_keypoints
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, TargetClip, read_target_clips
 from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 

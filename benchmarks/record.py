@@ -2,8 +2,8 @@
 
     uv run python -m benchmarks.record   # then look at `git diff`, and commit
 
-dvc.lock, demo/dvc.lock and the metrics are those of one whole run, README and docs/ have its
-figures and its contact sheet: after the README's command `dvc metrics diff` compares a user's run
+dvc.lock, demo/dvc.lock and the metrics are those of one whole run. README and docs/ have its
+figures and its contact sheet. After the README's command, `dvc metrics diff` compares a user's run
 with them.
 """
 

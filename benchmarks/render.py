@@ -5,8 +5,8 @@
 
 Untrained networks of each preset generate the demo's dance, with the viewport and, to compare, the
 whole frame. `frames/s` is of the stage's videos, made while frames are generated. The parts are
-milliseconds a frame, one after the other: the latency of a frame is `drawing`, `puppet`,
-`generator`, `face` and, with `--height`, `upsampling` to results so high together; `encoding` is of
+milliseconds a frame, one after the other. A frame's latency is the sum of `drawing`, `puppet`,
+`generator`, `face` and, with `--height`, `upsampling` to results so high. `encoding` is of
 transfer.mp4 alone. Without a GPU they are CPU time, which other programs change least. `own thread`
 is the CPU time of the thread that generates: others draw the puppet and upsample meanwhile.
 """

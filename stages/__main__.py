@@ -6,5 +6,7 @@ import sys
 from motiontransfer.core.stage_runner import run
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # temporary files go, as by Ctrl-C
+    # Temporary files go by SIGTERM, too. A script in the background has its programs ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(run("stages", sys.argv[1:]))

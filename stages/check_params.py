@@ -77,7 +77,7 @@ _ENTRIES: dict[str, type[Section]] = {
 """Stage -> the keys of an entry of `videos` that it reads."""
 
 
-class VideoParams(CleanEntry, DetectEntry, DecodeEntry):  # ty: ignore[incompatible-attribute-override] - of a place alone, `decode` reads `person`
+class VideoParams(CleanEntry, DetectEntry, DecodeEntry):
     """An entry of `videos`."""
 
 
@@ -113,22 +113,21 @@ def affects_results(section: str) -> bool:
 def write_video_params() -> None:
     """Write the keys of each video's entry that each stage reads, with their defaults.
 
-    `decode` has the working size beside them: DVC finds past runs by all params but those named
-    `size`, as it leaves the sizes of files out, and would restore frames of another size.
+    `decode` has the working size beside them. DVC finds past runs by all params but those named
+    `size`, as it leaves the sizes of files out. It would restore frames of another size.
     """
     size = load_section(DecodeParams, "decode").size
     for name, video in load_section(dict[Name, VideoParams], "videos").items():
         for stage, model in _ENTRIES.items():
             # An entry without one of these has the same file as before there was such a key.
             without = {key for key in ("rotate", "trim") if not getattr(video, key)}
-            is_followed = video.crop == "auto" and isinstance(video.person, PersonAt)
-            if stage == "decode" and not is_followed:
-                without.add("person")
-            keys = set(model.model_fields) - without
-            entry = video.model_dump(mode="json", include=keys)
-            file, beside = layout.video_params_file(name, stage), {}
+            keys, beside = set(model.model_fields) - without, {}
             if stage == "decode":
                 beside["decode.size"] = size
+                if video.crop == "auto" and isinstance(video.person, PersonAt):
+                    keys.add("person")
+            entry = video.model_dump(mode="json", include=keys)
+            file = layout.video_params_file(name, stage)
             write_checked_json(file, {"videos": {name: entry}, **beside})
 
 
@@ -145,7 +144,7 @@ def _conflicts() -> Iterator[str]:
     """Valid values that do not go together."""
     sections = (load_section(model, name) for name, model in SECTIONS.items())
     checks = [section.check_conflicts for section in sections]
-    return _raised([*checks, _check_poses, _check_faces, _check_background])
+    return _raised([*checks, _check_poses, _check_faces, _check_height, _check_background])
 
 
 def _raised(checks: list[Callable[[], object]]) -> Iterator[str]:
@@ -186,11 +185,21 @@ def _check_faces() -> None:
         )
 
 
+def _check_height() -> None:
+    """The least; the most is that of a target's films, which `encode` knows."""
+    size = load_section(DecodeParams, "decode").size
+    height = load_section(RenderParams, "render").height
+    least = size if isinstance(size, int) else size[0]
+    if height is not None and height < least:
+        raise ParamsError(
+            f"{PARAMS_FILE}: render.height: expected null, or {least} or more, the height of the "
+            f"working image (decode.size), got {height}"
+        )
+
+
 def _check_background() -> None:
-    key, background = (
-        f"{PARAMS_FILE}: render.background",
-        load_section(RenderParams, "render").background,
-    )
+    key = f"{PARAMS_FILE}: render.background"
+    background = load_section(RenderParams, "render").background
     if background == FILM:
         return
     if load_section(TrainGanParams, "train_gan").background == "generated":

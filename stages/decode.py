@@ -8,16 +8,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.params import Name, PersonAt, Rotation, Section, Trim, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.video.clip import decode_video
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.packets import recognize_rate
 
-Pixels = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
+_SidePx = Annotated[int, Field(ge=16, le=4096, multiple_of=8)]
 
 
 def _check_crop(value: object) -> object:
@@ -33,20 +32,24 @@ class DecodeEntry(Section):
     path: Path
     subject: Name
     crop: Annotated[Literal["none", "auto"] | Box, BeforeValidator(_check_crop)] = "none"
-    person: PersonAt | None = None
-    """Whom the automatic crop follows; the largest, unless the entry names a place."""
     rotate: Rotation = 0
     trim: Trim | None = None
 
 
+class _FollowedEntry(DecodeEntry):
+    person: PersonAt | None = None
+    """Whom the automatic crop follows; the largest, unless the entry names a place."""
+
+
 class DecodeParams(Section):
-    size: Pixels | tuple[Pixels, Pixels]
+    size: _SidePx | tuple[_SidePx, _SidePx]
     frame_rate: Annotated[float, Field(gt=0, le=240)] | None
     on_damage: Literal["fail", "truncate"]
 
 
 def main(key: str) -> str:
-    video = load_section(DecodeEntry, f"videos.{key}", path=layout.video_params_file(key, "decode"))
+    entry = layout.video_params_file(key, "decode")
+    video = load_section(_FollowedEntry, f"videos.{key}", path=entry)
     params = load_section(DecodeParams, "decode")
     if not video.path.exists():
         raise MissingFileError(

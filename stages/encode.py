@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.params import Transfer, load_params, load_section
 from motiontransfer.core.progress import track
@@ -49,7 +50,6 @@ from motiontransfer.rendering.videos import (
     write_videos,
 )
 from motiontransfer.video.clip import Clip, read_clip
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore, check_decodable
 from motiontransfer.video.geometry import resize
 

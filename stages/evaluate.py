@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import end_workers
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.storage import write_json
@@ -26,7 +27,6 @@ from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.rendering.frame import Renderer, render_poses, result_size
 from motiontransfer.rendering.renderer import TrainedRenderer, load_renderer
-from motiontransfer.video.color import Frame
 
 
 def main(target: str) -> str:

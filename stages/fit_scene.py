@@ -32,7 +32,8 @@ def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]
     from motiontransfer.pose.keypoints import read_detections, read_keypoints
     from motiontransfer.puppet.fit.scene_fitting import fit_scene
     from motiontransfer.puppet.target_clips import TargetClip
-    from motiontransfer.video.clip import picture_box, read_clip
+    from motiontransfer.video.clip import read_clip
+    from motiontransfer.video.crop import picture_box
     from motiontransfer.video.isolation import run_isolated
 
     file = layout.keypoints_file(subject, video)

@@ -161,7 +161,7 @@ def test_like_a_result_means_by_its_params_and_they_are_checked(
     dry = ("dance", *films[:2], "--dry", "--no-check", "--like", like)
     assert not run_command(monkeypatch, *dry, "--height", 720)
     told = capfd.readouterr().out
-    assert "made by version 0.2.0 with 1 params of its own; left out: render.provenance" in told
+    assert "made by version 0.2.0; params of its own: 1; left out: render.provenance" in told
     assert "changed: render.height: null -> 720, render.crf: 16 -> 20" in told
     for hostile in ({"render.crf": 999}, {"train_gan.steps": -1}, {"render.face": "x: &a [*a]"}):
         assert run_command(monkeypatch, *dry[:-1], carrying(like, **hostile)) == 1

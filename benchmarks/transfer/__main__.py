@@ -3,10 +3,10 @@
     uv run python -m benchmarks.transfer FOLDER            # our videos
     uv run python -m benchmarks.transfer FOLDER --videos OTHERS --name NAME
 
-The first makes a project in FOLDER with this one's code and params, films the set, runs the
-pipeline on it (about ten minutes a pair on two cores; what is done is not done again), and writes
-benchmarks/transfer/results.md and .jpg. The second scores another system's videos,
-OTHERS/<pair>.mp4 for each pair, frame for frame beside FOLDER/data/truth/<pair>.mp4, and writes
+The first makes a project in FOLDER with this one's code and params, films the set and runs the
+pipeline on it. It takes about ten minutes a pair on two cores; what is done is not done again. It
+writes benchmarks/transfer/results.md and .jpg. The second scores another system's videos,
+OTHERS/<pair>.mp4 for each pair, frame for frame beside FOLDER/data/truth/<pair>.mp4. It writes
 results-NAME.md: the same table, from the same code.
 """
 

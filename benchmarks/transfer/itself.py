@@ -3,8 +3,8 @@
     python -m benchmarks.transfer.itself PROJECT TARGET ... [--references 24] [--pictures FOLDER]
         [--write CSV] [--against CSV]
 
-References of each target of a project (artifacts/ has its poses, frames and masks) are cut by this
-checkout, and each is drawn with all its parts in its own pose, which needs no choice and no dance.
+References of each target of a project are cut by this checkout; artifacts/ has the poses, frames
+and masks. Each is drawn with all its parts in its own pose, which needs no choice and no dance.
 A row has, by the side from which the body is seen:
 
 - own: share of the person's pixels that are the frame's own, up to noise;
@@ -31,6 +31,7 @@ from benchmarks.machine import recorded
 from benchmarks.puppet import cut_here
 from benchmarks.transfer.suit import compare, part_map, room_colors
 from benchmarks.transfer.turning import GROUPS
+from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.puppet.appearance import Appearance
@@ -43,7 +44,6 @@ from motiontransfer.puppet.masks import SOLID
 from motiontransfer.puppet.parts import BodyPoses, body_scales, cosine_from_front
 from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.rendering.compositing import draw_puppet, without_mask
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
 _VIEWS = {"back": -0.8, "half back": -0.4, "profile": 0.4, "half": 0.8, "front": np.inf}

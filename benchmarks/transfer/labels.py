@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from motiontransfer.models.faces import crop_boxes
-from motiontransfer.pose.drawing import Array, Points, Scores
+from motiontransfer.pose.drawing import Array, BatchPoints, BatchScores
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.video.geometry import resize
@@ -38,7 +38,7 @@ class Labels:
         self._boxes = np.stack([x0, y0, x1, y1], axis=1).astype(np.int64)
 
     def draw(
-        self, points: Points, score: Scores, *, size: tuple[int, int]
+        self, points: BatchPoints, score: BatchScores, *, size: tuple[int, int]
     ) -> Float[Tensor, "batch 3 height width"]:
         assert size == self._size, "labels are of whole frames"
         shown = [self._images[index] for index in self._frames(*map(np.asarray, (points, score)))]
@@ -46,7 +46,12 @@ class Labels:
         return torch.from_numpy(maps).permute(0, 3, 1, 2) / 255
 
     def draw_crops(
-        self, points: Points, score: Scores, boxes: Int[Array, "batch 4"], *, crop_size: int
+        self,
+        points: BatchPoints,
+        score: BatchScores,
+        boxes: Int[Array, "batch 4"],
+        *,
+        crop_size: int,
     ) -> Float[Tensor, "batch 3 _ _"]:
         frames = self.draw(points, score, size=self._size)
         return crop_boxes(frames, torch.as_tensor(boxes), crop_size=crop_size)

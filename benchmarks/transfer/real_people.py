@@ -4,11 +4,11 @@
         [--variant "steps=200 l1_weight=5" ...] [--puppet-only [kept]]
 
 The clips are those of real_people.yaml. CLIPS has a clone of each one's repository, by its name, or
-the clip's own file or folder of images; a clip that is not there is named and left out. Each is a
-project of its own in FOLDER: trained on the first 60 % of its frames with this project's params,
-and measured on the last 25 %, once for each seed; and so for each variant, which is a list of
-values in section `train_gan`, or of another as `section.key=value`, `preset=NAME`, and
-`labels=true` for the drawn poses and face boxes that come with the clip in place of ours. Beside
+the clip's own file or folder of images. A clip that is not there is named and left out. Each is a
+project of its own in FOLDER, trained on the first 60 % of its frames with this project's params.
+It is measured on the last 25 %, once for each seed and variant. A variant is a list of values in
+section `train_gan`, of another one as `section.key=value`, or `preset=NAME`. `labels=true` takes
+the drawn poses and face boxes that come with the clip in place of ours. Beside
 them stand the film itself, and the puppet alone over the background image. With --puppet-only
 nothing is trained. With `--puppet-only kept` nothing is fitted either: this code draws from what an
 earlier run left. Written to FOLDER:
@@ -50,12 +50,12 @@ from benchmarks.transfer.tails import (
     write_puppet,
     write_variant,
 )
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.stage_runner import run
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import read_frames, read_metadata, upright

@@ -3,16 +3,16 @@
     python -m benchmarks.transfer.rules FOLDER [--only NUMBER[=VALUE] ...] [--cases CASE ...]
         [--every 8] [--all NUMBER=VALUE ...]
 
-FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Of what draws,
-or of `--only` (the beginnings of names), each number is taken as 0, half and twice of it, or as
-rules.yaml says, one after another; `--all` are several at once. For numbers of other modules all is
-cut anew out of fewer references; these stay, and so do masks and the room. The puppet is drawn by
-the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py does.
+FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Each number of
+what draws, or of `--only` (the beginnings of names), is changed, one after another. It is taken as
+0, half and twice of it, or as rules.yaml says; `--all` are several at once. For other modules all
+is cut anew out of fewer references; these stay, and so do masks and the room. The puppet is drawn
+by the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py does.
 
-A row has the pixels that change in the frame that changes most, and what faults in 100 frames, IoU
-of parts and arms, and likeness of person, face and hands gain, with standard errors of differences
-frame by frame. It is added to FOLDER/rules.csv as it comes. Where a frame changes by more than 1 %,
-FOLDER/rules has the frames that change most: the truth, before, after.
+A row has the pixels that change in the frame that changes most. It also has the gain of faults in
+100 frames, of the IoU of parts and arms, and of likeness of person, face and hands. Standard errors
+are those of differences frame by frame. It is added to FOLDER/rules.csv as it comes. Where a frame
+changes by more than 1 %, FOLDER/rules has the frames that change most: the truth, before, after.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from benchmarks.puppet import DRAWS, DRAWS_TOO, change, cut_here, in_fork, numbe
 from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
 from benchmarks.transfer.turning_puppet import TARGETS, drawn
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
@@ -41,7 +42,6 @@ from motiontransfer.puppet.fit.fitting import choose_references, target_appearan
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import Frame
 
 _CASES = ("woman_all", "child_short", "heavy_front", "tall_all")
 _FIGURES = ("faults", "IoU", "arms", "person", "face", "hands")

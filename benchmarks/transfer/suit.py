@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8
 
 from demo.actors.appearance import linear
-from motiontransfer.video.color import Frame
+from motiontransfer.core.arrays import Frame
 
 THINGS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot", "trunk", "head")
-"""Each is two parts, numbers 2 n and 2 n + 1 in a map of parts, where -1 is anything else: left and
-right, the trunk's front and back, face and hair."""
+"""Each is two parts: left and right, the trunk's front and back, face and hair. In a map of parts
+they are numbers 2 n and 2 n + 1; -1 is anything else."""
 FAULTS = ("missing", "doubled", "extra", "turned", "face behind", "apart")
 """Kinds of faults:
 
@@ -261,8 +261,8 @@ def _iou(one: _Pixels, other: _Pixels) -> float:
 def _is_doubled(wanted: _Parts, drawn: _Parts, least_px: float) -> bool:
     """Whether a limb has more pieces, both as one thing and by its sides.
 
-    As one thing alone, sides that touch in truth would be doubled where they do not; by sides
-    alone, a far one that shows a little more.
+    As one thing alone, sides that touch in truth would count as doubled where they do not touch.
+    By sides alone, a far one that shows a little more would.
     """
     as_one = [one.any(axis=0)[None] for one in (wanted, drawn)]
     return all(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.transfer.wholeness import border_step, wholeness
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames
@@ -40,7 +41,6 @@ from motiontransfer.rendering.frame import render_poses, result_size
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.video.clip import detection_frames
-from motiontransfer.video.color import Frame
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize

@@ -2,9 +2,9 @@
 
     uv run python -m benchmarks.transfer.turning FOLDER [--code CHECKOUT ...] [--only CASE ...]
 
-Films the pairs of turning.yaml once (15 CPU minutes), and has the puppet of each checkout, by
-default of this one, draw each target by each of its films: by the pipeline's poses and by true
-joints, without any network. For each checkout there is a project in FOLDER, which runs only what
+Films the pairs of turning.yaml once (15 CPU minutes). The puppet of each checkout, by default of
+this one, draws each target by each of its films, without any network. It does so by the pipeline's
+poses and by true joints. For each checkout there is a project in FOLDER, which runs only what
 its code changes. All are judged by this code, in one run. A table goes to benchmarks/results/:
 
 - faults of structure in 100 frames by their kinds (suit.py), and limbs drawn mirrored;
@@ -53,6 +53,7 @@ from benchmarks.transfer.turning_films import (
     read_definition,
 )
 from benchmarks.transfer.turning_puppet import POSES, TARGETS, drawn_file
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import HALF_PIXEL, Regions, all_regions, moved
@@ -60,7 +61,6 @@ from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 

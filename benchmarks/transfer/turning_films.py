@@ -43,11 +43,11 @@ from demo.actors.renderer import (
     true_keypoints,
 )
 from demo.actors.scenes import Room, draw_plate
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import video_writer
 
 DEFINITION = Path("benchmarks/transfer/turning.yaml")

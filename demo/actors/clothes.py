@@ -1,7 +1,7 @@
 """Mesh of a dressed body: the base mesh's tights, subdivided and offset along their normals.
 
 Which garment a point belongs to is decided where a ray hits, from rest-pose coordinates
-interpolated over the triangle, so a border is a sharp line that is fixed to the body.
+interpolated over the triangle. So a border is a sharp line that is fixed to the body.
 """
 
 import itertools

@@ -1,8 +1,8 @@
 """Forward kinematics and linear blend skinning of a body from joint angles.
 
-Angles are measured from a neutral stance in which arms and legs hang straight down, so the same
-angles mean the same pose on every body. A bend is shared by the bones that share it in a person:
-five of the spine, two of the neck, clavicle and upper arm, the twist bones of the limbs.
+Angles are measured from a neutral stance in which arms and legs hang straight down. So the same
+angles mean the same pose on every body. A bend is shared by the bones that share it in a person.
+They are five of the spine, two of the neck, clavicle and upper arm, the limbs' twist bones.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 One key light with a soft edge, light from the sky and from the floor, a small highlight. Each
 sub-sample of a pixel sees another point of the key light, so shadows on the person are soft at no
-cost. Runs of frames go to worker processes, each of which builds the actor and the room once; a
+cost. Runs of frames go to worker processes, each of which builds the actor and the room once. A
 frame depends on nothing but its number, so a clip is the same with any number of workers.
 """
 
@@ -384,10 +384,9 @@ def film_clip(
 def in_place_of(motion: Motion, other: Motion, actor: Actor) -> Motion:
     """The same dance where the actor dances another, as the camera sees it.
 
-    A longer way to and from the camera is shortened to the other's, a shorter one is kept; the
+    A longer way to and from the camera is shortened to the other's, a shorter one is kept. The
     middle between its nearest and farthest place, and the median from left to right, stay where
-    they are in the image: what can be known of where a person would dance from a video of them
-    dancing something else.
+    they are in the image. More cannot be known from a video of a person dancing something else.
     """
     spread, other_spread = np.ptp(motion.path[:, 1]), np.ptp(other.path[:, 1])
     path = motion.path * (other_spread / spread if spread > other_spread else 1.0)

@@ -12,8 +12,8 @@ from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.video.color import AnyFrame, Frame
 
 LOADING = "<p>Loads the networks …</p>"
 FRAME_RATE = 30

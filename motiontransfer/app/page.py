@@ -23,11 +23,11 @@ from motiontransfer.app.make import (
 )
 from motiontransfer.app.results import add_results, gallery
 from motiontransfer.app.runs import Queue
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.project.entries import is_picture
 from motiontransfer.project.results import finished_results
-from motiontransfer.video.color import Frame
 
 _REFRESH_SECONDS = 1.0
 _TITLE = "# Make the person in a photo or film perform another film's dance"
@@ -162,8 +162,8 @@ def _add_film(tab: gr.Tab, make: Make) -> None:
 
 def _add_people(queue: Queue) -> list[gr.components.Component]:
     gr.Markdown(
-        "Rows are people, columns are dances. A click on one that is not there yet adds it to the "
-        "queue; on one that waits, takes it out; on a name or the last row, all of them."
+        "Rows are people, columns are dances. A click on a missing one adds it to the queue. A "
+        "click on a waiting one takes it out. A name or the last row stands for all of them."
     )
     table = gr.Dataframe(interactive=False, show_label=False, elem_id="people", buttons=[])
     listed = gr.HTML()

@@ -64,8 +64,8 @@ def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> N
     """Show the page until Ctrl-C; a dance that runs then goes on.
 
     Args:
-        host: address of this machine at which to listen; at others than its own loopback who asks
-            needs a token, a new one unless MOTIONTRANSFER_TOKEN has one.
+        host: address of this machine at which to listen. At others than its own loopback one
+            needs a token: that in MOTIONTRANSFER_TOKEN, or a new one.
         port: another one is taken if the usual one is not free.
         opens: show it in the browser.
 

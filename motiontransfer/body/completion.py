@@ -9,13 +9,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool
 
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.skeleton import LENGTHS, USUAL_LENGTHS, Places, Series, joint
+from motiontransfer.body.skeleton import LENGTHS, USUAL_LENGTHS, joint
+from motiontransfer.core.arrays import Box, Places, Points, Series
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.shown import HALF, Box, inside_film, what_is_shown, whole_image
+from motiontransfer.pose.shown import HALF, inside_film, what_is_shown, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS
 from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 
@@ -30,8 +31,6 @@ _UPPER, _LEG = ("spine", "neck"), ("thigh", "shin")
 _STANDS = 0.2  # quantile of how low the hips are: who squats for a while has stood before
 _ARMS = ("elbow", "wrist", "pinky", "index", "thumb")
 _BODY, _HEAD = slice(len(BODY_JOINTS)), slice(BODY_JOINTS.index("left_shoulder"))
-
-Joints = Float64[np.ndarray, "frames joints 2"]
 
 
 def complete(
@@ -88,7 +87,7 @@ def _with_hands(
     return replace(keypoints, points=points, score=score), seen[:, _BODY]
 
 
-def _continued(model: Joints, points: Joints, seen: Bool[np.ndarray, "frames joints"]) -> Joints:
+def _continued(model: Points, points: Points, seen: Bool[np.ndarray, "frames joints"]) -> Points:
     """Joints where they are seen, elsewhere the model, which passes into them."""
     places = model.copy()
     for index in np.flatnonzero(seen.any(axis=0)):
@@ -98,7 +97,7 @@ def _continued(model: Joints, points: Joints, seen: Bool[np.ndarray, "frames joi
     return places
 
 
-def _standing(motion: BodyMotion, frame_rate: Fraction) -> Joints:
+def _standing(motion: BodyMotion, frame_rate: Fraction) -> Points:
     """The skeleton in the picture, but for legs, which stand under the slow motion of the hips."""
 
     def slow(values: Series) -> Series:

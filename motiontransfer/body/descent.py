@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float64
 
-Vector = Float64[np.ndarray, " unknowns"]
+Unknowns = Float64[np.ndarray, " unknowns"]
 
 _MEMORY = 20
 _DECREASE = 1.0e-4  # share of the expected decrease that is enough
@@ -15,12 +15,12 @@ _LARGEST_STEP = 3.0  # of an unknown, in its unit: where little is known, the He
 
 
 def minimize(
-    error: Callable[[Vector], tuple[float, Vector]],
-    start: Vector,
+    error: Callable[[Unknowns], tuple[float, Unknowns]],
+    start: Unknowns,
     *,
     steps: int,
     tolerance: float = 1e-9,
-) -> Vector:
+) -> Unknowns:
     """The lowest point on the way down from `start` in so many steps.
 
     Args:
@@ -28,7 +28,7 @@ def minimize(
         tolerance: relative decrease below which it ends.
     """
     point, (value, gradient) = start, error(start)
-    pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=_MEMORY)
+    pairs: deque[tuple[Unknowns, Unknowns, float]] = deque(maxlen=_MEMORY)
     for _ in range(steps):
         direction = -_newton(gradient, pairs)
         direction *= min(1.0, _LARGEST_STEP / max(float(np.abs(direction).max()), 1e-12))
@@ -53,7 +53,7 @@ def minimize(
     return point
 
 
-def _newton(gradient: Vector, pairs: deque[tuple[Vector, Vector, float]]) -> Vector:
+def _newton(gradient: Unknowns, pairs: deque[tuple[Unknowns, Unknowns, float]]) -> Unknowns:
     """The inverse Hessian, as pairs of steps and changes of the gradient tell it, times this."""
     result, shares = gradient.copy(), []
     for step, change, inverse in reversed(pairs):

@@ -1,7 +1,7 @@
 """The skeleton fitted to a film: constant lengths, and the directions of all bones in all frames.
 
-Lengths and the camera's distance are those of at most 200 frames; then they are held, and windows
-of the film that overlap are fitted by themselves, so a film's length does not matter.
+Lengths and the camera's distance are fitted to at most 200 frames, and then held. Windows of the
+film that overlap are fitted by themselves, so a film's length does not matter.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,6 @@ from motiontransfer.body.skeleton import (
     LENGTHS,
     USUAL_LENGTHS,
     Directions,
-    Mask,
     bone_index,
     bone_vectors,
     bones_seen,
@@ -29,6 +28,7 @@ from motiontransfer.body.skeleton import (
     stature,
     unit,
 )
+from motiontransfer.core.arrays import FrameMask
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.pose.time_series import inner_gaps
@@ -160,13 +160,12 @@ def _film(
     center: Float64[np.ndarray, "2"],
     frame_rate: float,
     height: float,
-    has_world: Mask,
+    has_world: FrameMask,
 ) -> Film:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
-    is_behind = (
-        np.cos(measured_yaw(world)) < _IS_BEHIND
-    )  # detectors draw a face on the back of the head
+    # Detectors draw a face on the back of the head.
+    is_behind = np.cos(measured_yaw(world)) < _IS_BEHIND
     weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
@@ -178,7 +177,7 @@ def _film(
         weight=weight,
         lines=np.moveaxis(lines, 2, 0),
         line_weight=line_weight,
-        starts=np.arange(len(points)) == 0,
+        bends=Bends(np.arange(len(points)) == 0, frame_rate),
         center=center,
         frame_rate=frame_rate,
         noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
@@ -227,7 +226,7 @@ def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: in
 
 def _first_state(film: Film, pose: Pose) -> State:
     """Usual lengths in the world landmarks' directions, where the joints are on the average."""
-    frames, known = len(film.starts), np.flatnonzero((pose.score > 0).any(axis=1))
+    frames, known = len(film.weight), np.flatnonzero((pose.score > 0).any(axis=1))
     lines = np.moveaxis(film.lines, 0, 2).copy()
     lengths = np.linalg.norm(lines, axis=2)
     for index, name in enumerate(BONE_NAMES):
@@ -279,7 +278,7 @@ def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
 
     So the descent needs a third of the steps.
     """
-    bent = Bends(film).of(np.eye(len(film.starts))[None])[0]
+    bent = film.bends.of(np.eye(len(film.weight))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)
     directions, place, size = (
         (waves / np.sqrt(1 + roughness * squares)) @ waves.T for roughness in _ROUGHNESS
@@ -302,7 +301,7 @@ def _part(state: State, frames: np.ndarray) -> State:
 
 
 def _fitted(film: Film, state: State) -> State:
-    frames = len(film.starts)
+    frames = len(film.weight)
     chosen, starts = _for_lengths(frames)
     part, tried = film.part(chosen, starts), _part(state, chosen)
     for width, steps in _STEPS:
@@ -312,7 +311,7 @@ def _fitted(film: Film, state: State) -> State:
     return _in_windows(film, state._replace(lengths=tried.lengths, distance=tried.distance))
 
 
-def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
+def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], FrameMask]:
     """Frames of even runs, and which ones begin a run."""
     if frames <= _FOR_LENGTHS:
         return np.arange(frames), np.arange(frames) == 0
@@ -322,7 +321,7 @@ def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], Mask]:
 
 def _in_windows(film: Film, state: State) -> State:
     """Directions, place and size in windows; where two overlap, from one to the other."""
-    frames = len(film.starts)
+    frames = len(film.weight)
     result = _part(state, np.arange(frames))
     for start in range(0, max(frames - _OVERLAP, 1), _WINDOW - _OVERLAP):
         window = np.arange(start, min(start + _WINDOW, frames))

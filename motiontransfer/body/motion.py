@@ -13,14 +13,12 @@ from motiontransfer.body.skeleton import (
     LENGTHS,
     USUAL_LENGTHS,
     Directions,
-    Joints,
+    Joints3d,
     Lengths,
-    Mask,
-    Places,
-    Series,
     joints_of,
     project,
 )
+from motiontransfer.core.arrays import FrameMask, Places, Series
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.skeleton import HOLISTIC
@@ -44,11 +42,11 @@ class BodyMotion:
     """Of the hips from the camera, body heights."""
     center: Float64[np.ndarray, "2"]
     """Where the camera's axis meets the picture, pixels."""
-    is_exchanged: Mask
+    is_exchanged: FrameMask
     """The detector exchanged left and right of the whole body."""
     yaw: Series
     """Radians, continuous; 0 faces the camera, positive where the left side is farther away."""
-    fits: Mask
+    fits: FrameMask
     """The skeleton explains the joints that were detected."""
 
     def __post_init__(self) -> None:
@@ -93,7 +91,7 @@ class BodyMotion:
         series = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_FILM}
         return replace(self, **{name: values[list(frames)] for name, values in series.items()})
 
-    def joints(self) -> Joints:
+    def joints(self) -> Joints3d:
         """Joints of the body from the middle of its hips, body heights; z away from the camera."""
         return joints_of(self.lengths, self.directions)
 

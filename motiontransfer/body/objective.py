@@ -8,14 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from motiontransfer.body.skeleton import (
-    LENGTH_OF_BONE,
-    LENGTHS,
-    NEAREST,
-    TREE,
-    USUAL_LENGTHS,
-    Series,
-)
+from motiontransfer.body.skeleton import LENGTH_OF_BONE, LENGTHS, NEAREST, TREE, USUAL_LENGTHS
+from motiontransfer.core.arrays import Series
 
 _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
 _LINE = 0.006  # of world landmarks' directions
@@ -29,8 +23,25 @@ _FEW = 100  # frames: fewer tell lengths less than what is usual does
 USUAL_DISTANCE = 3.0  # body heights
 _DISTANCE = 1.0e-4  # of the logarithm of an unusual distance
 
-Vectors = Float64[np.ndarray, "coordinates _ some"]
+Tracks = Float64[np.ndarray, "coordinates _ some"]
 """Along frames, or between them."""
+
+
+class Bends:
+    """Second differences along frames at 25 frames a second; 0 across runs."""
+
+    def __init__(self, starts: Bool[np.ndarray, " frames"], frame_rate: float) -> None:
+        """Take the first frames of runs."""
+        whole = ~(starts[1:-1] | starts[2:]) * (frame_rate / 25) ** 2
+        self._whole, self._frames = whole[:, None], len(starts)
+
+    def of(self, values: Tracks) -> Tracks:
+        return self._whole * np.diff(values, n=2, axis=1)
+
+    def back(self, slopes: Tracks) -> Tracks:
+        """The gradient by values from that by their differences."""
+        padded = np.pad(self._whole * slopes, ((0, 0), (2, 2), (0, 0)))
+        return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one
 
 
 class Film(NamedTuple):
@@ -41,8 +52,7 @@ class Film(NamedTuple):
     lines: Float64[np.ndarray, "3 frames bones"]
     """Bones' directions in world landmarks."""
     line_weight: Float64[np.ndarray, "frames bones"]
-    starts: Bool[np.ndarray, " frames"]
-    """First frames of runs: nothing is smooth across them."""
+    bends: Bends
     center: Float64[np.ndarray, "2"]
     frame_rate: float
     noise: float
@@ -54,7 +64,7 @@ class Film(NamedTuple):
             weight=self.weight[frames],
             lines=self.lines[:, frames],
             line_weight=self.line_weight[frames],
-            starts=starts,
+            bends=Bends(starts, self.frame_rate),
         )
 
 
@@ -130,7 +140,7 @@ def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State
     """
     body = _Body(film, state)
     total = _joints(body, width * _JOINT_ERROR) + _lines(body) + _smoothness(body)
-    frames = len(film.starts)
+    frames = len(film.weight)
     unusual = state.lengths - np.log(USUAL_LENGTHS)
     far = float(state.distance) - np.log(USUAL_DISTANCE)
     usual = _LENGTH * max(frames, _FEW)
@@ -159,25 +169,9 @@ def _lines(body: _Body) -> float:
     return _LINE * float((film.line_weight * value).sum())
 
 
-class Bends:
-    """Second differences along frames at 25 frames a second; 0 across runs."""
-
-    def __init__(self, film: Film) -> None:
-        whole = ~(film.starts[1:-1] | film.starts[2:]) * (film.frame_rate / 25) ** 2
-        self._whole, self._frames = whole[:, None], len(film.starts)
-
-    def of(self, values: Vectors) -> Vectors:
-        return self._whole * np.diff(values, n=2, axis=1)
-
-    def back(self, slopes: Vectors) -> Vectors:
-        """The gradient by values from that by their differences."""
-        padded = np.pad(self._whole * slopes, ((0, 0), (2, 2), (0, 0)))
-        return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one
-
-
 def _smoothness(body: _Body) -> float:
     """Joints and bones move smoothly, and the size changes slowly."""
-    noise, bends = body.film.noise, Bends(body.film)
+    noise, bends = body.film.noise, body.film.bends
     bent, turned = bends.of(body.seen), bends.of(body.units)
     grown = bends.of(body.state.size[None, :, None])
     value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from motiontransfer.body.skeleton import OTHER_SIDES, Mask, Series, joint
+from motiontransfer.body.skeleton import OTHER_SIDES, joint
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _EXCHANGED_SECOND = 0.3  # cost of a second that is exchanged: detectors are more often right
@@ -42,7 +43,7 @@ class Pose(NamedTuple):
             self.world[:, OTHER_SIDES] * mirror,
         )
 
-    def with_exchanged(self, frames: Mask) -> "Pose":
+    def with_exchanged(self, frames: FrameMask) -> "Pose":
         """Exchanged in some frames."""
         pairs = zip(self, self.exchanged(), strict=True)
         return Pose(
@@ -62,7 +63,9 @@ def measured_yaw(world: Float64[np.ndarray, "frames joints 3"]) -> Series:
     return np.arctan2(across[:, 2], across[:, 0])
 
 
-def choose_sides(pose: Pose, *, found: Mask, has_face: Mask, frame_rate: float) -> Mask:
+def choose_sides(
+    pose: Pose, *, found: FrameMask, has_face: FrameMask, frame_rate: float
+) -> FrameMask:
     """Which frames are to be exchanged.
 
     Args:

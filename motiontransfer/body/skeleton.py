@@ -7,17 +7,16 @@ are those that the detector names, so its bias is part of the lengths.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
+from motiontransfer.core.arrays import Places, Series
 from motiontransfer.pose.skeleton import BODY_JOINTS, mirrored
 
 Directions = Float64[np.ndarray, "frames bones 3"]
 """Unit vectors from the start of each bone to its end."""
 Lengths = Float64[np.ndarray, " lengths"]
 """Of LENGTHS; left and right are equal."""
-Joints = Float64[np.ndarray, "frames joints 3"]
-Places = Float64[np.ndarray, "frames 2"]
-Series = Float64[np.ndarray, " frames"]
+Joints3d = Float64[np.ndarray, "frames joints 3"]
 
 
 class Bone(NamedTuple):
@@ -106,7 +105,7 @@ TREE = _tree()
 """How much of each bone leads from the middle of the hips to each joint of the body."""
 
 
-def joints_of(lengths: Lengths, directions: Directions) -> Joints:
+def joints_of(lengths: Lengths, directions: Directions) -> Joints3d:
     """The 33 joints of the body from the middle of its hips, body heights."""
     return TREE @ (lengths[LENGTH_OF_BONE][:, None] * directions)
 
@@ -146,7 +145,7 @@ NEAREST = 0.3
 
 
 def project(
-    joints: Joints,
+    joints: Joints3d,
     *,
     scale: Series,
     place: Places,
@@ -164,6 +163,3 @@ def project(
     away = np.maximum(1 + joints[..., 2:] / distance[:, None, None], NEAREST)
     flat = joints[..., :2] * scale[:, None, None] + (place - center)[:, None]
     return center + flat / away
-
-
-Mask = Bool[np.ndarray, " frames"]

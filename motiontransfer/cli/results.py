@@ -68,7 +68,7 @@ def inspect(
         if output is not None:
             raise ParamsError(
                 f"--output: expected a video with known keypoints, one of {known}, got a film's "
-                f"file; leave it out to check {video}, which draws what is found there"
+                f"file; to check {video} and draw what is found, leave it out"
             )
         emit(LOOKS)
         entered = {each.path: name for name, each in videos.items()}
@@ -80,7 +80,8 @@ def inspect(
         raise ParamsError(f"--role: expected a film's file, got the video {video}; leave it out")
     subject = videos[video].subject
     inspection = load_inspection(video, subject)
-    written = output or layout.INSPECTION_FOLDER / f"{video}.mp4"
+    film, *_ = layout.inspections(video)
+    written = output or film
     writers[written.suffix](written, inspection)
     emit(Made(what="file", files=(str(written),)))
     if (shows := what_is_shown(inspection.keypoints)) != WHOLE:

@@ -147,7 +147,7 @@ def print_missing_poses(
             load_section(NormalizationParams, "normalization"),
             load_section(FitNormalizationParams, "fit_normalization"),
         )
-        picture = layout.INSPECTION_FOLDER / f"{transfer}_poses.png"
+        *_, picture = layout.inspections(transfer)
         compared = advise_on_poses(films[source], filmed, name=transfer, picture=picture)
         facts = [*compared.facts]
         if path := expected_path(films[source], filmed, *how):

@@ -87,8 +87,8 @@ def read_checked_text(path: Path, text: str | bytes | None) -> dict[str, object]
         raise damaged(path, "its description is not JSON") from error
     if not isinstance(content, dict) or _OF_TEXT not in content:
         raise DamagedFileError(
-            f"{path}: expected a description with checksums, got none: written by an older version "
-            "or another program, or damaged; delete it and make it again with `dvc repro`"
+            f"{path}: expected a description with checksums, got none: written by another version "
+            "or program, or damaged; delete it and make it again with `dvc repro`"
         )
     if content.pop(_OF_TEXT) != _text_checksum(content):
         raise damaged(path, "the checksum of its description does not match")

@@ -71,7 +71,7 @@ def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
     """Whether code compiled for e.g. `sm_86` or `compute_90` runs on a GPU of a capability.
 
     Machine code (sm) runs on its major version from its minor one on, PTX (compute) on all later
-    ones (NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities").
+    ones. Source: NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities".
     """
     parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)", architecture)
     if parts is None:  # e.g. sm_90a, which wheels have beside sm_90

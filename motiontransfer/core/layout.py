@@ -38,6 +38,14 @@ COMPARISONS_FOLDER = ARTIFACTS_FOLDER / "comparisons"
 LIVE_FOLDER = RESULTS_FOLDER / "live"
 
 
+def inspections(name: str) -> tuple[Path, Path, Path]:
+    """Of a video: its overlay as a film, and as a sheet; of a transfer: the poses it lacks."""
+    film, sheet, poses = (
+        INSPECTION_FOLDER / f"{name}{it}" for it in (".mp4", ".png", "_poses.png")
+    )
+    return film, sheet, poses
+
+
 def code_file(stage: str) -> Path:
     return Path(f"artifacts/code/{stage}.json")
 

@@ -1,7 +1,7 @@
 """Reading params.yaml and films.yaml: one section, validated by the caller's own model.
 
 Errors name the YAML key. The models themselves live in the stage that reads the section, or in what
-it shares with live transfer: a schema of all sections would be an input of all stages. `Transfer`
+it shares with live transfer. A schema of all sections would be an input of all stages. `Transfer`
 and `Compute` are here, since many read them.
 """
 

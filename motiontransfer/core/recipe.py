@@ -39,7 +39,7 @@ class Recipe:
     """Keys that are unknown, or that no recipe decides."""
 
     def __str__(self) -> str:
-        told = f"made by version {self.version} with {len(self.own)} params of its own"
+        told = f"made by version {self.version}; params of its own: {len(self.own)}"
         left_out = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
         return printable(told + left_out)
 

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import Box, enclosing_box, resize
+from motiontransfer.video.geometry import enclosing_box, resize
 
 Frames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""
@@ -179,9 +179,8 @@ def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
     has_its_shape = abs(width * scale - store.size[1]) <= 2 * scale + 1
     if not is_size and not (has_more_pixels(store.size, size) and has_its_shape):
         raise VideoError(
-            f"{store.path}: expected the shape of the working image, {height} x {width} (height x "
-            f"width), or more pixels, got {store.size[0]} x {store.size[1]}; frames are compared "
-            "pixel by pixel, so make this video in that shape"
+            f"{store.path}: expected height x width {height} x {width}, or more pixels in that "
+            f"shape, got {store.size[0]} x {store.size[1]}; make this video in that shape"
         )
 
 

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import (
     Box,
@@ -35,7 +36,6 @@ from motiontransfer.evaluation.frames import (
 from motiontransfer.evaluation.likeness import CONTRAST_CONSTANT, LUMINANCE_CONSTANT, likeness
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.color import AnyFrame, Frame
 
 # SSIM as published: side and deviation of the window in pixels.
 WINDOW_PX, _SIGMA_PX = 11, 1.5

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from motiontransfer.core.arrays import Frame, Plane
 from motiontransfer.evaluation.frames import Box
-from motiontransfer.video.color import Frame
 
 _PATCH_PX = 4  # side of a patch; a box needs this much
 _REACH_PX = 3  # of the search, across and down
@@ -25,7 +25,6 @@ LUMINANCE_CONSTANT, CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """What SSIM adds to denominators, as published."""
 
 _Gray = Float32[np.ndarray, "height width"]
-_Map = Float32[np.ndarray, "_ _"]
 
 
 def likeness(real: Frame, fake: Frame, box: Box) -> float:
@@ -52,7 +51,7 @@ def _luma(image: Frame) -> _Gray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def _most_similar(first: _Gray, second: _Gray) -> tuple[_Map, _Map]:
+def _most_similar(first: _Gray, second: _Gray) -> tuple[Plane, Plane]:
     """Similarity of each patch and the most similar nearby one of the other image.
 
     A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the

@@ -243,7 +243,7 @@ HEADLINES = (
     MetricKey("frame_change_to_source", "", "", "temporal"),
     MetricKey("warping_error_person", "", "", "temporal"),
 )
-Scores = Mapping[MetricKey, RatioMetric]
+Ratios = Mapping[MetricKey, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]
 """A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""
 
@@ -251,7 +251,7 @@ FrameScores = Mapping[MetricKey, tuple[float, float]]
 """Numerator and denominator of each metric in one frame; zeros where it was not measured."""
 
 
-def in_section(section: str, scores: Scores) -> dict[MetricKey, RatioMetric]:
+def in_section(section: str, scores: Ratios) -> dict[MetricKey, RatioMetric]:
     return {key._replace(section=section): score for key, score in scores.items()}
 
 
@@ -285,7 +285,7 @@ class Measurements:
     """Values frame by frame; NaN where nothing was measured."""
 
     @classmethod
-    def from_scores(cls, scores: Scores, *, block_frames: int) -> "Measurements":
+    def from_scores(cls, scores: Ratios, *, block_frames: int) -> "Measurements":
         """Means with their intervals, and values frame by frame."""
         bounds = bootstrap(list(scores.values()), block_frames=block_frames).tolist()
         means = {

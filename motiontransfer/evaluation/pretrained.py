@@ -11,11 +11,11 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.device import choose_accelerator, describe_device
 from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.evaluation.image_metrics import ImageDistance
-from motiontransfer.video.color import Frame
 
 _logger = logging.getLogger(__name__)
 

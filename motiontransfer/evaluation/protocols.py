@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.params import Compute
 from motiontransfer.core.progress import track
@@ -47,7 +48,7 @@ from motiontransfer.evaluation.measurements import (
     Measurements,
     MetricKey,
     RatioMetric,
-    Scores,
+    Ratios,
     block_length,
     in_section,
 )
@@ -75,7 +76,6 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.clip import DETECTION_SCALE
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
 Render = Callable[[Keypoints], Iterator[Frame]]
@@ -109,8 +109,8 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
 
 
 def _against_real(
-    images: Scores, videos: Mapping[str, PosedFrames], real: str, *, section: str = ""
-) -> Scores:
+    images: Ratios, videos: Mapping[str, PosedFrames], real: str, *, section: str = ""
+) -> Ratios:
     """Image and pose metrics of each video that was compared with the real one."""
     scores = dict(images)
     for system in dict.fromkeys(key.system for key in images if key.system != CEILING):
@@ -120,7 +120,7 @@ def _against_real(
 
 def _against_truth(
     posed: Mapping[str, PosedFrames], networks: Networks, blurred: Blurred = MappingProxyType({})
-) -> Scores:
+) -> Ratios:
     """Metrics against the ground truth, each frame moved so that both people stand in one place.
 
     Where somebody stands is decided by the normalization, and seen by nobody who has no ground
@@ -158,14 +158,14 @@ def _size_of_detection(
     return height, round(working[1] * height / working[0])
 
 
-def _temporal(found: Mapping[str, Scores], *names: str) -> Scores:
+def _temporal(found: Mapping[str, Ratios], *names: str) -> Ratios:
     """Those of the metrics that were measured, in their section."""
     scores = {key: one for name in names for key, one in found.get(name, {}).items()}
     return in_section("temporal", scores)
 
 
 def _summarize(
-    scores: Scores,
+    scores: Ratios,
     *,
     block_frames: int,
     counts: Mapping[MetricKey, int] = MappingProxyType({}),
@@ -255,14 +255,14 @@ def _measure_tails(
     networks: Networks,
     training: Thumbnails,
     blurred: Sequence[Blurred],
-) -> dict[str, Scores]:
+) -> dict[str, Ratios]:
     """Scores of each metric, measured clip by clip: frames across a cut are not compared.
 
     Args:
         alone: videos that have likeness alone, by section and system.
     """
     named = {"_".join(name): name for name in alone}
-    parts: list[dict[str, Scores]] = []
+    parts: list[dict[str, Ratios]] = []
     start = 0
     for clip, of_clip in zip(tails, blurred, strict=True):
         frames = range(start, start + len(clip.held_out))
@@ -397,7 +397,7 @@ def _transfer_scores(
     intended: Keypoints,
     networks: Networks,
     training: Thumbnails,
-) -> Scores:
+) -> Ratios:
     """Every metric of all videos; the source is the reference of the frame change."""
     metrics = streaming_metrics(
         posed,

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64
 
+from motiontransfer.core.arrays import Box, Frame
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
@@ -29,9 +30,8 @@ from motiontransfer.evaluation.measurements import MetricKey, RatioMetric, Value
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import Box, enclosing_box
+from motiontransfer.video.geometry import enclosing_box
 
 _GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
 _SIDE_PX = 64  # of the box in which a face or a hand is measured

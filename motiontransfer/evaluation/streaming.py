@@ -25,7 +25,7 @@ from motiontransfer.evaluation.image_metrics import (
     image_scores,
     training_distances,
 )
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Scores
+from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Ratios
 from motiontransfer.evaluation.network_metrics import Networks
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
@@ -68,7 +68,7 @@ class FrameMetric:
         for key, total_and_weight in self._last.items():
             self._values[key].extend(total_and_weight)
 
-    def compute(self) -> Scores:
+    def compute(self) -> Ratios:
         columns = {key: np.array(values).reshape(-1, 2) for key, values in self._values.items()}
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
@@ -136,7 +136,7 @@ def _every(poses: Keypoints, per_second: int) -> int:
     return max(min(round(poses.frame_rate / per_second), poses.num_frames // _FEWEST), 1)
 
 
-def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Scores]:
+def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Ratios]:
     """Scores of each metric over all frames of the videos, which have equally many and one size.
 
     Frames at which no metric looks are not read.

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
 
+from motiontransfer.core.arrays import Frame, Gray, PixelMask, Plane
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import FrameSet, clip_frames, read_frames
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
-from motiontransfer.video.color import Frame
 
 # Shares of the body's height.
 _RIM = 0.06  # of pixels outside the outline; beyond, there is the room
@@ -35,18 +34,14 @@ _STEADY = 8.0  # levels between the film's quartiles; captions and other people 
 _MOST_FRAMES = 40  # of a clip, to see its room
 _FEWEST_FRAMES = 3  # that show a pixel of it
 
-_Pixels = Bool[np.ndarray, "height width"]
-_Map = Float32[np.ndarray, "height width"]
-_Plane = UInt8[np.ndarray, "_ _"]
-
 
 class Room(NamedTuple):
     """A film's room, in the size of the working image."""
 
     image: Frame
-    is_steady: _Pixels
+    is_steady: PixelMask
     """Seen without the person, and always the same."""
-    persons: Mapping[int, _Pixels]
+    persons: Mapping[int, PixelMask]
     """frame_index -> the person, in the frames that have a mask."""
     height_px: float
     """Height of the upright body."""
@@ -99,7 +94,7 @@ def surroundings_scores(
     return scores
 
 
-def foggy_rim(fake: Frame, real: Frame, room: Room, person: _Pixels) -> tuple[float, float]:
+def foggy_rim(fake: Frame, real: Frame, room: Room, person: PixelMask) -> tuple[float, float]:
     """Number of foggy pixels, and of all around the outline where the room is known."""
     away = _away(person)
     rim = (away > 0) & (away <= _RIM * room.height_px) & room.is_steady
@@ -123,14 +118,14 @@ def foggy_rim(fake: Frame, real: Frame, room: Room, person: _Pixels) -> tuple[fl
     return float(is_foggy.sum()), float(rim.sum())
 
 
-def trace(fake: Frame, real: Frame, room: Room, person: _Pixels) -> tuple[float, float]:
+def trace(fake: Frame, real: Frame, room: Room, person: PixelMask) -> tuple[float, float]:
     """Number of pixels of the room with a trace, and of all that are known."""
     known = room.is_steady & (_away(person) > _RIM * room.height_px)
     differs = np.minimum(*(_of_areas(fake, other, known) for other in (room.image, real)))
     return float((differs[known] > _TRACE).sum()), float(known.sum())
 
 
-def _of_areas(first: Frame, second: Frame, known: _Pixels) -> _Map:
+def _of_areas(first: Frame, second: Frame, known: PixelMask) -> Plane:
     """Difference of the means around each pixel, over those that are known; the largest channel."""
     weight = known.astype(np.float32)
     difference = (first.astype(np.float32) - second) * weight[..., None]
@@ -139,11 +134,11 @@ def _of_areas(first: Frame, second: Frame, known: _Pixels) -> _Map:
     return np.abs(cv2.blur(difference, area)).max(axis=2) / share
 
 
-def _difference(first: Sequence[_Plane], second: Sequence[_Plane]) -> _Plane:
+def _difference(first: Sequence[Gray], second: Sequence[Gray]) -> Gray:
     """The largest of the color channels."""
     return reduce(np.maximum, map(cv2.absdiff, first, second))
 
 
-def _away(person: _Pixels) -> _Map:
+def _away(person: PixelMask) -> Plane:
     """Distance from the person, pixels."""
     return cv2.distanceTransform((~person).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)

@@ -19,13 +19,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from motiontransfer.core.arrays import Frame, PixelMask, Plane
 from motiontransfer.evaluation.frames import Box, FrameSet, Regions
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
-from motiontransfer.video.color import Frame
 
 _Flow = Float32[np.ndarray, "height width 2"]
-_Map = Float32[np.ndarray, "height width"]
-_Pixels = Bool[np.ndarray, "height width"]
 
 _SAMPLED_SIDE = (
     32  # rows and columns of the grid of pixels that gives each frame's share of flicker
@@ -203,7 +201,7 @@ def visible_pixels(there: _Flow, back: _Flow) -> Bool[np.ndarray, "height width"
     return inside & ~occluded & ~boundary
 
 
-def _squared_length(vectors: _Flow) -> _Map:
+def _squared_length(vectors: _Flow) -> Plane:
     return vectors[..., 0] ** 2 + vectors[..., 1] ** 2
 
 
@@ -217,13 +215,13 @@ def warped(
     return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def warping_error(first: Frame, second: Frame, flow: _Flow) -> _Map:
+def warping_error(first: Frame, second: Frame, flow: _Flow) -> Plane:
     """Squared difference of the first frame and the warped second, mean of colors from 0 to 1."""
     laid_over = warped(second.astype(np.float32), flow)
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(error: _Map, motion: Motion, box: Box | None) -> tuple[float, float]:
+def mean_visible(error: Plane, motion: Motion, box: Box | None) -> tuple[float, float]:
     """Mean over the visible pixels in a box, and its weight; zeros without any, or a box."""
     x0, y0, x1, y1 = box or (0, 0, 0, 0)
     visible = motion.visible[y0:y1, x0:x1]
@@ -232,7 +230,9 @@ def mean_visible(error: _Map, motion: Motion, box: Box | None) -> tuple[float, f
     return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64)), 1.0
 
 
-def switches(frames: tuple[Frame, Frame], real_frames: tuple[Frame, Frame], flow: _Flow) -> _Pixels:
+def switches(
+    frames: tuple[Frame, Frame], real_frames: tuple[Frame, Frame], flow: _Flow
+) -> PixelMask:
     """Pixels that change from one frame to the next as neither motion nor the real frames explain.
 
     Args:
@@ -244,7 +244,7 @@ def switches(frames: tuple[Frame, Frame], real_frames: tuple[Frame, Frame], flow
     return np.minimum(own, _change(*frames, flow)) - explained > _SWITCHED
 
 
-def _change(first: Frame, second: Frame, flow: _Flow) -> _Map:
+def _change(first: Frame, second: Frame, flow: _Flow) -> Plane:
     """Levels by which areas differ once the second frame is warped to the first."""
     levels = 255 * np.sqrt(warping_error(first, second, flow))
     return cv2.blur(levels, (_SWITCHED_PX, _SWITCHED_PX))

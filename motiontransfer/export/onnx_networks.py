@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MissingFileError, MissingLibraryError, WeightsError
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
@@ -19,7 +20,6 @@ from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
 from motiontransfer.rendering.rollout import ReadFrames, Step
-from motiontransfer.video.color import Frame
 
 FORMAT_VERSION = 4
 GENERATOR_FILE = "generator.onnx"

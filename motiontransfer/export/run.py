@@ -6,7 +6,7 @@ those of the person whom a camera sees.
 Parquet poses are those of the pipeline in artifacts/poses or, with --normalization, of another
 person's video in artifacts/keypoints; they need pyarrow. JSON poses are `{"image_size": [height,
 width], "frame_rate": "25", "groups": [["body", ["nose", ...]], ...], "joints": [[[x, y, score],
-...], ...]}`: pixels, a list for each frame; where it is known, `depth` has as many lists, of how
+...], ...]}`: pixels, a list for each frame. Where it is known, `depth` has as many lists: how
 far each joint is behind the hips, in heights of the body. An output without suffix is a folder of
 PNG files.
 

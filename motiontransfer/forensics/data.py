@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Box, Frame
 from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
@@ -30,9 +31,9 @@ from motiontransfer.rendering.frame import Renderer, render_poses
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.training.data import FrameCache, TensorBatch
-from motiontransfer.video.color import Frame, to_srgb
+from motiontransfer.video.color import to_srgb
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from motiontransfer.video.geometry import Box, resize
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor
 from motiontransfer.video.writer import set_up_x264, to_yuv
 
@@ -408,8 +409,8 @@ def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Segment])
     if not (training and calibration):
         subjects = ", ".join(target.subject for target in known or [last])
         raise TrainingError(
-            f"expected seconds to train the detector and others to calibrate it on, got "
-            f"{len(training)} and {len(calibration)} of {subjects}; use longer clips, change "
+            f"expected seconds to train the detector and others to calibrate it, got "
+            f"{len(training)} and {len(calibration)} of {subjects}. Use longer clips, change "
             "train_forensics.held_out_fraction, or take it out of `detectors`"
         )
     test = both_sides(tested)

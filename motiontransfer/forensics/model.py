@@ -13,11 +13,11 @@ from scipy.special import expit, log_expit
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.models.weights import read_network, write_weights
-from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright
 from motiontransfer.video.tensors import frames_to_tensor
@@ -131,8 +131,8 @@ def fit_calibration(
     """
     if not (len(real) and len(fake)):
         raise TrainingError(
-            f"expected seconds of both kinds to calibrate the detector on, got {len(real)} real "
-            f"and {len(fake)} rendered in which something moves; use longer clips, or raise "
+            f"expected moving seconds of both kinds to calibrate the detector, got {len(real)} "
+            f"real and {len(fake)} rendered; use longer clips, or raise "
             "train_forensics.held_out_fraction"
         )
     target = (num_seconds + 1) / (num_seconds + 2)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -49,14 +50,13 @@ from motiontransfer.training.params import LoggingParams, Schedule, TrainForensi
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import Throughput, show_log_anew
 from motiontransfer.training.trainer import AdamTask, fit
-from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import image_grid
 
 _NUM_SAMPLES = 4  # items, each of several frame pairs
 _OTHER_SUBJECT = "{}, who was not trained on"
 _SAME_SUBJECT = (
-    "later frames and the transfers of {}, who was trained on, and filmed people who were not: "
-    "with one target nothing can be said about renders of other subjects"
+    "later frames and the transfers of {}, who was trained on, and filmed people who were not. "
+    "With one target nothing can be said about renders of other subjects"
 )
 
 

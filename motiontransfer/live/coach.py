@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Guide, load_section
 from motiontransfer.live.command import open_detector
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
@@ -22,7 +23,6 @@ from motiontransfer.puppet.fit.coverage import upright_heights
 from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.puppet.fit.striking import Seen, Strikes
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import enclosing_box
 
 _MAX_RECENT = 50  # frames of somebody, which tell their size
@@ -55,9 +55,9 @@ class Coach:
             seconds: when, on any clock that never goes back.
 
         Returns:
-            `size` of the picture; `figure`, `Line`s of who is seen; `ticks` of all poses; `pose`,
-            the number of the first without, None after the last; its `outline`, `Line`s at one's
-            own size and place; and `told`, sentences.
+            `size` of the picture. `figure`: `Line`s of who is seen. `ticks` of all poses. `pose`:
+            the number of the first without, None after the last. `outline`: its `Line`s at one's
+            own size and place. `told`: sentences.
         """
         (people,) = self._detect([picture])
         shown = {"size": picture.shape[:2], "figure": [], "outline": []}

@@ -16,6 +16,7 @@ import cv2
 from PIL import Image
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.events import Note, Performed, emit
 from motiontransfer.core.params import PARAMS_FILE, load_section
@@ -35,7 +36,6 @@ from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.retargeting.normalization import LIVE_MODES, MODES
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics, read_statistics
-from motiontransfer.video.color import Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

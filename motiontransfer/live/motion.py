@@ -1,8 +1,8 @@
 """Causal cleaning and normalization of one person's poses as they are detected.
 
 Offline cleaning looks ahead; here joints are smoothed by a One-Euro filter, and one that is missing
-stays where it was for a moment. Then it is where the world landmarks have it: a fit of the skeleton
-takes 30 ms a frame until its joints err no more than the detector's. The source's pose statistics
+stays where it was for a moment. Then it is where the world landmarks have it. (A skeleton whose
+joints err no more than the detector's takes 30 ms a frame to fit.) The source's pose statistics
 are fitted to the last minute in which someone was in view, every second.
 """
 

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.live.devices import Load, Source, write_text
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.pose.drawing import draw_pose
@@ -21,7 +22,6 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet
-from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.geometry import Framing, fit_framing, resize
 
 _TAKE_SECONDS = 0.02  # for a frame, between looks at the keyboard
@@ -330,7 +330,7 @@ class Session:
         median, high = np.quantile(self.latencies_ms or [0], (0.5, 0.95), method="inverted_cdf")
         return (
             f"{shown} frames shown in {self.seconds:.1f} s ({rate:.1f} a second), latency {median} "
-            f"ms, 95 % below {high} ms; {sum(dropped)} frames dropped: {dropped[0]} before "
+            f"ms, 95 % below {high} ms. {sum(dropped)} frames dropped: {dropped[0]} before "
             f"detection, {dropped[1]} before generation, {dropped[2]} before display"
         )
 

@@ -25,13 +25,13 @@ from motiontransfer.models.generators import EncoderDecoderConfig, GlobalGenerat
 from motiontransfer.models.layers import Features, InstanceNorm
 from motiontransfer.video.tensors import Images
 
-Boxes = Int[Tensor, "batch 4"]
+BatchBoxes = Int[Tensor, "batch 4"]
 Crops = Float[Tensor, "batch 3 crop_size crop_size"]
 CropSize = Annotated[int, Field(ge=1, le=1024)]
 
 
 def crop_boxes(
-    images: Features, boxes: Boxes, *, crop_size: int
+    images: Features, boxes: BatchBoxes, *, crop_size: int
 ) -> Float[Tensor, "batch channels crop_size crop_size"]:
     crops = [
         resize(image[None, :, y0:y1, x0:x1], (crop_size, crop_size))
@@ -83,7 +83,7 @@ def _warp(image: Tensor, to_result: Float64[np.ndarray, "2 3"], size: tuple[int,
     return functional.avg_pool2d(samples, per_side)
 
 
-def add_residuals(images: Images, residuals: Crops, boxes: Boxes) -> Images:
+def add_residuals(images: Images, residuals: Crops, boxes: BatchBoxes) -> Images:
     """Add each residual inside its box, and clamp the sum to [-1, 1]."""
     corrected = images.clone()
     for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):

@@ -4,12 +4,12 @@ git keeps .dvc/config; credentials belong in .dvc/config.local or the environmen
 
 An object is a file named after its MD5 hash. A folder is an object that lists its members' paths
 and hashes. DVC joins these to its own paths. Lists are brought into this machine's cache, where DVC
-looks for them first, and only those whose hash is right and that stay in their folder.
+looks for them first. Only those come whose hash is right and that stay in their folder.
 
 An entry of the run cache, `aa/KEY/VALUE`, is a YAML file with command, inputs, params and outputs
-of one run. DVC finds it by KEY, the hash of all but the outputs' hashes, and trusts its content;
-here, it must have the command and the outputs of a stage in dvc.yaml, so that a restored run writes
-nothing else. `dvc push --run-cache` sends every entry each time and only the present outputs; here
+of one run. DVC finds it by KEY, the hash of all but the outputs' hashes, and trusts its content.
+Here it must have the command and the outputs of a stage in dvc.yaml, so that a restored run writes
+nothing else. `dvc push --run-cache` sends every entry each time and only the present outputs. Here
 new entries are sent, after their outputs.
 """
 

@@ -271,8 +271,8 @@ def share_machine(jobs: int) -> list[dict[str, str]]:
 
     There are `jobs` of them, or one for each 2 GiB of memory where that is fewer.
 
-    A sum of floats can depend on how many threads share it, and so a training's last bits: outputs
-    are those of `dvc repro` with the same OMP_NUM_THREADS. On two cores that is its default.
+    A sum of floats can depend on how many threads share it, and so can a training's last bits.
+    Outputs are those of `dvc repro` with the same OMP_NUM_THREADS, its default on two cores.
     """
     shares = share_cores(jobs, cores=loky.cpu_count(), memory=memory_bytes())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,11 +1,11 @@
 """Share results over a DVC remote, and join: `dvc push`, and `dvc repro --pull` with its inputs.
 
 `share` sends the outputs of dvc.lock and of every past run that is whole here, then the run cache's
-entries; so an interrupted transfer leaves no entry without its outputs.
+entries. So an interrupted transfer leaves no entry without its outputs.
 
 `join` walks the graph as `dvc repro` does, but pulls all that a stage reads before it runs. `dvc
-repro --pull --allow-missing` takes run cache entries unchecked, fails where a stage reads a folder
-that other stages fill and nothing of it is here, and runs on a part where a part is here.
+repro --pull --allow-missing` takes run cache entries unchecked. It fails where a stage reads a
+folder that other stages fill and nothing of it is here. Where a part is here it runs on that part.
 """
 
 import re
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 
 _SECRET_WORDS = ("key", "secret", "token", "password", "passwd", "signature", "credential", "sig")
 _KEPT_OUT_OF_GIT = (
-    "secrets do not go into git: leave them out of the URL, and keep them in the environment "
-    "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or "
-    "in .dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
+    "secrets do not go into git. Keep them in the environment (AWS_ACCESS_KEY_ID, "
+    "AWS_SECRET_ACCESS_KEY), in a profile (`aws configure`), in an ssh key, or in "
+    ".dvc/config.local (`uv run dvc remote modify --local {name} OPTION VALUE`)"
 )
 
 
@@ -185,8 +185,8 @@ def _check_new(repo: Repo, oids: Iterable[str]) -> None:
     for oid in sorted(str(info.value) for info in status.new | status.missing):
         if not remote.is_whole(remote.cached(repo, oid), oid):
             raise DamagedFileError(
-                f"{remote.cached(repo, oid)}: damaged: its content is not what it is named after; "
-                "nothing was sent; delete it and its copy in the project, then `dvc repro` makes "
+                f"{remote.cached(repo, oid)}: damaged: its content is not what it is named after. "
+                "Nothing was sent. Delete it and its copy in the project, then `dvc repro` makes "
                 "it anew"
             )
 
@@ -269,8 +269,8 @@ def pull(repo: Repo, outs: "Iterable[Output]") -> list[str]:
                 for oid, fault in faults.items()
             )
             raise RemoteError(
-                f"{url}: {', '.join(listed)}; its owner deletes a damaged one there and runs `uv "
-                "run dvc push` (docs/sharing.md, A damaged file on the remote); then run this again"
+                f"{url}: {', '.join(listed)}. Its owner deletes a damaged one there and runs `uv "
+                "run dvc push` (docs/sharing.md, A damaged file on the remote). Then run this again"
                 ", or `uv run dvc repro`, which makes it here"
             )
     return [_path(repo, out) for out in missing]

@@ -11,16 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex128, Float32, Float64, Int, Int64
+from jaxtyping import Complex128, Float32, Float64, Int
 
-from motiontransfer.pose.keypoints import Keypoints, Points, Scores
-from motiontransfer.pose.time_series import (
-    Mask,
-    fill_gaps,
-    running_mean,
-    running_median,
-    window_frames,
-)
+from motiontransfer.core.arrays import Boxes, FrameMask, Places, Points, Scores
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 
 _SIDES = ("left", "right")
 
@@ -48,9 +43,6 @@ _CENTER_FROM_EYES = 0.3  # middle of the face, as a share of the way from eyes t
 # Viewports.
 _MARGIN = 0.06  # share of the body's height: hair, shoes, folds and the shadow at the feet
 _GRID_PX = 2  # corners lie on it: half the resolution has the same viewports
-
-Places = Float64[np.ndarray, "frames 2"]
-"""(x, y) over time, pixels."""
 
 
 def joint_boxes(
@@ -98,7 +90,7 @@ def across_body(up: Complex128[np.ndarray, " frames"]) -> Complex128[np.ndarray,
     return np.where(lies, 1j * up / np.where(lies, length, 1), 1)
 
 
-def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Mask]:
+def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], FrameMask]:
     """Square boxes around the face (x0, y0, x1, y1, inside the image), and where a face is visible.
 
     Not visible: nose, an eye or an ear is missing, the person faces away, or the head's center is
@@ -135,7 +127,7 @@ class _Heads:
     """From the right eye to the left one."""
     down: Places
     """From the eyes to the mouth."""
-    valid: Mask
+    valid: FrameMask
     """The face is found and turned towards the camera."""
 
 
@@ -167,7 +159,7 @@ def _heads(keypoints: Keypoints) -> _Heads:
 
 def face_alignments(
     keypoints: Keypoints, *, crop_size: int
-) -> tuple[Float64[np.ndarray, "frames 2 3"], Mask]:
+) -> tuple[Float64[np.ndarray, "frames 2 3"], FrameMask]:
     """Similarity transform from each frame to its aligned face, and where a face is visible.
 
     Where no face is visible (`face_boxes`), the map is the identity.
@@ -194,10 +186,6 @@ def face_alignments(
 def inverse(maps: Float64[np.ndarray, "*batch 2 3"]) -> Float64[np.ndarray, "*batch 2 3"]:
     back = np.linalg.inv(maps[..., :2])
     return np.concatenate([back, -back @ maps[..., 2:]], axis=-1)
-
-
-Boxes = Int64[np.ndarray, "boxes 4"]
-"""x0, y0, x1, y1; pixels, half-open, inside the image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import Mask, Series, TimeFilter, inner_gaps, smooth
+from motiontransfer.pose.time_series import TimeFilter, inner_gaps, smooth
 
 _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 
@@ -81,11 +82,11 @@ def _positions(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairs:
-    sides: Mask
+    sides: FrameMask
     """Left and right of the body were exchanged."""
     removed: Int64[np.ndarray, " frames"]
     filled: Int64[np.ndarray, " frames"]
-    misfits: Mask
+    misfits: FrameMask
     """The fitted body does not explain the joints, which stay as they were detected."""
     residual: Series
     """Mean distance of the joints from the fitted body, body heights; NaN where there is none."""

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.params import Compute
 from motiontransfer.core.progress import track
@@ -20,7 +21,6 @@ from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.time_series import running_mean, window_frames
 from motiontransfer.pose.tracking import UNASSIGNED, measure_bodies, pose_distance, track_people
-from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.isolation import restart_time_limit
 
@@ -61,8 +61,8 @@ def detect_clip(
 ) -> Detections:
     """People in each frame of a video, by track.
 
-    If the body detector sees two people in some sampled frame, people are tracked by its joints and
-    the detector then runs on a moving crop around each of them; otherwise on whole frames.
+    If the body detector sees two people in some sampled frame, people are tracked by its joints.
+    The detector then runs on a moving crop around each of them, otherwise on whole frames.
 
     Args:
         body_detector: finds several people in unrelated frames; its joints are the first of the
@@ -131,7 +131,7 @@ def segments_of(num_frames: int, detector: DetectorConfig) -> list[tuple[int, in
     ]
 
 
-Boxes = dict[int, tuple[int, int, int, int]]
+BoxOfFrame = dict[int, tuple[int, int, int, int]]
 """Frame index -> x0, y0, x1, y1 of the crop in which a detector looks."""
 
 
@@ -144,7 +144,7 @@ class _Work:
     frames: range
     size: tuple[int, int] | None
     """Of the frames, if they are reduced."""
-    boxes: Boxes
+    boxes: BoxOfFrame
     first_counted: int
     """Frame index from which results count."""
 
@@ -194,7 +194,7 @@ def _detect_in_crops(
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
             segments.append((rows[first:stop], rows[start:stop]))
 
-    def given() -> Iterator[tuple[range, Boxes, int]]:
+    def given() -> Iterator[tuple[range, BoxOfFrame, int]]:
         for rows, counted in segments:
             frames = bodies.frame_index[rows].tolist()
             boxes = dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True))
@@ -218,7 +218,7 @@ def _detect_in_crops(
 
 def _detect_segments(
     video: Path,
-    segments: Iterable[tuple[range, Boxes, int]],
+    segments: Iterable[tuple[range, BoxOfFrame, int]],
     *,
     detector: DetectorConfig,
     compute: Compute,

@@ -12,18 +12,18 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int64, UInt8
+from jaxtyping import Float, Float32, Int, Int64
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
 
 Array = Any
 """NumPy's or PyTorch's."""
-Frame = UInt8[np.ndarray, "height width 3"]
-Points = Float[Array, "batch joints 2"]
+BatchPoints = Float[Array, "batch joints 2"]
 """On the CPU."""
-Scores = Float[Array, "batch joints"]
+BatchScores = Float[Array, "batch joints"]
 PoseMaps = Float[Array, "batch channels _ _"]
 
 LimbEncoding = Literal["sticks", "limbs"]
@@ -161,7 +161,7 @@ class Lines(NamedTuple):
 
 
 def visible_lines(
-    points: Points, score: Scores, *, skeleton: Skeleton, style: PoseMapStyle
+    points: BatchPoints, score: BatchScores, *, skeleton: Skeleton, style: PoseMapStyle
 ) -> Lines:
     """The limbs whose joints are both present."""
     points, score = np.asarray(points), np.asarray(score)
@@ -297,7 +297,7 @@ class NumpyDrawer:
     skeleton: Skeleton
     style: PoseMapStyle
 
-    def draw(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+    def draw(self, points: BatchPoints, score: BatchScores, *, size: tuple[int, int]) -> PoseMaps:
         """Draw poses of images of a size (height, width)."""
         style, shape = self.style, (len(points), self.style.num_channels)
         if style.encoding != "heatmaps":
@@ -310,7 +310,9 @@ class NumpyDrawer:
         pose_maps[:, channels] = gaussian_spots(center, strength, x, y, style=style, exp=np.exp)
         return pose_maps
 
-    def draw_coarse(self, points: Points, score: Scores, *, size: tuple[int, int]) -> PoseMaps:
+    def draw_coarse(
+        self, points: BatchPoints, score: BatchScores, *, size: tuple[int, int]
+    ) -> PoseMaps:
         """Draw whole frames of a size, in pixels, at the low resolution of `coarse_size`."""
         coarse = coarse_size(size)
         drawer = replace(self, style=self.style.resized(coarse[0], original=size[0]))
@@ -318,7 +320,12 @@ class NumpyDrawer:
         return drawer.draw(_points_in_boxes(points, whole, coarse), score, size=coarse)
 
     def draw_crops(
-        self, points: Points, score: Scores, boxes: Int[Array, "batch 4"], *, crop_size: int
+        self,
+        points: BatchPoints,
+        score: BatchScores,
+        boxes: Int[Array, "batch 4"],
+        *,
+        crop_size: int,
     ) -> PoseMaps:
         """Draw boxes of frames at the crops' own resolution, instead of resampling."""
         size = crop_size, crop_size
@@ -326,7 +333,7 @@ class NumpyDrawer:
 
 
 def _points_in_boxes(
-    points: Points, boxes: Int[Array, "boxes 4"], size: tuple[int, int]
+    points: BatchPoints, boxes: Int[Array, "boxes 4"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "batch joints 2"]:
     """Points of frames in the frames' boxes, resized; centers of pixels are whole numbers."""
     corner, end = np.split(np.asarray(boxes, np.float32)[:, None], 2, axis=2)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Complex128
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.pose.boxes import across_body, body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import Series
 
 # Heights of the upright body.
 WIDTH_FROM_FRONT = 0.32  # of shoulders and hips together

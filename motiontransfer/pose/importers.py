@@ -74,8 +74,8 @@ def frames_in_order(
         raise KeypointsError(
             f"{source}: expected all of the video's {num_frames} frames, numbered from {first};"
             f" {len(missing)} are missing: {', '.join(missing[:_NUM_NAMED])}"
-            f"{', …' if len(missing) > _NUM_NAMED else ''}; run the detector on the whole video"
-            " (a frame without a person has an entry too, without people)"
+            f"{', …' if len(missing) > _NUM_NAMED else ''}; run the detector on the whole video."
+            " A frame without a person has an entry, too"
         )
     frame_of_number = dict(numbered)
     return [frame_of_number[number] for number in wanted]
@@ -119,8 +119,8 @@ def check_joint_order(frames: Sequence[People], *, joint_set: str, source: Path)
     if len(suspect) >= _NUM_SUSPECT_LIMBS:
         raise KeypointsError(
             f"{source}: read as {joint_set}, one side is far longer than the other"
-            f" ({', '.join(suspect)}): the joints come in another order; export {joint_set} as its"
-            " own program orders it"
+            f" ({', '.join(suspect)}): the joints come in another order; export {joint_set} in"
+            " its own order"
         )
 
 
@@ -137,13 +137,13 @@ def _parsed(schema: type[_Schema], content: bytes | object, *, where: str, remed
         raise KeypointsError(f"{where}: {fault}; {remedy}") from error
 
 
-_Points = list[tuple[float, float]]
-_Person = tuple[_Points, list[float]]
+_Corners = list[tuple[float, float]]
+_Person = tuple[_Corners, list[float]]
 """The joints' (x, y), and their scores."""
 
 
 class _MmposeInstance(BaseModel):
-    keypoints: _Points
+    keypoints: _Corners
     keypoint_scores: list[float]
 
 
@@ -157,7 +157,7 @@ class _MmposeFrame(BaseModel):
 
 
 class _RtmlibFrame(BaseModel):
-    keypoints: list[_Points]
+    keypoints: list[_Corners]
     scores: list[list[float]]
 
     def frame(self, index: int) -> tuple[int, list[_Person]]:
@@ -371,8 +371,8 @@ def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Pa
     if inside.mean() < _MIN_SHARE_INSIDE or points.max() <= 1:
         low, high = points.min(axis=0), points.max(axis=0)
         raise KeypointsError(
-            f"{source}: expected pixels of the video's {width}x{height} frames, upright, got x"
-            f" {low[0]:g} to {high[0]:g} and y {low[1]:g} to {high[1]:g}; run the detector on the"
+            f"{source}: expected pixels of the video's upright {width}x{height} frames, got x"
+            f" {low[0]:g} to {high[0]:g}, y {low[1]:g} to {high[1]:g}. Run the detector on the"
             " video itself (OpenPose: --keypoint_scale 0)"
         )
 

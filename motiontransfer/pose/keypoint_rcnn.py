@@ -16,13 +16,13 @@ from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, remap_joints
-from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.tensors import frames_to_tensor
 
 OFFICIAL_WEIGHTS = "coco_v1"

@@ -24,9 +24,6 @@ People = Float32[np.ndarray, "_ joints values"]
 Of some detectors also the world landmark: x, y, z of the body's joints, meters from the hips.
 """
 
-Points = Float[np.ndarray, "frames joints 2"]
-"""(x, y) in pixels."""
-Scores = Float[np.ndarray, "frames joints"]
 
 ImportFormat = Literal["openpose_json", "coco_wholebody"]
 OPENPOSE_JSON: ImportFormat = "openpose_json"
@@ -206,7 +203,7 @@ class Detections(_Joints):
     num_frames: int
     world: Float32[np.ndarray, "rows body 3"] | None = None
     """World landmarks of the body's joints, also of missing ones: meters from the hips, x right, y
-    down, z away from the camera; zeros where a row has none. None: the detector has none."""
+    down, z away from the camera. Zeros where a row has none. None: the detector has none."""
 
     def __post_init__(self) -> None:
         _Joints.__post_init__(self)

@@ -1,8 +1,10 @@
 """Detectors' output, and the landmarks of MediaPipe's models as joints.
 
-Thresholds of detectors, in [0, 1]: `min_detection_confidence`, from which a box counts as a person;
-`min_tracking_confidence`, below which the person is looked for anew; `min_visibility`, below which
-a joint of the body is missing.
+Thresholds of detectors, in [0, 1]:
+
+- `min_detection_confidence`, from which a box counts as a person;
+- `min_tracking_confidence`, below which the person is looked for anew;
+- `min_visibility`, below which a joint of the body is missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float32
 
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box, enclosing_box
+from motiontransfer.video.geometry import enclosing_box
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.keypoints import People
@@ -28,8 +29,6 @@ from motiontransfer.pose.landmarks import (
     detector_of,
 )
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import Box
 
 _UNUSED = ("matplotlib", "matplotlib.pyplot")  # half of MediaPipe's start, for its own plots
 _unused = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}

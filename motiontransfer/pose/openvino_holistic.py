@@ -1,8 +1,8 @@
 """MediaPipe Holistic's models in OpenVINO, for a person who is followed.
 
 Each model looks at its own square of the frame, as in MediaPipe's graph
-(`modules/holistic_landmark`): the person is looked for in all of it, then their pose where it was
-in the frame before, hands and face where the pose has them. What is left out is that graph's
+(`modules/holistic_landmark`). The person is looked for in the whole frame, their pose where it was
+in the frame before, hands and face by the pose. What is left out is that graph's
 tracking of hands and face; a hand that points at the camera gets a larger square. On slow
 processors the hands are found in turns, and the other one is carried with its wrist. Neither
 MediaPipe nor SciPy is imported: exported targets use this, too.
@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.pose.landmarks import Detector, Landmarks, detector_of
-from motiontransfer.video.color import Frame
 
 IS_INSTALLED = find_spec("openvino") is not None
 _PERSON_MODEL = "pose_detection/pose_detection.tflite"

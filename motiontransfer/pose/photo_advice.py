@@ -21,7 +21,7 @@ _FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
 _NUM_ON_BONE = 5
 
 _SIDES = ("left", "right")
-_Places = Mapping[str, Float64[np.ndarray, "2"]]
+_Medians = Mapping[str, Float64[np.ndarray, "2"]]
 """(x, y) of the joints that are seen, pixels."""
 
 
@@ -62,7 +62,7 @@ def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[st
     return sentences or [NOTHING_TO_FIX]
 
 
-def _turned(places: _Places, height: float) -> Iterator[str]:
+def _turned(places: _Medians, height: float) -> Iterator[str]:
     if {"left_shoulder", "right_shoulder"} <= places.keys():
         width = places["left_shoulder"][0] - places["right_shoulder"][0]
         if width < -_FRONT_WIDTH * height:
@@ -71,7 +71,7 @@ def _turned(places: _Places, height: float) -> Iterator[str]:
             yield "the body is turned aside and hides its far half: face the camera"
 
 
-def _hidden_by_arms(places: _Places, height: float) -> Iterator[str]:
+def _hidden_by_arms(places: _Medians, height: float) -> Iterator[str]:
     corners = [f"{side}_{joint}" for side in _SIDES for joint in ("shoulder", "hip")]
     trunk = [places[name] for name in corners if name in places]
     hull = cv2.convexHull(np.array(trunk, np.float32)) if len(trunk) == len(corners) else None
@@ -91,13 +91,13 @@ def _hidden_by_arms(places: _Places, height: float) -> Iterator[str]:
             yield f"the {side} hand hides a part of the thigh: hold it off the body"
 
 
-def _distance(places: _Places, first: str, second: str) -> float:
+def _distance(places: _Medians, first: str, second: str) -> float:
     if not {first, second} <= places.keys():
         return np.inf
     return float(np.linalg.norm(places[first] - places[second]))
 
 
-def _from_bone(place: Float64[np.ndarray, "2"], places: _Places, start: str, end: str) -> float:
+def _from_bone(place: Float64[np.ndarray, "2"], places: _Medians, start: str, end: str) -> float:
     """Distance of a place from the bone between two joints; infinite where one is not seen."""
     if not {start, end} <= places.keys():
         return np.inf

@@ -5,16 +5,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Affine
 from motiontransfer.pose.boxes import body_height_px, joint_boxes
 from motiontransfer.pose.keypoints import Keypoints
 
 _ROOM = 0.06  # around the joints, of the body's height: hair, fingers and shoes
 _SECONDS = 2.0  # that a photo counts for, of a film that stands still
 
-Placement = Float64[np.ndarray, "2 3"]
-"""Affine map of places in a photo to those in the first one, in shares of their width, height."""
 _Clip = TypeVar("_Clip")
 
 
@@ -28,7 +26,7 @@ def films_or_photos(clips: Mapping[_Clip, Keypoints]) -> dict[_Clip, Keypoints]:
     return films or {**clips}
 
 
-def placement(photo: Keypoints, first: Keypoints) -> Placement | None:
+def placement(photo: Keypoints, first: Keypoints) -> Affine | None:
     """Where a photo lies in the image of the first: as large a body, in the same place.
 
     It is moved, and made smaller, as far as the body would reach over the image's edges. None for

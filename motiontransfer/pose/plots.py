@@ -23,6 +23,7 @@ from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.boxes import joint_boxes
@@ -30,7 +31,6 @@ from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import peaks, segments
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _TRACK_COLORS = (
@@ -122,8 +122,8 @@ def longest_first(detections: Detections) -> list[int]:
 def representative_frames(detections: Detections, *, count: int) -> list[int]:
     """Indices of frames that together show the longest tracks and most people, in order.
 
-    For each track, the longest first, the frame of its first second with most people; then those
-    with most people, and of these the farthest from all others.
+    First come, for each track, the longest first, the frame of its first second with most people.
+    Then come those with most people, and of these the farthest from all others.
     """
     num_frames = detections.num_frames
     in_view = np.bincount(detections.frame_index, minlength=num_frames)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt8
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
@@ -15,14 +16,14 @@ from motiontransfer.pose.facing import degrees_to_upright
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import person_box
 from motiontransfer.pose.shown import WHOLE, frames_showing, what_is_shown
-from motiontransfer.pose.time_series import Mask, Series, longest_segment, segments
+from motiontransfer.pose.time_series import longest_segment, segments
 from motiontransfer.video.frame_store import FrameStore
 
 MISSING, FILLED, MEASURED = 0, 1, 2
 NOTHING_TO_FIX = "nothing to fix"
 TURN = (
-    "the picture is on its side or upside down: add it by `motiontransfer add-video FILE --subject "
-    "NAME --rotate {0}`, of whom to render with --target, or set its rotate: {0} in films.yaml"
+    "the picture is on its side or upside down: set its rotate: {0} in films.yaml, or add it by "
+    "`motiontransfer add-video FILE --subject NAME --rotate {0}`, a target with --target"
 )
 """What to do with a film or photo, with degrees."""
 
@@ -81,9 +82,9 @@ class ClipQuality:
     score_histogram: Int64[np.ndarray, " bins"]
     """Number of body joints by detector's score: 0 to 0.1, to 0.2, …, to 1; missing ones apart."""
     repairs: Repairs
-    outside: Mapping[str, Mask]
+    outside: Mapping[str, FrameMask]
     """True where head, hands or feet are beyond the frame's edge."""
-    with_others: Mask
+    with_others: FrameMask
     possible_switches: int
     body_height_px: float
     """Apparent height of the upright person, pixels of the working image."""
@@ -99,7 +100,7 @@ class ClipQuality:
     """See `degrees_to_turn`."""
 
     @property
-    def person_known(self) -> Mask:
+    def person_known(self) -> FrameMask:
         return self.state.max(axis=0) > MISSING
 
     def of_part(self, part: str) -> Int8[np.ndarray, " frames"]:
@@ -112,7 +113,7 @@ def measure_quality(
     repairs: Repairs,
     *,
     content: tuple[int, int, int, int],
-    with_others: Mask,
+    with_others: FrameMask,
     possible_switches: int,
     camera_speed: float | None,
     camera_wander: float | None = None,
@@ -158,8 +159,8 @@ def measure_quality(
 def degrees_to_turn(keypoints: Keypoints, first: UInt8[np.ndarray, "height width 3"]) -> int:
     """By which to turn a film clockwise; 0 where it is upright, or somebody lies in it.
 
-    Of who seems to stand across the picture the room decides: walls, floors and skies differ more
-    from above to below than from side to side.
+    If someone seems to stand across the picture, the room decides. Walls, floors and skies differ
+    more from above to below than from side to side.
 
     Args:
         first: its first frame.
@@ -182,7 +183,7 @@ def _sway(keypoints: Keypoints, height: float) -> float:
 
 def _outside(
     keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
-) -> Mask:
+) -> FrameMask:
     """True where a joint of an end is outside, or missing with its neighbor near the edge."""
     joints, neighbors = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
@@ -201,7 +202,7 @@ def _outside(
 
 def _edge_distance(
     keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
-) -> tuple[Series, Mask]:
+) -> tuple[Series, FrameMask]:
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
     distance = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
@@ -228,8 +229,8 @@ def verdict(quality: ClipQuality) -> list[str]:
     """Advice in sentences, the gravest fault first; `NOTHING_TO_FIX` alone if there is none."""
     if not quality.person_known.any():
         return [
-            f"no person is detected in any of {len(quality.with_others)} frames: film one person, "
-            "from head to feet or from the chest up, more than half as tall as the image"
+            f"no person is detected in any of {len(quality.with_others)} frames. Film one person "
+            "from the chest up at least, more than half as tall as the image"
         ]
     return [*_visibility(quality), *_detection(quality), *_motion(quality)] or [NOTHING_TO_FIX]
 
@@ -239,15 +240,15 @@ def _visibility(quality: ClipQuality) -> Iterator[str]:
         yield TURN.format(quality.turn)
     if quality.sway < _STANDS_STILL:
         yield (
-            "who is followed does not move, as on a poster: set crop to a box around the dancer, "
-            "x0, y0, x1, y1 in pixels, or person to the dancer's number"
+            "who is followed does not move, as on a poster. Set crop to a box around the dancer "
+            "(x0, y0, x1, y1 in pixels), or person to the dancer's number"
         )
     absent = ~quality.person_known
     if absent.mean() > _RARE:
         start, stop = max(segments(absent), key=lambda segment: segment[1] - segment[0])
         yield (
             f"no person is detected in {_percent(absent)} of frames, the longest time from "
-            f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s: cut that "
+            f"{start / quality.frame_rate:.1f} s to {stop / quality.frame_rate:.1f} s. Cut that "
             "out of the video if no person is there"
         )
     if quality.shows == "face":
@@ -268,7 +269,7 @@ def _visibility(quality: ClipQuality) -> Iterator[str]:
         )
     elif quality.with_others.mean() > _RARE:
         yield (
-            f"others are in view in {_percent(quality.with_others)} of frames: look at the preview "
+            f"others are in view in {_percent(quality.with_others)} of frames. Look at the preview "
             "of detect_keypoints; if the wrong one was followed, set the video's person to the "
             "number of the right one"
         )
@@ -291,12 +292,12 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
     if len(left) and min(left.mean(), right.mean()) < _ENOUGH_OF_HANDS:
         yield (
             f"the left hand is known in {_percent(left)}, the right in {_percent(right)} of "
-            f"{frames}: fast hands blur; film with more light and a shorter exposure, and nearer"
+            f"{frames}: fast hands blur. Film nearer, with more light and a shorter exposure"
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
             f"the face is known in {_percent(face)} of frames: only those train the face "
-            "generator; film with light from the front, and nearer, looking at the camera"
+            "generator. Film nearer, with light from the front, looking at the camera"
         )
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))
@@ -304,7 +305,7 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
         if lost.mean() > _RARE:
             yield (
                 f"one {limb} or both are not found in {_percent(lost)} of frames though they "
-                "should be in view: unless occluded, wear clothes that contrast with the background"
+                "should be in view. Unless occluded, wear clothes that contrast with the background"
             )
 
 
@@ -313,7 +314,7 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
     if misfits.mean() > _RARE:
         yield (
             f"no body fits the joints in {_percent(misfits)} of frames, first at "
-            f"{np.argmax(misfits) / quality.frame_rate:.1f} s: look there for a cut, for someone "
+            f"{np.argmax(misfits) / quality.frame_rate:.1f} s. Look there for a cut, for someone "
             "else, or for blur, and cut it out of the video"
         )
     if quality.camera_speed is not None and quality.camera_speed > STILL_CAMERA:
@@ -328,7 +329,7 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
         )
 
 
-def _percent(frames: Mask) -> str:
+def _percent(frames: FrameMask) -> str:
     return f"{100 * frames.mean():.0f} %"
 
 
@@ -357,7 +358,7 @@ def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
 
 
-def unusually_exposed(store: FrameStore) -> Mask:
+def unusually_exposed(store: FrameStore) -> FrameMask:
     """Frames far darker or brighter than the clip's median: a black opening, a fade, a flash."""
     step = max(round(len(store) / _NUM_EXPOSURES), 1)
     levels = np.array([store[index].mean() for index in range(0, len(store), step)])
@@ -374,7 +375,7 @@ def camera_wander(
 ) -> float | None:
     """Standard deviation of the image's corners in the scene, in its widths; None without texture.
 
-    Points of the first frame's background are tracked into others (Lucas and Kanade 1981); a
+    Points of the first frame's background are tracked into others (Lucas and Kanade 1981). A
     similarity that most of them follow (RANSAC) is the camera's motion, turns included.
     """
     first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
+from motiontransfer.core.arrays import Frame, Mask
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.mediapipe_detectors import (
@@ -21,14 +21,12 @@ from motiontransfer.pose.mediapipe_detectors import (
     packet_getter,
     start_graph,
 )
-from motiontransfer.video.color import Frame
 
 _SIDE_IN_RADII = 2.5  # of the square, as MediaPipe's graph takes it around its circle
 _MIN_RADIUS = 0.3  # of that circle, shares of the body's height
 _FARTHEST = 0.05  # of the body's height: in 25 photos true joints were at most .038 off the mask
 _HALF = 127  # level of 255, above which a pixel is the person's
 
-Mask = UInt8[np.ndarray, "height width"]
 
 _GRAPH = """
 input_stream: "image"

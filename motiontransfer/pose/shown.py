@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from motiontransfer.core.arrays import Box
 from motiontransfer.pose.keypoints import Keypoints
 
 WHOLE, NOBODY = "whole", "nobody"
@@ -19,8 +20,6 @@ SHOWN = tuple(_LOWEST_OF)
 HALF = ("knees", "waist", "chest")
 """What is completed."""
 
-Box = tuple[int, int, int, int]
-"""The film in the working image: x0, y0, x1, y1."""
 
 _IN_WORDS = {WHOLE: "from head to feet", "face": "of a face alone", NOBODY: "of nobody"}
 

@@ -21,7 +21,7 @@ _NEAR_SECONDS, _NEAR_SIZES = 1.0, 1.0  # within which tracks may have been excha
 _RuleName = Literal["largest", "second_largest", "most_central", "longest"]
 PersonRule = _RuleName | int | tuple[int, ...]
 """Criterion, summed over the clip: size (squared diagonal of the box), nearness to the image's
-middle or number of frames; or track numbers, several for one person with a broken track. The second
+middle or number of frames. Or track numbers, several for one person with a broken track. The second
 largest is the largest where the largest is left out."""
 
 
@@ -95,7 +95,7 @@ def choice_metrics(
 ) -> dict[str, object]:
     """Confidence of the subject's choice.
 
-    `frames_rule_prefers_others`: where the rule, applied to that frame alone, names someone else;
+    `frames_rule_prefers_others`: where the rule, applied to that frame alone, names someone else.
     `possible_switches`: where the person was lost as someone appeared next to them, or came back as
     someone next to them was lost.
     """

@@ -9,20 +9,18 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from motiontransfer.core.arrays import FrameMask, Joints, Points, Series
 from motiontransfer.pose.keypoints import Keypoints
 
-Series = Float64[np.ndarray, " frames"]
-Mask = Bool[np.ndarray, " frames"]
 
-
-def segments(flags: Mask) -> list[tuple[int, int]]:
+def segments(flags: FrameMask) -> list[tuple[int, int]]:
     """(first frame, one past the last) of each contiguous segment of True, in order."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
-def longest_segment(flags: Mask) -> int:
+def longest_segment(flags: FrameMask) -> int:
     return max((stop - start for start, stop in segments(flags)), default=0)
 
 
@@ -40,7 +38,7 @@ def peaks(values: Series, *, count: int, apart: int) -> list[int]:
     return chosen
 
 
-def inner_gaps(seen: Mask, *, longest: int) -> list[tuple[int, int]]:
+def inner_gaps(seen: FrameMask, *, longest: int) -> list[tuple[int, int]]:
     """Segments of False of at most `longest` frames with True on both sides."""
     return [
         (start, stop)
@@ -51,7 +49,7 @@ def inner_gaps(seen: Mask, *, longest: int) -> list[tuple[int, int]]:
 
 def joints_by_presence(
     seen: Bool[np.ndarray, "frames joints"],
-) -> Iterator[tuple[Int64[np.ndarray, " some"], Mask]]:
+) -> Iterator[tuple[Int64[np.ndarray, " some"], FrameMask]]:
     """Indices of joints that are present in the same frames, with a mask of those frames."""
     if not seen.size:
         return
@@ -65,7 +63,7 @@ def window_frames(seconds: float, frame_rate: Fraction) -> int:
     return 2 * round(seconds * float(frame_rate) / 2) + 1
 
 
-def fill_gaps(values: Series, valid: Mask) -> Series:
+def fill_gaps(values: Series, valid: FrameMask) -> Series:
     """Interpolate linearly over invalid frames, not all; hold the first and last valid value."""
     frame_indices = np.arange(len(values))
     return np.interp(frame_indices, frame_indices[valid], values[valid])
@@ -88,8 +86,6 @@ def _windows(values: Series, window: int) -> Float64[np.ndarray, "frames window"
 
 TimeFilter = Literal["savitzky_golay", "median", "gaussian", "none"]
 
-Points = Float64[np.ndarray, "frames joints 2"]
-Joints = Float64[np.ndarray, "joints 2"]
 Present = Bool[np.ndarray, " joints"]
 
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from motiontransfer.pose.drawing import (
     TILE_PX,
+    BatchPoints,
+    BatchScores,
     Lines,
     NumpyDrawer,
-    Points,
-    Scores,
     coverage,
     gaussian_spots,
     num_tiles,
@@ -33,7 +33,7 @@ class PoseDrawer(NumpyDrawer):
     device: torch.device = CPU
 
     def draw(
-        self, points: Points, score: Scores, *, size: tuple[int, int]
+        self, points: BatchPoints, score: BatchScores, *, size: tuple[int, int]
     ) -> Float[Tensor, "batch channels _ _"]:
         style, device = self.style, self.device
         if style.encoding != "heatmaps":

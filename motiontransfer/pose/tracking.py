@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
+from motiontransfer.core.arrays import Vector
 from motiontransfer.pose.keypoints import People
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 
@@ -39,9 +40,6 @@ _MAX_GROWTH = 1.6
 _MARGIN = 0.5  # any other link must cost at least twice as much,
 _MARGIN_SPEED = 0.1  # and, for each second of the gap, at least so many sizes more
 _GAP_COST = 0.3  # sizes a second: so that no tracklet is left out in between
-
-
-Vector = Float64[np.ndarray, " 2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -318,9 +316,9 @@ def _link_cost(end: _Side, start: _Side) -> float:
 def _unambiguous_links(links: Sequence[_Link]) -> dict[int, int]:
     """Index of a tracklet -> index of the one that it continues.
 
-    Links are made in order of cost, and only if those that they exclude cost clearly more: from
-    the same end to another person's start, or to the same start from another person's end.
-    Tracklets without a candidate link between them are two people.
+    Links are made in order of cost, and only if those that they exclude cost clearly more. A link
+    excludes those from the same end and those to the same start. Tracklets without a candidate
+    link between them are two people.
     """
     links_of: dict[tuple[str, int], list[_Link]] = defaultdict(list)
     for link in links:

@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
 from motiontransfer.core.names import valid_name
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder
 from motiontransfer.pose.keypoints import OPENPOSE_JSON
 from motiontransfer.project.entries import add_video, check_new_video, load_videos
-from motiontransfer.video.color import Frame
 from motiontransfer.video.writer import write_video
 
 _FILMED = ("original_frames", "original_img")

@@ -277,10 +277,8 @@ def _beside(
     for name in names:
         yield from _present([layout.times_file("", name).parent], root)
         checkpoints = [layout.CHECKPOINTS_FOLDER / group / name for group in groups[name]]
-        drawn = [
-            layout.INSPECTION_FOLDER / f"{name}{end}" for end in (".mp4", ".png", "_poses.png")
-        ]
-        yield from _present([*checkpoints, *drawn, *check_pictures(name)], root)
+        drawn = [*layout.inspections(name), *check_pictures(name)]
+        yield from _present([*checkpoints, *drawn], root)
         is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
         pages = sorted((root / layout.COMPARISONS_FOLDER).glob("*.html"))
         yield from (page.relative_to(root) for page in pages if is_of.search(page.stem))

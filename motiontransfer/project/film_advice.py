@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.errors import printable
 from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.recipe import read_recipe
@@ -20,7 +21,6 @@ from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck, as_high
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
-from motiontransfer.video.color import AnyFrame
 
 _NUM_SHOWN = 6
 _NUM_IN_STRIP, _STRIP_PX = 10, 90

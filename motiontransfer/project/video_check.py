@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32, Float64
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -49,17 +50,9 @@ from motiontransfer.pose.time_series import segments
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.video.clip import Place, boxes_to_crop, crop_margin, decode_video
-from motiontransfer.video.color import AnyFrame
-from motiontransfer.video.geometry import (
-    Box,
-    Framing,
-    WorkingSize,
-    auto_crop,
-    film_box,
-    fit_framing,
-    resize,
-)
+from motiontransfer.video.clip import decode_video
+from motiontransfer.video.crop import Place, crop_around
+from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
 
 _NUM_SAMPLES = 20
@@ -141,12 +134,12 @@ def check_video(
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     everyone = [boxes_of_people(people, image_size=metadata.size) for people in detections]
-    film = film_box(reduce(np.maximum, (frame for frame, _, _ in samples)))
-    margin = crop_margin(metadata)
     box = None
     if crop == "auto":
-        boxes = boxes_to_crop(everyone, metadata, person, within=within)
-        box = auto_crop(boxes, metadata.size, size, film=film, margin=margin)
+        brightest = reduce(np.maximum, (frame for frame, _, _ in samples))
+        box = crop_around(
+            everyone, metadata, size, brightest=brightest, within=within, person=person
+        )
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]

@@ -1,10 +1,10 @@
 """Signing of finished videos with C2PA manifests: credentials, manifest, signature.
 
 The user's certificate and key are named by environment variables. Otherwise a self-signed one is
-made once for each machine, in the user's data folder, readable by the user only; it identifies
+made once for each machine, in the user's data folder, readable by the user only. It identifies
 neither user nor machine (C2PA 2.3, sec. 14.5.1). A manifest declares AI-generated content and
-contains no names: weights and inputs are stated by their hashes. c2pa signs it without a network
-(source types: cv.iptc.org/newscodes/digitalsourcetype).
+contains no names: weights and inputs are stated by their hashes. c2pa signs it without a network.
+Source types: cv.iptc.org/newscodes/digitalsourcetype.
 """
 
 import io

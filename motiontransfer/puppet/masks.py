@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int32, UInt8
 
+from motiontransfer.core.arrays import Mask
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 
@@ -33,9 +34,6 @@ CORE = 0.55
 """Share of a limb's radius, within which it surely is."""
 
 _METADATA_KEY = "motiontransfer.masks"
-
-Mask = UInt8[np.ndarray, "height width"]
-"""Probability that a pixel shows the person, of 255; in the size of the detector's picture."""
 
 
 def covered_box(mask: Mask) -> tuple[slice, slice]:

@@ -10,10 +10,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
+from motiontransfer.core.arrays import Points, Scores, Series
 from motiontransfer.pose.facing import TRUNK_AND_FEET, width_from_front
-from motiontransfer.pose.keypoints import Points, Scores
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
-from motiontransfer.pose.time_series import Series
 
 Motion = Literal["limb", "affine", "rigid"]
 Lengths = Float64[np.ndarray, " lines"]

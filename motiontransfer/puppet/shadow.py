@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from motiontransfer.video.color import Frame
+from motiontransfer.core.arrays import Frame
 
 Light = UInt8[np.ndarray, "rows columns 3"]
 """Share of a room's light that the person leaves there, by color; of 255."""

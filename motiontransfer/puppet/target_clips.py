@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Affine, Frame, MaskedFrame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.pose.keypoints import Keypoints, read_subject
-from motiontransfer.pose.photos import Placement, films_or_photos, is_photo, placed, placement
-from motiontransfer.video.color import Frame, MaskedFrame
+from motiontransfer.pose.photos import films_or_photos, is_photo, placed, placement
 from motiontransfer.video.geometry import resize
 
 
@@ -48,7 +48,7 @@ def split_clip(num_frames: int, split: HeldOut) -> tuple[range, range]:
     if num_training < 2:
         raise TrainingError(
             f"a clip of {num_frames} frames leaves {max(num_training, 0)} to train on after "
-            f"holding out {num_held_out} and a gap of {gap}; expected at least 2; use a longer "
+            f"holding out {num_held_out} and a gap of {gap}; expected at least 2. Use a longer "
             "clip, or lower split.held_out_fraction or split.gap_frames"
         )
     return range(num_training), range(num_frames - num_held_out, num_frames)
@@ -64,7 +64,7 @@ class TargetClip:
     keypoints_file: Path
     training: range
     held_out: range
-    placement: Placement | None = None
+    placement: Affine | None = None
     """Of a photo that is not the subject's first, whose image all share."""
     masks: Path | None = None
     """Where masks are of whom nothing is cut; None: beside the keypoints."""

@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Frame, MaskedFrame
 from motiontransfer.core.names import valid_name
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label, without_mask
 from motiontransfer.rendering.videos import result_writer
 from motiontransfer.video.clip import Clip, resample
-from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import read_frames, read_metadata, upright

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from motiontransfer.core.arrays import Frame, Gray, MaskedFrame
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.draw.warping import Puppet, PuppetClip, Texture
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.geometry import resize
 
 PendingFrame = Callable[[], Frame]
@@ -28,7 +28,6 @@ FaceBlending = Literal["feather", "poisson"]
 VisibleLabel = Literal["none", "corner"]
 Label = UInt8[np.ndarray, "label_height label_width 4"]
 """Red, green, blue and opacity."""
-_Plane = UInt8[np.ndarray, "rows columns"]
 _AnyFrame = TypeVar("_AnyFrame", Frame, MaskedFrame)
 
 _FEATHER_FRACTION = 0.15  # of each side of a face box
@@ -150,7 +149,7 @@ def over_background(person: MaskedFrame, background: Frame) -> MaskedFrame:
     return cv2.merge([*cv2.split(_laid_over(color, coverage, background)), coverage])
 
 
-def _laid_over(color: Sequence[_Plane], coverage: _Plane, background: Frame) -> Frame:
+def _laid_over(color: Sequence[Gray], coverage: Gray, background: Frame) -> Frame:
     under = cv2.multiply(background, cv2.merge([255 - coverage] * 3), scale=1 / 255)
     return cv2.add(under, cv2.merge(color))
 

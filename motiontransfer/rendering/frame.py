@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from motiontransfer.core.arrays import Box, Frame, MaskedFrame
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import display_style
 from motiontransfer.pose.keypoints import Keypoints
@@ -46,8 +47,7 @@ from motiontransfer.rendering.rollout import (
     rooms,
     view_of,
 )
-from motiontransfer.video.color import Frame, MaskedFrame
-from motiontransfer.video.geometry import Box, resize
+from motiontransfer.video.geometry import resize
 
 _Frame = TypeVar("_Frame")
 _MOST_LIVE_PX = 540  # height of a puppet alone, which takes time by its pixels

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image, ImageDraw
 
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
 from motiontransfer.pose.drawing import draw_rgb
@@ -31,7 +32,6 @@ from motiontransfer.rendering.videos import (
     text_on_background,
 )
 from motiontransfer.video.clip import Clip, detection_frames
-from motiontransfer.video.color import AnyFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box, resize
 from motiontransfer.video.soundtrack import RATE, mix, read_slowed, signal, write_wave

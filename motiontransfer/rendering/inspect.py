@@ -18,6 +18,7 @@ from motiontransfer.body.completion import complete
 from motiontransfer.body.motion import BodyMotion, read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Frame, Joints
 from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
@@ -40,7 +41,6 @@ from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.video.color import AnyFrame, Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
@@ -51,8 +51,7 @@ _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
-Joints = Float32[np.ndarray, "joints 2"]
-Scores = Float32[np.ndarray, " joints"]
+JointScores = Float32[np.ndarray, " joints"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +221,7 @@ def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _draw_limbs(
-    frame: Frame, points: Joints, score: Scores, *, skeleton: Skeleton, intensity: float
+    frame: Frame, points: Joints, score: JointScores, *, skeleton: Skeleton, intensity: float
 ) -> Frame:
     """Draw limbs over a frame; their strongest channel is their opacity."""
     height, width, _ = frame.shape

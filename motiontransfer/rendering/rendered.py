@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.device import Precision
 from motiontransfer.core.errors import MissingFileError, VideoError, one_line
 from motiontransfer.core.parallel import in_thread
@@ -24,7 +25,6 @@ from motiontransfer.core.storage import (
 )
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.rendering.compositing import FaceBlending, VisibleLabel
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import frame_writer
 
 FaceMode = Literal["residual", "none"]

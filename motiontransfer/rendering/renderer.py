@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Affine, Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.models.faces import FaceGenerator, FaceGeneratorConfig, FaceTranslator, warp
 from motiontransfer.models.layers import Network, to_device
@@ -18,13 +19,11 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import TrainedGenerator, read_face_generator, read_generator
 from motiontransfer.pose.boxes import face_alignments, inverse
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.draw.part_maps import Map
 from motiontransfer.rendering.compositing import face_ellipse_weight
 from motiontransfer.rendering.frame import FacePatch, Patches, Renderer, ResidualFaces
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.rollout import FramePose
 from motiontransfer.rendering.torch_networks import TorchNetworks
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import Images, levels_to_images, upload
 
@@ -135,8 +134,8 @@ class TranslatedFaces:
         self,
         ellipse: Float[Tensor, "1 1 crop_size crop_size"],
         frame: Frame,
-        cut: Map,
-        back: Map,
+        cut: Affine,
+        back: Affine,
         image: Images,
         _: FramePose,
     ) -> FacePatch:

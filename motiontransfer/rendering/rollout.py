@@ -12,14 +12,13 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32
 
+from motiontransfer.core.arrays import Box, Boxes, Frame
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.pose.boxes import Boxes, Viewport, ViewportFollower
+from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.video.color import Frame
-from motiontransfer.video.geometry import Box
 
 Array = Any
 """NumPy's or PyTorch's, on the networks' device."""

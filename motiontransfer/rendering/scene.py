@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame, Mask, MaskedFrame
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.tensor_files import read_arrays, read_described
@@ -24,12 +25,10 @@ from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
 from motiontransfer.puppet.fit.scene import Scene, face_pixels, light_of_film, skin_color
-from motiontransfer.puppet.masks import Mask
 from motiontransfer.rendering.backgrounds import cut_out
 from motiontransfer.rendering.compositing import num_threads, over_background
 from motiontransfer.retargeting.film_place import FilmPlace
 from motiontransfer.video.clip import Clip, film_frames
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box, resize
 from motiontransfer.video.isolation import iterate_isolated
@@ -42,7 +41,7 @@ _MOST = 1.45  # times as light; at 1.6 bright cloth is without folds
 _HUE_SHIFT = 3.0  # at most, of a and b, levels of 255; 6 make a white shirt pink on a darker skin
 
 Skin = Float32[np.ndarray, "3"]
-Light = Float32[np.ndarray, "3"]
+SkinLight = Float32[np.ndarray, "3"]
 """Times as much red, green and blue."""
 Person = UInt8[np.ndarray, "rows columns 4"]
 """Colors times coverage, and coverage, in a box of a frame."""
@@ -239,7 +238,7 @@ def _clip_alone(appearance: Appearance, poses: Keypoints) -> PuppetClip:
     return Puppet(alone, poses.image_size).follow(poses)
 
 
-def _light(clip: PuppetClip, poses: Keypoints, film: DancersFilm) -> Light | None:
+def _light(clip: PuppetClip, poses: Keypoints, film: DancersFilm) -> SkinLight | None:
     """How the puppet's colors pass over to the dancer's light; None where a face is not seen."""
     height, width = poses.image_size
     resized, faces = poses.resized((max(height // 4, 1), max(width // 4, 1))), []
@@ -250,7 +249,7 @@ def _light(clip: PuppetClip, poses: Keypoints, film: DancersFilm) -> Light | Non
     return light_between(skin_color(faces), film.skin)
 
 
-def light_between(own: Skin, scene: Skin) -> Light | None:
+def light_between(own: Skin, scene: Skin) -> SkinLight | None:
     """Mild transfer of means between the skins of two people.
 
     None where one of them is not known. The hue of a skin is mostly the person's, its lightness
@@ -265,7 +264,7 @@ def light_between(own: Skin, scene: Skin) -> Light | None:
     return after / np.maximum(before, 1)
 
 
-def in_light(person: Person, light: Light | None) -> Person:
+def in_light(person: Person, light: SkinLight | None) -> Person:
     """A person in other light."""
     if light is None:
         return person
@@ -274,7 +273,7 @@ def in_light(person: Person, light: Light | None) -> Person:
 
 
 def with_person(
-    room: Room, person: Person, corner: tuple[int, int], light: Light | None = None
+    room: Room, person: Person, corner: tuple[int, int], light: SkinLight | None = None
 ) -> MaskedFrame:
     """A person in a room, in its light, behind what is before them; with their coverage."""
     frame = cv2.merge([*cv2.split(room.empty), np.zeros_like(room.before)])

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.models.faces import Crops, FaceGenerator, resize
 from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, HalfResolutionGenerator
 from motiontransfer.models.layers import Maps
@@ -16,7 +17,6 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.rendering.rollout import ReadFrames, Rollout, Step
-from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, start_reading, tensor_to_frames, upload_together
 
 PoseMaps = Float[Tensor, "_ channels height width"]

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Frame, MaskedFrame
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
@@ -23,7 +24,6 @@ from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.video.clip import Clip
-from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import run_isolated

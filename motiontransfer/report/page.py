@@ -20,11 +20,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from PIL import Image
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import flattened
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
 from motiontransfer.report.tables import Chart
-from motiontransfer.video.color import Frame
 from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize

@@ -17,6 +17,7 @@ from PIL import Image
 from motiontransfer.body.motion import read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
@@ -38,7 +39,6 @@ from motiontransfer.report.tables import (
     systems_of,
     tiles,
 )
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 _THUMBNAIL_PX = 256  # longer side of the worst frames

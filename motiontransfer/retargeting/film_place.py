@@ -1,6 +1,6 @@
 """Normalized poses placed in the dancer's film: feet on the dancer's feet, the head as high.
 
-Each frame has its similarity, so that the target's proportions stay: the scale undoes that of the
+Each frame has its similarity, so that the target's proportions stay. The scale undoes that of the
 ankle lines, and the lower foot is where the dancer's is.
 """
 
@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import WHOLE
-from motiontransfer.pose.time_series import Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.retargeting.normalization import floor_scale
 from motiontransfer.retargeting.statistics import PoseStatistics
 from motiontransfer.video.geometry import Framing

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
+from motiontransfer.core.arrays import FrameMask, Series, Vectors
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import Mask, Series
 from motiontransfer.retargeting.shapes import Shape, head_joints
 
 _NOSE_PER_WIDTH = 0.63  # of the ears, that a nose is before them: the median of five films of turns
@@ -25,8 +25,6 @@ _OWN_DEGREES, _FILMED_DEGREES = 10.0, 50.0
 _EARS = ("left_ear", "right_ear")
 _TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _LIPS = ("face_upper_lip_bottom", "face_lower_lip_top")
-
-_Vectors = Complex128[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +41,14 @@ class HeadView:
 class _Heads:
     """Place and direction of a head in each frame; NaN where it was not found."""
 
-    ears: _Vectors
+    ears: Vectors
     """Middle of the ears, x + iy, pixels."""
-    before: _Vectors
+    before: Vectors
     """Offset of the ears from the trunk's axis to where the face looks; 0 to the other side."""
     yaw_degrees: Series
-    across: _Vectors
+    across: Vectors
     """Unit vector across the face, to the right of an image that it is upright in."""
-    found: Mask
+    found: FrameMask
 
 
 def fit_head_views(
@@ -90,12 +88,12 @@ def fit_head_views(
 
 def show_filmed_heads(
     poses: Keypoints, views: Sequence[HeadView], sizes_px: Series, *, min_score: float
-) -> tuple[Keypoints, Mask]:
+) -> tuple[Keypoints, FrameMask]:
     """Turn heads no farther from the camera than a target's was filmed.
 
-    Tilt is the dancer's, and so is the place, but for how far the head is before the shoulders:
-    that is seen less in a head that is turned less. A head that looks away from the camera is shown
-    as if it looked as far towards it, which has the same silhouette.
+    Tilt and place are the dancer's. Only how far the head is before the shoulders is seen less in
+    a head that is turned less. A head that looks away from the camera is shown as if it looked as
+    far towards it, which has the same silhouette.
 
     Args:
         sizes_px: height of the upright body in each frame.
@@ -124,7 +122,7 @@ def show_filmed_heads(
     return _with_heads(poses, shown, weight), weight > 0
 
 
-def _with_heads(poses: Keypoints, places: Mapping[str, _Vectors], weight: Series) -> Keypoints:
+def _with_heads(poses: Keypoints, places: Mapping[str, Vectors], weight: Series) -> Keypoints:
     """Poses with a share of other heads, whole where the own one lacks a joint."""
     points, score = poses.points.copy(), poses.score.copy()
     for joint in head_joints(poses):
@@ -163,7 +161,7 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
     return _Heads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
 
 
-def _unit_vectors(vectors: _Vectors, *, otherwise: _Vectors | complex) -> _Vectors:
+def _unit_vectors(vectors: Vectors, *, otherwise: Vectors | complex) -> Vectors:
     """Unit vectors; another where one is not known, or has no length."""
     length = np.abs(vectors)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1), otherwise)

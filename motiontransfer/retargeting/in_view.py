@@ -1,9 +1,9 @@
 """Path fit: a dance that is wider than the target's picture takes a shorter path.
 
 The path is that of the middle of the hips, from side to side. It is shortened evenly over the clip,
-just so far that hands and feet are in view as often as asked; how the body moves about it stays.
-Who is filmed without feet stands on no floor that is seen: the way up and down of their shoulders
-is shortened in the same way, for head and shoulders.
+just so far that hands and feet are in view as often as asked. How the body moves about it stays.
+If the film shows no feet, the way up and down of the shoulders is shortened in the same way, for
+head and shoulders.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import WHOLE
-from motiontransfer.pose.time_series import Mask, Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.retargeting.statistics import PoseStatistics
 
 _HIPS = ("left_hip", "right_hip")
@@ -106,5 +107,5 @@ def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Seri
 
 def _in_view(
     low: Float64[np.ndarray, " frames"], high: Float64[np.ndarray, " frames"], size: int
-) -> Mask:
+) -> FrameMask:
     return (low >= 0) & (high <= size - 1)

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.skeleton import BONES, TREE, bone_vectors, bones_seen
+from motiontransfer.core.arrays import Series
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.shown import WHOLE
 from motiontransfer.pose.skeleton import BODY_TREE
-from motiontransfer.pose.time_series import Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 from motiontransfer.retargeting.shapes import change_head_shape, change_leg_shape
 from motiontransfer.retargeting.statistics import (
     PoseStatistics,
@@ -160,8 +161,8 @@ def normalize_by_ankles(
     """Scale and shift each frame so that the source's ankle lines map to the target's.
 
     The depth fraction is read off the ankle line; frames without ankles take it from their
-    neighbors. A range of depth shorter than the target's is kept (scaled with the person) around
-    the middle of the target's, as in the authors' code; a longer one is squeezed into it.
+    neighbors. As in the authors' code, a range of depth longer than the target's is squeezed into
+    it. A shorter one is kept, scaled with the person, around the middle of the target's.
     """
     if keypoints.image_size != source.image_size:
         raise StatisticsError(

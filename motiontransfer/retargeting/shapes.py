@@ -1,7 +1,7 @@
 """Shapes of head and legs: where facial joints, knees and toes lie, facing the camera.
 
 People differ, and so do detected knees and toes in other clothes and shoes. The source's joints are
-moved by the difference between the two subjects' shapes; how the head turns, what the face does,
+moved by the difference between the two subjects' shapes. How the head turns, what the face does,
 how the legs bend and the feet turn stays the source's.
 """
 
@@ -12,20 +12,20 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
+from motiontransfer.core.arrays import FrameMask, Series, Vectors
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
-from motiontransfer.pose.time_series import Mask, Series, fill_gaps
+from motiontransfer.pose.time_series import fill_gaps
 
 Shape = Mapping[str, tuple[float, float]]
 """Place of each joint.
 
 Head: (x, y) from the middle of the ears, in heights of the face; y towards the chin. Legs, standing
-straight: (outwards, down) of a knee from the line between hip and ankle, in lengths of the leg, and
-of toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
+straight: (outwards, down). A knee is measured from the line between hip and ankle, in lengths of
+the leg, toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
 Seen = Float64[np.ndarray, " seen"]
 Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
-Vectors = Complex128[np.ndarray, " frames"]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
@@ -116,7 +116,7 @@ def head_joints(keypoints: Keypoints) -> list[str]:
     return [*body, *groups.get("face", ())]
 
 
-def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, Mask]:
+def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, FrameMask]:
     """Middle of the ears, the face's height as a vector across the face, where both were found.
 
     With x + iy for a point, such a vector times a place on the head is an offset in the image.

@@ -10,6 +10,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
@@ -17,14 +18,7 @@ from motiontransfer.pose.facing import seconds_from_behind
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import SHOWN, WHOLE, in_words, what_is_shown
 from motiontransfer.pose.skeleton import BODY_TREE
-from motiontransfer.pose.time_series import (
-    Mask,
-    Series,
-    fill_gaps,
-    running_mean,
-    running_median,
-    window_frames,
-)
+from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 from motiontransfer.retargeting.head_views import HeadView, fit_head_views
 from motiontransfer.retargeting.shapes import (
     LEG_JOINTS,
@@ -135,8 +129,8 @@ class PoseStatistics:
 class GroundContact:
     """Ankle position and apparent height in each frame; 0 where their joints are missing.
 
-    Of a body that lies, kneels on its hands or stands on them, the position is that of the hips,
-    and the line that of its lowest joint.
+    If a body lies, kneels on its hands or stands on them, its position is that of the hips. Its
+    line is that of its lowest joint.
     """
 
     ankle_x_px: Series
@@ -144,8 +138,8 @@ class GroundContact:
     """The ankle line: y of the lower ankle in the image."""
     height_px: Series
     """Distance from the head to the midpoint of the ankles, or to the lower one of a lifted leg."""
-    has_ankles: Mask
-    has_height: Mask
+    has_ankles: FrameMask
+    has_height: FrameMask
 
 
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:
@@ -210,12 +204,12 @@ def fit_statistics(
 
     Args:
         cluster_fraction: None to take the lines from the floor line, which knows no jumps. A number
-            is the paper's alpha, in (0, 1]: the lines are those of the ankles, and only what is
-            no farther above the median than this share of the way from the median to the closest
-            line may be the farthest. That misses all of a short visit to far away.
-        cluster_epsilon_px: the preprint's rule (Chan et al. 2018): the farthest line is the lowest
-            one that is as far above the median as the closest is below it, to this tolerance, or
-            the one that comes nearest to that.
+            is the paper's alpha, in (0, 1]: the lines are those of the ankles. The farthest is then
+            above the median by at most this share of the closest line's distance below it. That
+            misses all of a short visit to far away.
+        cluster_epsilon_px: the preprint's rule (Chan et al. 2018). The farthest line is the lowest
+            one that is as far above the median as the closest is below it, to this tolerance. If
+            there is none, it is the one that comes nearest to that.
         outlier_quantile: taken in place of each maximum, in [0.5, 1]; 1 is the paper's.
 
     Raises:
@@ -237,8 +231,8 @@ def fit_statistics(
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
-            f"none of {len(used)} frames shows head and ankles, or head and shoulders by which "
-            f"ankles can be placed, got pictures {in_words(shows)}; show one person, from the "
+            f"none of {len(used)} frames shows head and ankles, or head and shoulders, by which "
+            f"ankles can be placed, got pictures {in_words(shows)}. Show one person from the "
             "chest up at least"
         )
     height = np.concatenate([contact.height_px for contact in contacts])[used]
@@ -334,8 +328,8 @@ def fit_proportions(
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
-    A quantile over all frames that show a part, so that foreshortening does not count, nor does a
-    side that is foreshortened in all of them; parts seen in fewer than 10 frames are left out.
+    A quantile over all frames that show a part, so that foreshortening does not count. Nor does a
+    side that is foreshortened in all of them. Parts seen in fewer than 10 frames are left out.
     """
     proportions = {}
     for part, segment in BODY_TREE.items():

@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.facing import BACK_SECONDS, WIDTH_FROM_FRONT, trunk_widths
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import Mask, Series, running_median, segments, window_frames
+from motiontransfer.pose.time_series import running_median, segments, window_frames
 from motiontransfer.retargeting.head_views import show_filmed_heads
 from motiontransfer.retargeting.shapes import head_joints
 from motiontransfer.retargeting.statistics import PoseStatistics
@@ -28,9 +29,9 @@ class FacingCamera:
     """Poses of a target that show no side that was not filmed."""
 
     poses: Keypoints
-    is_exchanged: Mask
+    is_exchanged: FrameMask
     """Frames whose dancer is seen from behind, and whose target faces the camera."""
-    is_head_turned: Mask
+    is_head_turned: FrameMask
     """Frames whose head is turned towards the camera."""
 
     def counts(self) -> dict[str, int]:
@@ -58,7 +59,7 @@ def face_camera(
     return _facing(poses, target, sizes, _is_behind(poses, sizes, target.min_score, was_exchanged))
 
 
-def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> Mask:
+def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> FrameMask:
     """Whether the trunk is seen from behind; in profile, as before or after, what is nearer."""
     width = np.nan_to_num(trunk_widths(poses, min_score=min_score) / sizes)
     width = running_median(width, window=window_frames(_SHORT_SECONDS, poses.frame_rate))
@@ -69,7 +70,7 @@ def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> 
 
 
 def _facing(
-    poses: Keypoints, target: PoseStatistics, sizes: Series, is_behind: Mask
+    poses: Keypoints, target: PoseStatistics, sizes: Series, is_behind: FrameMask
 ) -> FacingCamera:
     turned, is_turned = show_filmed_heads(
         poses, target.head_views, sizes, min_score=target.min_score

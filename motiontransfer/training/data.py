@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import map_ahead
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.tensors import upload
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.models.discriminators import DiscriminatorConfig, split_real_fake
@@ -36,7 +37,6 @@ from motiontransfer.training.gan import (
 from motiontransfer.training.params import FaceCycleConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import fit, save_results
-from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
 _EARLIER_SHARE = 0.5  # of the images that a discriminator sees, once the pool is full
@@ -105,8 +105,8 @@ class AlignedFaces:
         self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])
         if not self.frames:
             raise TrainingError(
-                f"no usable frame shows the face of the {person}, so none can be translated; take "
-                "this transfer out of face_cycles in films.yaml, and where no other is there set "
+                f"no usable frame shows the face of the {person}, so none can be translated. Take "
+                "this transfer out of face_cycles in films.yaml. If no other is there, set "
                 "render.face to residual or none"
             )
 

@@ -1,8 +1,8 @@
 """Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.2).
 
-It is trained on crops of frames that the frozen main generator makes once, or of the puppet. Or, as
-in the released code of Chan et al., it is trained on windows of whole frames that it makes anew in
-each step: where the corrected frame conditions the next one, or its own losses count.
+It is trained on crops of frames that the frozen main generator makes once, or of the puppet. The
+released code of Chan et al. trains it on windows of whole frames, made anew in each step. So does
+this where the corrected frame conditions the next one, or has losses of its own.
 """
 
 from abc import abstractmethod
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -58,7 +59,6 @@ from motiontransfer.training.windows import (
     excluded_references,
     window_losses,
 )
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 

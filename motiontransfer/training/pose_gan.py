@@ -16,6 +16,7 @@ from torch import Tensor, channels_last, nn
 from torch.nn import functional
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import sha256_of
@@ -60,7 +61,6 @@ from motiontransfer.training.windows import (
     WindowInputs,
     window_losses,
 )
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames

@@ -13,11 +13,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.storage import replacing
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.training.distributed import all_gather
-from motiontransfer.video.color import Frame
 
 Scalar = Float[Tensor, ""]
 _Item = TypeVar("_Item")

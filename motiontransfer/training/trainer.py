@@ -23,6 +23,7 @@ import loky
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.runtime import Runtime
@@ -53,7 +54,6 @@ from motiontransfer.training.run_log import (
     show_log,
     show_log_anew,
 )
-from motiontransfer.video.color import Frame
 
 TaskBatch = TypeVar("TaskBatch", bound=TensorBatch)
 Data = TypeVar("Data", bound=Dataset)

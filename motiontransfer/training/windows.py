@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.layers import downsample_by_2
@@ -28,13 +29,12 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
 from motiontransfer.training.params import GanLossConfig
-from motiontransfer.video.color import Frame
 from motiontransfer.video.tensors import levels_to_images, upload
 
 Windows = Float[Tensor, "batch time channels height width"]
 Frames = Float[Tensor, "batch time 3 height width"]
 Resolution = Literal["full", "half"]
-Boxes = Int64[np.ndarray, "windows 4"]
+WindowBoxes = Int64[np.ndarray, "windows 4"]
 _BackgroundMask = Bool[np.ndarray, "rows columns"]
 """True at coarse pixels that surely show no part of the person."""
 
@@ -249,7 +249,7 @@ class WindowDataset:
         cleaned[is_other] = np.where(is_shadow(real, behind)[..., None], real, behind)[0]
         return cleaned
 
-    def _boxes(self, windows: Iterable[tuple[int, int]]) -> Boxes:
+    def _boxes(self, windows: Iterable[tuple[int, int]]) -> WindowBoxes:
         """Viewports of one size, each around the person in all frames of a window."""
         assert self._viewport is not None
         people = []
@@ -346,7 +346,7 @@ def _interpolated_masks(
 
 def _whole_frames(
     windows: Sequence[UInt8[np.ndarray, "time height width 3"]],
-    boxes: Boxes,
+    boxes: WindowBoxes,
     masks: Sequence[Sequence[_BackgroundMask | None]],
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]

@@ -2,11 +2,11 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int32
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, MaskedFrame
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import (
@@ -25,18 +26,10 @@ from motiontransfer.core.storage import (
     write_checked_json,
     write_table,
 )
-from motiontransfer.video.color import AnyFrame, Frame, MaskedFrame, OnePass
+from motiontransfer.video.color import OnePass
+from motiontransfer.video.crop import FindPeople, Place, crop_box
 from motiontransfer.video.frame_store import frame_writer
-from motiontransfer.video.geometry import (
-    Box,
-    Framing,
-    WorkingSize,
-    auto_crop,
-    boxes_of_one,
-    film_box,
-    fit_framing,
-    resize,
-)
+from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import (
     DamagedVideoError,
     Timed,
@@ -44,7 +37,6 @@ from motiontransfer.video.reader import (
     is_usual,
     read_frames,
     read_metadata,
-    sample_frames,
     upright,
     upright_mask,
 )
@@ -62,18 +54,12 @@ _FORMAT = "motiontransfer clip"
 _VERSION = 1
 _FRAMING = ("source_size", "crop", "size", "content")
 _INDEX_KEY = "motiontransfer.index"
-_NUM_CROP_SAMPLES = 24
 _ROUNDING_SECONDS = 5e-4  # of times in a file, in milliseconds
-_MARGIN_OF_FILM, _MARGIN_OF_PHOTO = 0.05, 0.2  # of the automatic crop, shares of the person
 _LARGEST_SIDE_PX = 3840  # of results
 _LARGEST_PHOTO_PX = 1024  # the result's: twice the pixels take nearly twice the time
 DETECTION_SCALE = 2.0  # of the working image, where the input has the pixels
 _DETECTION_CRF, _DETECTION_PRESET = 14, "ultrafast"  # detectors do not see the difference
 
-FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Sequence[Box]]]
-"""Person detector: the boxes around people in each frame."""
-Place = tuple[float, float, float]
-"""Where and when somebody is in a film: shares of its width and height, seconds."""
 
 _logger = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
@@ -239,7 +225,7 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
         raise VideoError(
             f"{path}: trim: expected a part of {times[-1] - times[0]:.1f} s, got {trim}"
         )
-    box = _crop_box(video, crop, size, within=video.within(trim), person=person)
+    box = crop_box(video, crop, size, within=video.within(trim), person=person)
     framing = fit_framing(video.size, box, size=size)
     if video.unheard:
         _logger.warning("%s: its sound (%s) cannot be decoded: it is silent", path, video.unheard)
@@ -301,63 +287,6 @@ def _metrics(
         "crop": clip.framing.crop,
         "source": source,
     }
-
-
-def _crop_box(
-    video: VideoMetadata,
-    crop: Literal["none"] | Box | FindPeople,
-    size: WorkingSize,
-    *,
-    within: tuple[float, float],
-    person: Place | None,
-) -> Box:
-    if isinstance(crop, tuple):
-        return crop
-    height, width = video.size
-    if not callable(crop):
-        return (0, 0, width, height)
-    brightest = np.zeros((*video.size, 3), np.uint8)
-
-    def watched() -> Iterator[Frame]:
-        for frame in sample_frames(video, num_samples=_NUM_CROP_SAMPLES, within=within):
-            np.maximum(brightest, frame, out=brightest)
-            yield frame
-
-    found = boxes_to_crop(crop(watched()), video, person, within=within)
-    film, margin = film_box(brightest), crop_margin(video)
-    box = auto_crop(found, video.size, size, film=film, margin=margin)
-    return box or (0, 0, width, height)  # drawn, perhaps: the detector of joints finds some
-
-
-def boxes_to_crop(
-    people: Sequence[Sequence[Box]],
-    video: VideoMetadata,
-    person: Place | None,
-    *,
-    within: tuple[float, float],
-) -> list[Box | None]:
-    """Box of the person in each of some frames, which are evenly spread over a part of a video.
-
-    Args:
-        person: who it is; None: the largest in each frame.
-        within: the part, see `VideoMetadata.within`.
-    """
-    if person is None:
-        areas = ({box: (box[2] - box[0]) * (box[3] - box[1]) for box in each} for each in people)
-        return [max(area, key=area.__getitem__, default=None) for area in areas]
-    (x, y, seconds), (height, width) = person, video.size
-    times = video.packet_times.starts_seconds
-    inside = times[(times >= within[0]) & (times < within[1])]
-    share = 0.0
-    if inside.size:
-        share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _ROUNDING_SECONDS)
-    index = round(share * (len(people) - 1))
-    return boxes_of_one(people, place=(x * width, y * height), index=index)
-
-
-def crop_margin(video: VideoMetadata) -> float:
-    """Margin of the automatic crop: around a photo it is room for arms and hops to come."""
-    return _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM
 
 
 class _IntactFrames:
@@ -441,12 +370,6 @@ def _write_frames(
                 write_twice(picture.framed(twice)[..., :3])
             starts.append(timed.start_seconds)
     return starts
-
-
-def picture_box(path: Path, *, rotate: int = 0) -> Box:
-    """Box of a film's picture, without black bars."""
-    video = read_metadata(path, rotate=rotate)
-    return film_box(reduce(np.maximum, sample_frames(video, num_samples=_NUM_CROP_SAMPLES)))
 
 
 def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> Iterator[Frame]:

@@ -11,11 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
-Frame = UInt8[np.ndarray, "height width 3"]
-MaskedFrame = UInt8[np.ndarray, "height width 4"]
-"""RGB, and the person's share of each pixel, of 255."""
-AnyFrame = UInt8[np.ndarray, "_ _ 3"]
-"""Any height and width."""
+from motiontransfer.core.arrays import Frame
 
 _SCALING = (
     Interpolation.BICUBIC
@@ -77,8 +73,8 @@ def opaque(frame: av.VideoFrame) -> Frame:
 class OnePass:
     """Crops, turns and shrinks frames in one pass of FFmpeg's filters, for 8-bit 4:2:0 video.
 
-    It averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a resize,
-    from which it differs by less than a level in nearly all pixels.
+    It averages areas and converts to sRGB, in a twentieth of the time of `to_srgb` and a resize.
+    It differs from these by less than a level in nearly all pixels.
     """
 
     def __init__(

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.core import layout
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.video.clip import FILM_FILE, FULL_SIZE_FILE, read_clip, read_source_starts
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.reader import (
     Timed,

@@ -11,9 +11,10 @@ import av
 import numpy as np
 from av.codec.context import Flags
 
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame, MaskedFrame, OnePass, to_srgb
+from motiontransfer.video.color import OnePass, to_srgb
 from motiontransfer.video.container import (
     BITEXACT,
     open_input,

@@ -15,9 +15,10 @@ import av
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.video.color import Frame, opacity, opaque
+from motiontransfer.video.color import opacity, opaque
 from motiontransfer.video.container import find_sound, open_input, seconds_of, video_stream
 from motiontransfer.video.fields import Scan, deinterlaced, scan_of
 from motiontransfer.video.geometry import Orientation, fit_framing, orientation_of, resize

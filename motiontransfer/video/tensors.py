@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from motiontransfer.video.color import Frame
+from motiontransfer.core.arrays import Frame
 
 Images = Float[Tensor, "batch 3 height width"]
 

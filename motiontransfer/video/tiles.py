@@ -1,7 +1,7 @@
 """Pictures in tiles, as phones store HEIC and AVIF (ISO/IEC 23008-12, `grid`), put together.
 
 FFmpeg decodes each tile as a stream of its own, in the order of rows, and PyAV does not tell how
-they lie: that follows from the largest size (`ispe`) among the picture's properties, which is the
+they lie. That follows from the largest size (`ispe`) among the picture's properties, which is the
 whole one's.
 """
 

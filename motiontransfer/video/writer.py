@@ -16,9 +16,9 @@ import numpy as np
 from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.storage import replacing
-from motiontransfer.video.color import Frame, MaskedFrame
 from motiontransfer.video.container import BITEXACT, find_sound, open_input, open_output, seconds_of
 from motiontransfer.video.isolation import restart_time_limit
 
@@ -224,8 +224,8 @@ def store_sound(
     `origin_seconds` is the first frame's time on the source's clock.
 
     Returns:
-        Offset that, added to the new file's timestamps, makes 0 the first frame; None where no
-        track holds a sample that can be decoded (then no file is written).
+        Offset that, added to the new file's timestamps, makes 0 the first frame. None, and no
+        file, where no track holds a sample that can be decoded.
     """
     index, _ = find_sound(source)
     if index is None:

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.descent import minimize
-from motiontransfer.body.objective import Film, State, error
+from motiontransfer.body.objective import Bends, Film, State, error
 from motiontransfer.body.skeleton import BONE_NAMES, LENGTHS, USUAL_LENGTHS
 
 FRAMES, STEP = 9, 1e-6
+STARTS = np.isin(np.arange(FRAMES), [0, 5])  # of runs
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def compared():
         weight=rng.random((FRAMES, 33)),
         lines=lines / np.linalg.norm(lines, axis=0),
         line_weight=rng.random((FRAMES, bones)),
-        starts=np.isin(np.arange(FRAMES), [0, 5]),
+        bends=Bends(STARTS, 30.0),
         center=np.array([1.0, 1.0]),
         frame_rate=30.0,
         noise=1.3,
@@ -61,7 +62,7 @@ def test_nothing_is_smooth_across_runs(compared):
             place=state.place[:, frames],
             size=state.size[frames],
         )
-        parts.append(len(frames) * error(film.part(frames, film.starts[frames]), part)[0])
+        parts.append(len(frames) * error(film.part(frames, STARTS[frames]), part)[0])
     assert whole * FRAMES == pytest.approx(sum(parts))
 
 

@@ -48,7 +48,7 @@ def test_what_it_says_of_itself_has_no_control_characters():
     text = json.dumps({"motiontransfer": "1\x1b[2J", "params": {"render.crf": 20, "a\x07": 1}})
     told = str(read_recipe(text))
     assert told.startswith("made by version 1")
-    assert "with 1 params of its own; left out: a" in told
+    assert "; params of its own: 1; left out: a" in told
     assert told.isprintable()
 
 

@@ -1,5 +1,7 @@
 import os
 import re
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from motiontransfer.core import stage_runner
 from motiontransfer.core.stage_runner import run
 from tests.tiny_project import dvc
 
@@ -85,6 +88,17 @@ def test_a_stage_logs_its_result_in_one_line(stages, capsys, caplog):
         assert run(stages, ["plain"]) == run(stages, ["cut", "waltz"]) == 0
     assert capsys.readouterr().out == "done\n"
     assert caplog.messages == ["cut waltz: 3 frames in waltz.mp4"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_stage_also_where_programs_of_a_script_ignore_it(monkeypatch, number):
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(number, signal.SIG_IGN)
+    monkeypatch.setattr(stage_runner, "run", lambda *_: signal.raise_signal(number))
+    with pytest.raises(KeyboardInterrupt):
+        runpy.run_module("stages", run_name="__main__")
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def test_libraries_get_few_threads_unless_the_user_chose(stages, monkeypatch):

@@ -93,7 +93,7 @@ def test_who_joins_with_all_up_to_date_runs_nothing(here, folder):
     assert join(bring="needed")[-1] == "nothing had to run"
 
 
-SECRET = "secrets do not go into git: leave them out of the URL"
+SECRET = "secrets do not go into git. Keep them in the environment"
 
 
 @pytest.mark.parametrize(

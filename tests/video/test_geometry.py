@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import VideoError
+from motiontransfer.video.crop import auto_crop, boxes_of_one, film_box
 from motiontransfer.video.geometry import (
     Framing,
     Orientation,
-    auto_crop,
-    boxes_of_one,
-    film_box,
     fit_framing,
     orientation_of,
     parse_display_matrix,

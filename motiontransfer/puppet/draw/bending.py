@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Complex, Complex64, Float32
 
-from motiontransfer.puppet.draw.part_maps import Map, Placement
+from motiontransfer.core.arrays import Affine
+from motiontransfer.puppet.draw.part_maps import Placement
 from motiontransfer.puppet.parts import BodyPart
 
 _Places = Complex64[np.ndarray, "height width"]
@@ -90,13 +91,13 @@ def _joint(
     return joint, across / abs(across)
 
 
-def _factors(matrix: Map) -> tuple[complex, complex, complex]:
+def _factors(matrix: Affine) -> tuple[complex, complex, complex]:
     """p, q and r of the affine map z -> p z + q conj(z) + r, of z = x + iy."""
     (a, b, x), (c, d, y) = matrix.tolist()
     return complex(a + d, c - b) / 2, complex(a - d, c + b) / 2, complex(x, y)
 
 
-def _mapped(matrix: Map, places: _Points) -> _Points:
+def _mapped(matrix: Affine, places: _Points) -> _Points:
     p, q, moved = _factors(matrix)
     return p * places + q * places.conj() + moved
 
@@ -105,7 +106,7 @@ def _clipped(weight: _Weights) -> _Weights:
     return np.minimum(np.maximum(weight, 0), 1)
 
 
-def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Places:
+def places_in_reference(own: Affine, bends: Sequence[Bend], pixels: _Places) -> _Places:
     """Where the reference shows pixels of a part.
 
     Overlapping turns are averaged where they add up to more than one. In profile both hips are one
@@ -124,7 +125,7 @@ def places_in_reference(own: Map, bends: Sequence[Bend], pixels: _Places) -> _Pl
 
 
 def sampling_grid(
-    own: Map, bends: Sequence[Bend], *, corner: tuple[int, int], size: tuple[int, int]
+    own: Affine, bends: Sequence[Bend], *, corner: tuple[int, int], size: tuple[int, int]
 ) -> Float32[np.ndarray, "height width 2"]:
     """Where (x, y) pixels of a box are sampled in the reference's patch.
 

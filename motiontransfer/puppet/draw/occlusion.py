@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 
+from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front
 
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
@@ -16,7 +16,6 @@ _BEHIND, _BESIDE = 0.05, 0.1  # the spine, body heights: what the trunk hides; n
 
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
-_Mask = Bool[np.ndarray, " frames"]
 
 
 def parts_by_depth(
@@ -55,7 +54,7 @@ def _deep(bone: Limb, poses: BodyPoses, depth: Depth) -> Series:
     return depth[:, [*map(poses.skeleton.index, bone)]].mean(axis=1, dtype=np.float64)
 
 
-def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -> _Mask:
+def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -> FrameMask:
     """True where the trunk hides the middle of a bone: behind the spine, and not beside it."""
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
     points, _ = poses.joints((*bone, "mid_shoulder", "mid_hip"))
@@ -68,7 +67,7 @@ def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -
     return (behind > _BEHIND) & (np.abs(away.imag) < _BESIDE * heights_px)
 
 
-def _is_raised(poses: BodyPoses, side: str, depth: Depth) -> _Mask:
+def _is_raised(poses: BodyPoses, side: str, depth: Depth) -> FrameMask:
     """True where a knee is above its hip as the trunk sees it, and nearer than the hips' middle."""
     knee_name = f"{side}_knee"
     points, found = poses.joints((f"{side}_hip", knee_name, "mid_hip", "mid_shoulder"))

@@ -13,13 +13,9 @@ import cv2
 import numpy as np
 from jaxtyping import Complex128, Float, Float32, Float64
 
-from motiontransfer.pose.time_series import Series
+from motiontransfer.core.arrays import Affine, Joints, Series, Vector
 from motiontransfer.puppet.parts import BodyPart, BodyPoses
 
-Map = Float64[np.ndarray, "2 3"]
-"""Affine map of (x, y), pixels."""
-Joints = Float[np.ndarray, "joints 2"]
-Vector = Float64[np.ndarray, "2"]
 _Points = Complex128[np.ndarray, "*maps joints"]
 _OfPose = Complex128[np.ndarray, " joints"]
 _Numbers = Complex128[np.ndarray, "*maps"] | np.complex128
@@ -142,10 +138,10 @@ class Placement:
         self._corner, self._rate = drawn
         self.pixels_per_radius = height_px * float(drawn.rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
-        self._maps: dict[tuple[int, int], Map | None] = {}
+        self._maps: dict[tuple[int, int], Affine | None] = {}
         self._middles: dict[tuple[str, ...], complex | None] = {}
 
-    def map_of(self, number: int, reference: int) -> Map | None:
+    def map_of(self, number: int, reference: int) -> Affine | None:
         """Map by a part from what is drawn to a reference; None where they share few joints."""
         key = number, reference
         if key not in self._maps:
@@ -153,7 +149,7 @@ class Placement:
             self._maps[key] = None if matrix is None else self._inverse(matrix)
         return self._maps[key]
 
-    def _map(self, part: BodyPart, reference: int) -> Map | None:
+    def _map(self, part: BodyPart, reference: int) -> Affine | None:
         a, b = self._shared(part.joints, reference)
         if len(a) < part.min_joints:
             return None
@@ -162,7 +158,7 @@ class Placement:
             return self._at_forearm(matrix, part, reference)
         return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
 
-    def _at_forearm(self, matrix: Map, hand: BodyPart, reference: int) -> Map:
+    def _at_forearm(self, matrix: Affine, hand: BodyPart, reference: int) -> Affine:
         """The map of a hand, moved until its wrist is at most a hand's width from its forearm's."""
         wrist = hand.joints[:1]
         for forearm, of_forearm in zip(self.parts, self._chosen, strict=True):
@@ -178,7 +174,7 @@ class Placement:
                 return np.column_stack([matrix[:, :2], matrix[:, 2] + share * away])
         return matrix
 
-    def _anchored(self, matrix: Map, anchor: str, reference: int) -> Map:
+    def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""
         a, b = self._shared((anchor,), reference)
         if not len(a):
@@ -200,7 +196,7 @@ class Placement:
     def _drawn(self, point: Vector) -> Vector:
         return (point - self._corner + 0.5) * self._rate - 0.5
 
-    def _inverse(self, matrix: Map) -> Map:
+    def _inverse(self, matrix: Affine) -> Affine:
         linear = self._rate[:, None] * matrix[:, :2]
         moved = self._drawn(matrix[:, 2])[:, None]
         return cv2.invertAffineTransform(np.concatenate([linear, moved], axis=1))

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.parts import (
     BodyPoses,

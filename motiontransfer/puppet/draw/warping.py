@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from motiontransfer.core.arrays import Affine, Frame, MaskedFrame, Series
 from motiontransfer.pose.keypoints import Keypoints, resize_points
-from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.draw.canvas import (
@@ -29,14 +29,12 @@ from motiontransfer.puppet.draw.canvas import (
 )
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.draw.part_maps import DrawnBox, Map, Placement
+from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
 from motiontransfer.puppet.draw.retrieval import Chosen, Excluded, References, choose_jointly
 from motiontransfer.puppet.draw.steady import choose_over_clip
 from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.shadow import with_shadow
-from motiontransfer.video.color import Frame
 
-_Pixels = UInt8[np.ndarray, "height width 4"]
 _Resized = UInt8[np.ndarray, "rows columns 4"]
 
 # Choice of references. Larger: parts change their reference less often, and are less alike.
@@ -346,7 +344,7 @@ class PuppetClip:
 
 def _lay_before(
     canvas: Canvas,
-    overlay: _Pixels,
+    overlay: MaskedFrame,
     corner: Float64[np.ndarray, "2"],
     rate: Float64[np.ndarray, "2"],
 ) -> None:
@@ -360,7 +358,7 @@ def _lay_before(
 
 
 def _reached(
-    matrix: Map, size: tuple[int, int], *, margin: float, limits: tuple[int, int]
+    matrix: Affine, size: tuple[int, int], *, margin: float, limits: tuple[int, int]
 ) -> list[tuple[int, int]]:
     """First pixel drawn, and the one behind the last, in x and in y.
 
@@ -379,14 +377,14 @@ def _reached(
     return reached
 
 
-def _with_margin(pixels: _Pixels) -> _Resized:
+def _with_margin(pixels: MaskedFrame) -> _Resized:
     """Pixels with a margin of their colors, where nothing is covered."""
     wider = cv2.copyMakeBorder(pixels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     wider[[0, -1], :, 3] = wider[:, [0, -1], 3] = 0
     return wider
 
 
-def _shrunk(pixels: _Pixels, by: int) -> _Resized:
+def _shrunk(pixels: MaskedFrame, by: int) -> _Resized:
     """Means of squares of pixels; colors are weighted by coverage, and go on beside it."""
     if by == 1:
         return pixels
@@ -399,7 +397,7 @@ def _shrunk(pixels: _Pixels, by: int) -> _Resized:
     return np.dstack([color, small[..., 3]]).round().astype(np.uint8)
 
 
-def _enlarged(pixels: _Pixels) -> _Resized:
+def _enlarged(pixels: MaskedFrame) -> _Resized:
     """The pixels, and one between each two of them, in rows and columns."""
     rows, columns = pixels.shape[:2]
     large = np.empty((_ENLARGED * rows - 1, _ENLARGED * columns - 1, 4), np.uint8)

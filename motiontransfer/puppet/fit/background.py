@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
@@ -26,10 +27,9 @@ from motiontransfer.puppet.fit.full_size import (
 from motiontransfer.puppet.fit.fusion import fused
 from motiontransfer.puppet.fit.inpainting import inpainted
 from motiontransfer.puppet.fit.overlays import Overlay, find_captions, find_overlays
-from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR, Mask
+from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light
-from motiontransfer.video.color import Frame
 from motiontransfer.video.frame_store import FrameStore
 
 # Frames.
@@ -54,15 +54,14 @@ _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise a
 _MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
 _LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
 
-_Pixels = Bool[np.ndarray, "height width"]
 _Levels = UInt8[np.ndarray, "rows columns 3"]
 
 
 class Background(NamedTuple):
     image: Frame
-    is_filled: _Pixels
+    is_filled: PixelMask
     """Pixels that were never seen uncovered, and are inpainted."""
-    is_moving: _Pixels
+    is_moving: PixelMask
     """Pixels of the masks that change beside the person: captions, screens, other people."""
     overlays: Sequence[Overlay] = ()
     """In the size of the image, which shows those that stay."""
@@ -121,7 +120,7 @@ def room_behind(
     distances: UInt8[np.ndarray, "frames rows columns"],
     size: tuple[int, int],
     height_px: float,
-) -> tuple[Frame, _Pixels]:
+) -> tuple[Frame, PixelMask]:
     """The room in images of a size, and where no image shows it.
 
     Args:
@@ -208,7 +207,7 @@ def _captions(frames: FullSizeFrames, samples: _Samples) -> Iterator[Overlay]:
             yield caption.resized(samples.distances.shape[1:])._replace(is_there=np.array(is_there))
 
 
-def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> _Pixels:
+def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> PixelMask:
     """Small objects of another color at the edge of what was hidden: straps, what hands hold.
 
     No mask shows them as the person, and inpainting would spread their color.
@@ -236,14 +235,14 @@ def _showing_background(
     return (distances >= np.maximum(far, free)) & (farthest >= free)
 
 
-def _moving(samples: _Samples) -> _Pixels:
+def _moving(samples: _Samples) -> PixelMask:
     """Pixels that change in the frames that surely show the background, and not by a shadow."""
     is_free = samples.distances >= _SURELY_FREE / _UNSHADED * 255
     median, _, upper = _quantile_images(samples.frames, is_free, is_free.shape[1:])
     return np.any(cv2.absdiff(median, upper) > _MOVING, axis=2) & ~_shaded(median, upper)
 
 
-def _shaded(median: Frame, upper: Frame) -> _Pixels:
+def _shaded(median: Frame, upper: Frame) -> PixelMask:
     """Where a median lies in a shadow that the upper quartile does not."""
     side = max(round(_THINNEST_SHADOW * len(median)), 1)
     brightness = (median.mean(axis=2) + 1) / (upper.mean(axis=2) + 1)
@@ -312,7 +311,7 @@ def _quantiles(
     return np.stack([median, at((first_bright + last) // 2), upper])
 
 
-def is_shadow(frame: Frame, background: Frame) -> _Pixels:
+def is_shadow(frame: Frame, background: Frame) -> PixelMask:
     """Pixels that show the background image with all channels darkened alike."""
     ratio = (frame + np.float32(SHADOW_OFFSET)) / (background + np.float32(SHADOW_OFFSET))
     darkening = ratio.mean(axis=2)

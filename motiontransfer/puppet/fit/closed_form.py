@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float32, Float64
 from scipy import sparse
 from scipy.sparse.linalg import cg
 
+from motiontransfer.core.arrays import Frame
 from motiontransfer.puppet.fit.matting import by_graph_cut
 from motiontransfer.puppet.masks import MASK_ERROR, disc_of
-from motiontransfer.video.color import Frame
 
 # Shares of the body's height.
 _INSIDE = 0.008  # of the mask's edge, in which a pixel may be a mixture, as outside by its error

@@ -12,10 +12,10 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.parts import (
     BodyPart,
     BodyPoses,

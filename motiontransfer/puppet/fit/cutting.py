@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Num, UInt8
 from PIL import Image
 
+from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, PixelMask
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.full_size import ImageOnDisk, ImagesOnDisk
@@ -17,9 +18,8 @@ from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, Mask, covered_box
+from motiontransfer.puppet.masks import HALF, SOLID, covered_box
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.video.color import Frame, MaskedFrame
 
 # Places of a cut part that are looked up in other references.
 _LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling
@@ -39,7 +39,6 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
 
-_Pixels = Bool[np.ndarray, "height width"]
 _Levels = Num[np.ndarray, "pixels 3"]
 
 
@@ -122,7 +121,7 @@ class CutPart:
             for image in (other.coverage, other.hidden, other.colors)
         )
 
-        def fill(is_made: _Pixels, is_beyond: _Pixels) -> _Levels:
+        def fill(is_made: PixelMask, is_beyond: PixelMask) -> _Levels:
             return blended(self.colors, colors, is_made, is_beyond=is_beyond)
 
         hidden = cv2.min(self.hidden, cv2.max(shown, unknown))
@@ -131,12 +130,12 @@ class CutPart:
     def synthesized(self, hidden: Mask) -> "CutPart":
         """Cover hidden pixels by the texture of those that are shown."""
 
-        def fill(is_made: _Pixels, is_beyond: _Pixels) -> _Levels:
+        def fill(is_made: PixelMask, is_beyond: PixelMask) -> _Levels:
             return inpainted(self.colors, is_made, is_beyond=is_beyond)[is_made]
 
         return self._made_up(hidden, fill)
 
-    def _made_up(self, made: Mask, fill: Callable[[_Pixels, _Pixels], _Levels]) -> "CutPart":
+    def _made_up(self, made: Mask, fill: Callable[[PixelMask, PixelMask], _Levels]) -> "CutPart":
         """Cover hidden pixels, where they go on from what is shown.
 
         Args:
@@ -195,7 +194,7 @@ class CutPart:
         return StoredPart(self.corner, tuple(map(file.append, images)))
 
 
-def _large_pieces(covered: _Pixels, *, least: float) -> Mask:
+def _large_pieces(covered: PixelMask, *, least: float) -> Mask:
     """1 in the pieces that have a share of the largest one's area."""
     _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered.astype(np.uint8))
     areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered

@@ -15,16 +15,17 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
+from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.draw.part_maps import Map, part_map
+from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
-from motiontransfer.puppet.masks import GRAY, SOLID, Mask
+from motiontransfer.puppet.masks import GRAY, SOLID
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
@@ -73,7 +74,7 @@ def small_copy(
 
 
 def occluder_mask(
-    part: SmallCopy, others: Iterable[tuple[SmallCopy, Map]], *, has_sides: bool
+    part: SmallCopy, others: Iterable[tuple[SmallCopy, Affine]], *, has_sides: bool
 ) -> Float32[np.ndarray, "rows columns"]:
     """Pixels whose color most other references contradict: 1 there, 0 elsewhere.
 

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
+from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, Series
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.pose.time_series import Series
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.fit.background import BACKGROUND_FRAMES, Background, median_background
@@ -35,9 +35,7 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.puppet.fit.overlays import behind_overlays
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
-from motiontransfer.puppet.masks import Mask
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
-from motiontransfer.video.color import Frame, MaskedFrame
 
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them

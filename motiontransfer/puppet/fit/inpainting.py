@@ -7,12 +7,12 @@ from the border (Pérez et al. 2003), which hides the borders of patches.
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from motiontransfer.core.arrays import Frame, PixelMask
 from motiontransfer.puppet.fit.full_size import resampled
-from motiontransfer.video.color import Frame
 
 _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch
@@ -21,13 +21,12 @@ _LEVEL_REACH = 0.1  # of what a part's levels follow its border, of its longer s
 _LEAST_LEVEL_WEIGHT = 1e-6  # of a level, beside that of a difference: it decides alone
 _LEAST_CONTRAST = 3.0  # levels; of an even patch, whose turn comes by how much of it is seen
 
-_Pixels = Bool[np.ndarray, "height width"]
 _Image = Float32[np.ndarray, "height width 3"]
 _Offsets = Int64[np.ndarray, "height width 2"]
 """(y, x) from each hidden pixel to the one that it is a copy of; 0: nothing to copy was found."""
 
 
-def inpainted(image: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels | None = None) -> Frame:
+def inpainted(image: Frame, is_hidden: PixelMask, *, is_beyond: PixelMask | None = None) -> Frame:
     """An image whose hidden pixels are filled by patches of the others.
 
     Args:
@@ -76,7 +75,7 @@ def _moved(image: Frame, offsets: _Offsets) -> Frame:
     return image[y, x]
 
 
-def _exemplars(image: _Image, is_hidden: _Pixels, is_beyond: _Pixels) -> _Offsets:
+def _exemplars(image: _Image, is_hidden: PixelMask, is_beyond: PixelMask) -> _Offsets:
     """For each patch at the border of what is filled, the most similar one that was all seen.
 
     Args:
@@ -125,7 +124,7 @@ def _most_urgent(
     return int(y), int(x), float(trust[y, x])
 
 
-def membrane(image: _Image, is_hidden: _Pixels) -> _Image:
+def membrane(image: _Image, is_hidden: PixelMask) -> _Image:
     """An image whose hidden pixels are as smooth as those around them allow."""
     found, nowhere = image.copy(), np.zeros_like(is_hidden)
     found[is_hidden] = _joined(image, is_hidden, nowhere, np.zeros((*nowhere.shape, 2), np.int64))
@@ -134,8 +133,8 @@ def membrane(image: _Image, is_hidden: _Pixels) -> _Image:
 
 def _joined(
     image: Frame | _Image,
-    is_hidden: _Pixels,
-    is_beyond: _Pixels,
+    is_hidden: PixelMask,
+    is_beyond: PixelMask,
     offsets: _Offsets,
     *,
     usual: Float64[np.ndarray, "3"] | None = None,
@@ -156,7 +155,7 @@ def _joined(
 
 
 def blended(
-    image: Frame, guide: Frame, is_hidden: _Pixels, *, is_beyond: _Pixels
+    image: Frame, guide: Frame, is_hidden: PixelMask, *, is_beyond: PixelMask
 ) -> Float64[np.ndarray, "hidden 3"]:
     """Hidden pixels by the differences of another image there, joined to the others.
 
@@ -169,7 +168,7 @@ def blended(
     return _by_differences(image, is_hidden, pairs, after - before, levels, 1 / reach**2)
 
 
-def _pairs(is_hidden: _Pixels, is_beyond: _Pixels) -> Int64[np.ndarray, "2 pairs 2"]:
+def _pairs(is_hidden: PixelMask, is_beyond: PixelMask) -> Int64[np.ndarray, "2 pairs 2"]:
     """(y, x) of neighbors, one above the other and side by side, of which some are hidden."""
     pairs = []
     for step in ((1, 0), (0, 1)):
@@ -182,7 +181,7 @@ def _pairs(is_hidden: _Pixels, is_beyond: _Pixels) -> Int64[np.ndarray, "2 pairs
 
 def _by_differences(
     image: Frame | _Image,
-    is_hidden: _Pixels,
+    is_hidden: PixelMask,
     pairs: Int64[np.ndarray, "2 pairs 2"],
     copied: Float64[np.ndarray, "pairs 3"],
     levels: Float64[np.ndarray, "hidden 3"] | float = 0.0,
@@ -207,7 +206,7 @@ def _by_differences(
 
 def _copied_differences(
     image: Frame | _Image,
-    is_unseen: _Pixels,
+    is_unseen: PixelMask,
     offsets: _Offsets,
     pair: Int64[np.ndarray, "2 pairs 2"],
 ) -> Float64[np.ndarray, "pairs 3"]:

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
+from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, Mask, covered_box, disc_of
+from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, covered_box, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
-from motiontransfer.video.color import Frame
 from motiontransfer.video.geometry import resize
 
 _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples
@@ -35,11 +35,9 @@ _FEWEST_AT_REST = 10  # samples in these; with fewer, a body's changes are taken
 _LARGEST_CHANGE = 0.3  # of the picture; more is another scene, or its light
 _STAYS = 0.5  # share of the samples from which it is drawn in results
 
-_Pixels = Bool[np.ndarray, "height width"]
-
 
 class Overlay(NamedTuple):
-    place: _Pixels
+    place: PixelMask
     colors: Frame
     """In the place."""
     is_there: Bool[np.ndarray, " samples"]
@@ -158,7 +156,7 @@ def find_captions(
     return captions
 
 
-def corners(frame: Frame) -> _Pixels:
+def corners(frame: Frame) -> PixelMask:
     """Where letters and drawings are, and hardly any cloth.
 
     Colors around them differ by more than noise: what moves there changes the pixel's.
@@ -169,7 +167,7 @@ def corners(frame: Frame) -> _Pixels:
     return (cv2.cornerMinEigenVal(gray, 3, ksize=3) > _CORNER) & (contrast > 2 * NOISE)
 
 
-def alike_pixels(frame: Frame, other: Frame) -> _Pixels:
+def alike_pixels(frame: Frame, other: Frame) -> PixelMask:
     """Which pixels keep their color."""
     return difference(frame, other) <= NOISE
 
@@ -199,7 +197,7 @@ def _passing(
     return passing
 
 
-def _grown(frames: Sequence[Frame], corners: _Pixels, colors: Frame, height_px: float) -> Overlay:
+def _grown(frames: Sequence[Frame], corners: PixelMask, colors: Frame, height_px: float) -> Overlay:
     """An overlay of which corners are known: what is among them, or comes and goes with them."""
     is_there = np.array([Overlay(corners, colors, np.ones(1, bool)).is_in(it) for it in frames])
     shown = [frame for frame, there in zip(frames, is_there, strict=True) if there]
@@ -215,5 +213,5 @@ def _grown(frames: Sequence[Frame], corners: _Pixels, colors: Frame, height_px: 
     return Overlay(soft_edge, colors, is_there)
 
 
-def _closed(place: _Pixels, radius_px: float) -> _Pixels:
+def _closed(place: PixelMask, radius_px: float) -> PixelMask:
     return cv2.morphologyEx(place.astype(np.uint8), cv2.MORPH_CLOSE, disc_of(radius_px)) > 0

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
-from motiontransfer.puppet.fit.silhouette import FAR, Box, Distance, Field, Place, Silhouette
-from motiontransfer.puppet.masks import Mask, disc_of
+from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
+from motiontransfer.puppet.masks import disc_of
 from motiontransfer.puppet.parts import BodyPart
-from motiontransfer.video.color import Frame
 
 # All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
 # edge. A solid part's bones join joints that lie at its outline, not along its middle: its limits

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.closed_form import closed_form_matte
@@ -14,7 +15,6 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.inpainting import inpainted, membrane
 from motiontransfer.puppet.masks import disc_of
 from motiontransfer.puppet.shadow import Light, without_shadow
-from motiontransfer.video.color import Frame, MaskedFrame
 
 _RIM = 0.008  # of the body's height, around what shows the person: a camera's blur
 _LEAST_SHOWN = 5  # level of 255, from which a pixel shows the person

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Float64, UInt8
 
+from motiontransfer.core.arrays import Box, Frame, Mask, PixelMask
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
@@ -30,13 +31,12 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.overlays import Overlay, difference, find_captions
 from motiontransfer.puppet.fit.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.puppet.fit.segmentation import drawn_person, segment_person
-from motiontransfer.puppet.masks import CORE, MASK_ERROR, Mask, PersonMasks, disc_of, write_masks
+from motiontransfer.puppet.masks import CORE, MASK_ERROR, PersonMasks, disc_of, write_masks
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
-from motiontransfer.video.color import Frame
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore, write_frames
-from motiontransfer.video.geometry import Box, Framing, resize
+from motiontransfer.video.geometry import Framing, resize
 
 # Shares of the body's height.
 _BESIDE = 0.07  # from the mask, within which what differs from the plate is the dancer's
@@ -57,7 +57,6 @@ _LEAST_SECONDS = 0.5  # of those frames, to tell what is before the dancer
 Levels = UInt8[np.ndarray, "height width 3"]
 """Share of each pixel that goes with the dancer, what is left of the light in their shadow, and
 captions before the dancer, of 255."""
-_Pixels = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +262,7 @@ def _large(place: Mask, side_px: float) -> Mask:
 
 
 def _with_dancer(
-    frame: Frame, plate: Frame, mask: Mask, text: _Pixels, others: Mask, *, height_px: float
+    frame: Frame, plate: Frame, mask: Mask, text: PixelMask, others: Mask, *, height_px: float
 ) -> tuple[Mask, Mask]:
     """What goes with the dancer, and what is left of the light."""
     light = np.full(mask.shape, 255, np.uint8)
@@ -291,7 +290,7 @@ def _with_dancer(
     return cv2.blur(removed, (side, side)), light
 
 
-def _at_light_of(frame: Frame, plate: Frame, beside: _Pixels) -> Frame:
+def _at_light_of(frame: Frame, plate: Frame, beside: PixelMask) -> Frame:
     """The plate as bright as a frame is beside the person, for lamps and exposure that change."""
     apart = frame[beside].astype(np.int16) - plate[beside]
     alike = apart[np.abs(apart).max(axis=1) < 2 * DIFFERENT]
@@ -301,7 +300,7 @@ def _at_light_of(frame: Frame, plate: Frame, beside: _Pixels) -> Frame:
     return np.clip(plate + by, 0, 255).astype(np.uint8)
 
 
-def _floor(person: _Pixels, height_px: float) -> _Pixels:
+def _floor(person: PixelMask, height_px: float) -> PixelMask:
     """Where the floor may mirror someone: about the lower end of the mask, and below."""
     x, y, width, height = cv2.boundingRect(person.astype(np.uint8))
     beside, below = (round(share * height_px) for share in _REFLECTION)
@@ -310,7 +309,7 @@ def _floor(person: _Pixels, height_px: float) -> _Pixels:
     return place
 
 
-def _touching(place: _Pixels, core: _Pixels) -> _Pixels:
+def _touching(place: PixelMask, core: PixelMask) -> PixelMask:
     """Pieces of a place that touch its core, and the core."""
     num_pieces, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
     touches = np.zeros(num_pieces, bool)
@@ -319,7 +318,7 @@ def _touching(place: _Pixels, core: _Pixels) -> _Pixels:
 
 
 def _softened(
-    frame: Frame, plate: Frame, shadow: _Pixels, is_known: _Pixels, height_px: float
+    frame: Frame, plate: Frame, shadow: PixelMask, is_known: PixelMask, height_px: float
 ) -> Mask:
     """Share of the plate's light in a shadow, of 255, soft; under the person as nearby."""
     bright, dark = (

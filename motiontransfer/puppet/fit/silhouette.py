@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
-from motiontransfer.puppet.masks import Mask
+from motiontransfer.core.arrays import Box, Mask
 from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 
 # The person.
@@ -28,7 +28,6 @@ _SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
 
 FAR = 1e6  # radii, and pixels: beyond every frame
 
-Box = tuple[int, int, int, int]
 Field = Float32[np.ndarray, "height width"]
 Place = tuple[slice, slice]
 """Rows and columns of the frame."""
