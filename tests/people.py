@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import cv2
 import numpy as np
@@ -382,8 +383,8 @@ def picture(keypoints, index):
 
 def difference_mask(frame, empty):
     """Mask of whom a frame shows: where it differs from the room without them."""
-    levels = np.abs(frame.astype(np.int16) - empty).max(axis=2)
-    return np.where(levels > 20, 255, 0).astype(np.uint8)
+    red, green, blue = cv2.split(cv2.absdiff(frame, empty))
+    return np.where(cv2.max(cv2.max(red, green), blue) > 20, 255, 0).astype(np.uint8)
 
 
 def inside(person, *, by_px=3):
@@ -432,6 +433,11 @@ def without(clip, numbers):
 
 def room(size=PERSON_SIZE):
     """Soft green spots."""
+    return _spots(size).copy()
+
+
+@cache
+def _spots(size):
     noise = np.random.default_rng(0).uniform(60, 110, (*size, 1)).astype(np.float32)
     return np.dstack(
         [0.6 * cv2.GaussianBlur(noise, (15, 15), 4)[..., None] * (1, 1.6, 1.1)]

@@ -22,6 +22,10 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.cyaml import CParser
+from yaml.resolver import Resolver
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import (
@@ -324,12 +328,18 @@ def read_text(path: Path) -> str:
         raise ParamsError(f"{path}: {told}; save it in UTF-8") from error
 
 
-class SectionsLoader(yaml.SafeLoader):
+class SectionsLoader(Composer, CParser, SafeConstructor, Resolver):
     """Loader of YAML that refuses a key that stands twice, as DVC does.
 
-    It is the loader in Python. The one in C overflows its stack at many levels, and the positions
-    of its nodes do not count a BOM.
+    It is parsed in C and composed in Python: in C, many levels would overflow the stack. Positions
+    of nodes do not count a BOM.
     """
+
+    def __init__(self, text: str) -> None:
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

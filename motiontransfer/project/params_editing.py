@@ -232,7 +232,8 @@ def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, ya
 
 
 def sections_of(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    return yaml.compose(text, SectionsLoader).value
+    counted = re.sub("^\ufeff", "\n", text)  # an empty line means nothing, and has a position
+    return yaml.compose(counted, SectionsLoader).value
 
 
 def _film_sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:

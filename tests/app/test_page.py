@@ -50,22 +50,19 @@ def make(page):
     page.get_by_role("button", name="What the training shows").click(timeout=SOON)
 
 
-def test_a_photo_is_taken_after_a_countdown(served, shown, project):
-    """By the browser's drawn camera, which shows nobody: that is said, and nothing is kept."""
-    _, address = served()
-    with shown(address) as page:
-        page.get_by_role("button", name="take a photo").click()
-        expect(page.locator(".countdown b")).to_have_text("5", timeout=SOON)
-        expect(page.locator(".countdown b")).to_have_text("4", timeout=SOON)
-        expect(page.locator(".countdown")).to_have_count(0, timeout=SOON)
-        expect(page.locator(".fault")).to_contain_text(
-            "expected a person, got one in 0 of 1", timeout=SOON
-        )
-    assert not [*project.glob("data/videos/*")]
+def performed(page, *pairs, state):
+    """Wait until the queue says this of each."""
+    page.get_by_role("tab", name="People").click()
+    for pair in pairs:
+        told = page.get_by_role("listitem").filter(has_text=f"{pair}: {state}")
+        expect(told).to_be_visible(timeout=2 * SOON)
 
 
-def test_the_whole_way_from_two_films_over_a_stop_to_the_result(served, shown, uploads, project):
-    _, address = served(sees="somebody")
+def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
+    served, shown, uploads, project, tmp_path
+):
+    film = film_person(tmp_path / "film.mkv", [(80, 40)] * 20)
+    server, address = served(sees="somebody")
     with shown(address) as page:
         drop(page, *uploads)
         expect(page.locator(".cards")).to_contain_text("Takes about ", timeout=SOON)
@@ -77,72 +74,17 @@ def test_the_whole_way_from_two_films_over_a_stop_to_the_result(served, shown, u
         make(page)
         expect(page.get_by_text("A first look", exact=True)).to_be_visible(timeout=SOON)
         expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
-        page.reload()
         with shown(address, width=390, color_scheme="dark") as other:
-            for each in (page, other):
-                expect(each.locator(".bar")).to_be_visible(timeout=SOON)
-                expect(each.get_by_text("A first look", exact=True)).to_be_visible()
+            expect(other.locator(".bar")).to_be_visible(timeout=SOON)
+            expect(other.get_by_text("A first look", exact=True)).to_be_visible()
             assert other.evaluate("document.documentElement.scrollWidth") <= 390
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator(".fault")).to_contain_text("Stopped. Nothing is lost", timeout=SOON)
-        (project / "go").touch()
-        page.reload()
-        for index, name in enumerate(("the_dance", "IMG_42")):
-            choose(page, index, name)
-        expect(page.locator(".cards")).to_contain_text("Takes about", timeout=SOON)
         begin(page)
-        expect(page.get_by_text("The result", exact=True)).to_be_visible(timeout=SOON)
-        expect(page.get_by_text("The dance", exact=True)).to_be_visible()
-        expect(page.get_by_text("Done.").first).to_be_visible(timeout=SOON)
-        with page.expect_download() as download:
-            page.get_by_role("link", name="Download").first.click()
-        assert download.value.suggested_filename == "IMG_42_as_the_dance.mp4"
-        assert download.value.path().read_bytes() == (project / "film.mp4").read_bytes()
-        page.wait_for_function("document.querySelector('video').readyState > 1")
-        with page.expect_popup() as popup:
-            page.get_by_role("link", name="Report").click()
-        assert popup.value.url.startswith(f"{address}/project/results/IMG_42_as_the_dance/report")
-        page.get_by_role("tab", name="People").click()
-        expect(page.locator("#people")).to_contain_text("✓ done")
-    assert (project / "trained").read_text() == "1\n"
-
-
-def test_a_click_adds_a_transfer_to_the_queue_and_two_results_are_compared(
-    served, shown, uploads, project, tmp_path
-):
-    _, address = served(sees="somebody")
-    third = film_person(tmp_path / "eve.mkv", [(70, 40)] * 26)
-    (project / "go").touch()
-    with shown(address) as page:
-        for me in (uploads[1], third):
-            drop(page, uploads[0], me)
-            begin(page)
-        page.get_by_role("tab", name="People").click()
-        for name in ("IMG_42", "eve"):
-            done = page.get_by_role("listitem").filter(has_text=f"{name} performs the_dance: Done.")
-            expect(done).to_be_visible(timeout=2 * SOON)
-        (project / "results/eve_as_the_dance/transfer.mp4").unlink()
-        page.get_by_role("gridcell", name="not yet").click()
-        expect(done).to_have_count(2, timeout=SOON)
-        page.get_by_role("tab", name="Compare").click()
-        page.get_by_role("button", name="Show them together").click()
-        expect(page.locator(".fault")).to_be_visible(timeout=SOON)
-
-
-def test_a_server_that_is_killed_and_started_again_goes_on(
-    served, shown, uploads, project, tmp_path
-):
-    film = film_person(tmp_path / "film.mkv", [(80, 40)] * 20)
-    server, address = served(sees="somebody")
-    with shown(address) as page:
-        drop(page, *uploads)
-        make(page)
-        expect(page.get_by_text("The newest sample")).to_be_visible(timeout=SOON)
+        expect(page.locator(".bar")).to_be_visible(timeout=SOON)
         drop(page, film)
         begin(page)
-        page.get_by_role("tab", name="People").click()
-        waits = page.get_by_role("listitem").filter(has_text="IMG_42 performs film: waiting")
-        expect(waits).to_be_visible(timeout=SOON)
+        performed(page, "IMG_42 performs film", state="waiting")
     server.send_signal(signal.SIGKILL)
     server.communicate()
     _, address = served(sees="somebody")
@@ -151,36 +93,22 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
         page.get_by_role("tab", name="People").click()
         expect(page.locator("#people")).to_contain_text("▶ running", timeout=SOON)
         (project / "go").touch()
-        for name in ("the_dance", "film"):
-            done = page.get_by_role("listitem").filter(has_text=f"IMG_42 performs {name}: Done.")
-            expect(done).to_be_visible(timeout=2 * SOON)
+        performed(page, "IMG_42 performs the_dance", "IMG_42 performs film", state="Done.")
+        expect(page.locator("#people")).to_contain_text("✓ done")
+        page.get_by_role("tab", name="Make").click()
+        for index, name in enumerate(("the_dance", "IMG_42")):
+            choose(page, index, name)
+        expect(page.get_by_text("The result", exact=True)).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("The dance", exact=True)).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download").first.click()
+        assert download.value.suggested_filename == "IMG_42_as_the_dance.mp4"
+        assert download.value.path().read_bytes() == (project / "film.mp4").read_bytes()
+        page.wait_for_function("document.querySelector('video').readyState > 1")
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Report").click()
+        assert popup.value.url.startswith(f"{address}/project/results/IMG_42_as_the_dance/report")
     assert (project / "trained").read_text() == "1\n"
-
-
-def test_what_is_of_no_use_is_refused_when_it_is_dropped_and_not_kept(
-    served, shown, tmp_path, project, uploads
-):
-    letter, broken, empty = (tmp_path / f"{name}.mp4" for name in ("letter", "broken", "empty"))
-    letter.write_text("Dear all")
-    broken.write_bytes(uploads[0].read_bytes()[:2000])
-    shutil.copy(project / "film.mp4", empty)
-    _, address = served()
-    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
-        served()
-    with shown(address) as page:
-        page.get_by_role("button", name="Make", exact=True).click()
-        expect(page.get_by_text("Choose a dance video, and").last).to_be_visible(timeout=SOON)
-        for file, told in {
-            letter: "letter.mp4: ",
-            broken: "broken.mp4: ",
-            empty: "empty.mp4: expected a person, got one in 0 of",
-        }.items():
-            column(page, 0).locator("input[type=file]").set_input_files(file)
-            expect(column(page, 0).locator(".fault")).to_contain_text(told, timeout=SOON)
-            assert column(page, 0).locator(".filled").count() == 0
-    assert not [*project.glob("data/videos/*")]
-    uploads = project.glob(".dvc/tmp/app/uploads/**/*")
-    assert not [path for path in uploads if path.is_file() and path.stat().st_size]
 
 
 def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_agrees(
@@ -219,17 +147,44 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
     assert "trim" not in films["videos"][films["targets"][-1]]
 
 
-def test_what_a_terminal_runs_is_said(served, shown, project):
-    _, address = served()
+def test_what_is_of_no_use_is_refused_and_not_kept_and_what_a_terminal_runs_is_said(
+    served, shown, tmp_path, project, uploads
+):
+    """A photo is taken by the browser's drawn camera, which shows nobody."""
+    letter, broken, empty = (tmp_path / f"{name}.mp4" for name in ("letter", "broken", "empty"))
+    letter.write_text("Dear all")
+    broken.write_bytes(uploads[0].read_bytes()[:2000])
+    shutil.copy(project / "film.mp4", empty)
     (project / "stages.py").write_text("input()")
+    _, address = served()
+    with pytest.raises(pytest.fail.Exception, match=f"the page is open already: {address}"):
+        served()
     with shown(address) as page:
-        expect(page.get_by_role("button", name="Make", exact=True)).to_be_visible(timeout=SOON)
+        page.get_by_role("button", name="Make", exact=True).click()
+        expect(page.get_by_text("Choose a dance video, and").last).to_be_visible(timeout=SOON)
+        for file, told in {
+            letter: "letter.mp4: ",
+            broken: "broken.mp4: ",
+            empty: "empty.mp4: expected a person, got one in 0 of",
+        }.items():
+            column(page, 0).locator("input[type=file]").set_input_files(file)
+            expect(column(page, 0).locator(".fault")).to_contain_text(told, timeout=SOON)
+            assert column(page, 0).locator(".filled").count() == 0
+        page.get_by_role("button", name="take a photo").click()
+        for told in ("5", "4"):
+            expect(page.locator(".countdown b")).to_have_text(told, timeout=SOON)
+        expect(page.locator(".countdown")).to_have_count(0, timeout=SOON)
+        nobody = "expected a person, got one in 0 of 1"
+        expect(column(page, 1).locator(".fault")).to_contain_text(nobody, timeout=SOON)
         stage = [sys.executable, "-m", "stages", "train_gan", "ada"]
         said = page.get_by_text("A terminal is at work: Training on ada.")
         with subprocess.Popen(stage, cwd=project, stdin=subprocess.PIPE) as process:
             expect(said).to_be_visible(timeout=SOON)
             process.communicate(b"\n")
         expect(said).to_have_count(0, timeout=SOON)
+    assert not [*project.glob("data/videos/*")]
+    uploads = project.glob(".dvc/tmp/app/uploads/**/*")
+    assert not [path for path in uploads if path.is_file() and path.stat().st_size]
 
 
 def status(url, **headers):

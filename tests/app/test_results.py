@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ from motiontransfer.video.reader import read_metadata
 from motiontransfer.video.writer import write_video
 from tests.command import run_command
 from tests.films import film_person
-from tests.project_files import write_sections
+from tests.project_files import edit_sections, write_sections
 
 SOON = 60_000  # ms: commands take seconds to load
 OF = {"source": "waltz", "source_subject": "ben", "truth": "none"}
@@ -183,23 +184,44 @@ def test_the_queue_forgets_what_has_no_films_any_more_with_its_log(tmp_path, mon
     assert [log.exists() for log in logs] == [True, False]
 
 
-@pytest.mark.slow
-def test_a_result_is_found_played_downloaded_and_deleted(served, shown, project, tmp_path):
-    dance, me = (
-        film_person(tmp_path / f"{name}.mp4", [(x, 40)] * 25)
-        for name, x in (("waltz", 50), ("me", 60))
+@pytest.fixture
+def danced(project):
+    """Two people for one dance; of one there is a result."""
+    films = {"waltz": 50, "me": 60, "eve": 70}
+    for name, x in films.items():
+        film_person(project / f"data/videos/{name}.mp4", [(x, 40)] * 25)
+    result = project / "results/me_as_waltz/transfer.mp4"
+    result.parent.mkdir(parents=True)
+    shutil.copy(project / "film.mp4", result)
+    edit_sections(
+        project,
+        lambda sections: sections.update(
+            videos={it: {"path": f"data/videos/{it}.mp4", "subject": it} for it in films},
+            subjects=[*films],
+            targets=["me", "eve"],
+            trained=["me", "eve"],
+            transfers={"me_as_waltz": {**OF, "source_subject": "waltz", "target": "me"}},
+        ),
     )
     (project / "go").touch()
+    return project
+
+
+@pytest.mark.slow
+def test_a_result_is_queued_by_a_click_compared_played_downloaded_and_deleted(
+    danced, served, shown
+):
     _, address = served(sees="somebody")
     with shown(address) as page:
-        for index, file in enumerate((dance, me)):
-            column = page.locator(".steps > .column").nth(index)
-            column.locator("input[type=file]").set_input_files(file)
-            expect(column.locator(".filled")).to_be_visible(timeout=SOON)
-        page.get_by_label("everyone in them agrees").check()
-        page.get_by_role("button", name="Make", exact=True).click()
-        expect(page.get_by_text("Done.").first).to_be_visible(timeout=2 * SOON)
+        page.get_by_role("tab", name="People").click()
+        page.get_by_role("gridcell", name="not yet").click(timeout=SOON)
+        done = page.get_by_role("listitem").filter(has_text="eve performs waltz: Done.")
+        expect(done).to_be_visible(timeout=2 * SOON)
+        page.get_by_role("tab", name="Compare").click()
+        page.get_by_role("button", name="Show them together").click()
+        expect(page.locator(".fault")).to_be_visible(timeout=SOON)
         page.get_by_role("tab", name="Results").click()
+        expect(page.get_by_role("button", name="eve dances waltz")).to_be_visible(timeout=SOON)
         page.get_by_role("button", name="me dances waltz").press("Enter")
         heading = page.get_by_role("heading", name="me dances waltz")
         expect(heading).to_be_focused(timeout=SOON)
@@ -224,9 +246,10 @@ def test_a_result_is_found_played_downloaded_and_deleted(served, shown, project,
         page.get_by_role("option", name="everything of me").click()
         page.get_by_role("button", name="Show what would go").click()
         expect(page.get_by_text("goes: the person me")).to_be_visible(timeout=SOON)
-        assert (project / "data/videos/me.mp4").exists()
+        assert (danced / "data/videos/me.mp4").exists()
         page.get_by_role("button", name="Delete it for good").click()
         expect(page.get_by_text("deleted the person me, ")).to_be_visible(timeout=SOON)
-        expect(page.get_by_text("Nothing is finished yet")).to_be_visible(timeout=SOON)
-    assert not (project / "results/me_as_waltz").exists()
-    assert sorted(path.name for path in project.glob("data/videos/*.mp4")) == ["waltz.mp4"]
+        expect(page.get_by_role("button", name="me dances waltz")).to_have_count(0, timeout=SOON)
+    assert [path.name for path in danced.glob("results/*_as_*")] == ["eve_as_waltz"]
+    kept = sorted(path.name for path in danced.glob("data/videos/*.mp4"))
+    assert kept == ["eve.mp4", "waltz.mp4"]

@@ -212,19 +212,27 @@ def played(exported, poses):
     return [*render_poses(renderer, poses, size=full_size(renderer))]
 
 
+PAGE = (ROOT / "docs/export.md").read_text()
+((PLAYED, OUTPUT),) = re.findall(r"^\$ python ada/run\.py play (\S+) (\S+)$", PAGE, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_the_program_runs_without_pytorch_and_this_package(exported, tmp_path):
     """As the page says, by the poses of the bundle."""
     (tmp_path / "ada").symlink_to(exported / "ada")
-    page = (ROOT / "docs/export.md").read_text()
-    ((poses, output),) = re.findall(r"^\$ python ada/run\.py play (\S+) (\S+)$", page, re.MULTILINE)
-    for made in ("frames", output):
-        run_without_pytorch(exported, "play", poses, made, cwd=tmp_path)
+    run_without_pytorch(exported, "play", PLAYED, "frames", cwd=tmp_path)
     assert np.array_equal(pictures(tmp_path / "frames"), played(exported, POSES))
-    assert (tmp_path / output).stat().st_size > 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+def test_the_program_writes_a_video_or_says_that_it_cannot_write(exported, tmp_path):
+    (tmp_path / "ada").symlink_to(exported / "ada")
+    run_without_pytorch(exported, "play", PLAYED, OUTPUT, cwd=tmp_path)
+    assert (tmp_path / OUTPUT).stat().st_size > 500
     (tmp_path / "full/000003.png").mkdir(parents=True)  # a file that cannot be written
     with pytest.raises(subprocess.CalledProcessError):
-        run_without_pytorch(exported, "play", poses, "full", cwd=tmp_path)
+        run_without_pytorch(exported, "play", PLAYED, "full", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def person(keypoints, index):
     frame = ROOM.copy()
     if not keypoints.score[index].any():
         return frame
-    corners = {joint: keypoints.joint(joint)[0][index] for joint in keypoints.skeleton.joints}
+    corners = dict(zip(keypoints.skeleton.joints, keypoints.points[index], strict=True))
 
     def draw(*joints):
         points = np.array([corners[joint] for joint in joints]).round().astype(np.int32)

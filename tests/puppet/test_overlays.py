@@ -14,13 +14,12 @@ from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.fit.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.puppet.parts import BodyPoses
 from tests.films import mask_film, training_clip
-from tests.people import moved, room, standing
+from tests.people import difference_mask, moved, room, standing
 
 PLACE = np.s_[112:144, 108:148]
 STICKER = np.kron(np.random.default_rng(3).integers(0, 2, (8, 10, 1)) * 255, np.ones((4, 4, 3)))
 NUM_FRAMES = 75
 CORNERS = (("left", "shoulder"), ("right", "shoulder"), ("right", "hip"), ("left", "hip"))
-BODY = dict(HOLISTIC.groups)["body"]
 
 
 def swaying(num_frames=NUM_FRAMES):
@@ -35,7 +34,8 @@ def doll(keypoints, index):
     frame = room(keypoints.image_size)
     if not keypoints.score[index].any():
         return frame
-    at = {joint: keypoints.joint(joint)[0][index].round().astype(int) for joint in BODY}
+    points = keypoints.points[index].round().astype(int)
+    at = dict(zip(HOLISTIC.joints, points, strict=True))
     corners = [at[f"{side}_{name}"] for side, name in CORNERS]
     cv2.fillConvexPoly(frame, np.array(corners), (180, 60, 70))
     for side in ("left", "right"):
@@ -116,7 +116,7 @@ def captions_in(number_of, *, place=LINE, frame_rate=25.0):
     keypoints, frames, masks = replace(standing(75), frame_rate=Fraction(frame_rate)), [], {}
     for index in range(75):
         frame = doll(keypoints, index)
-        masks[index] = cv2.absdiff(frame, room((256, 256))).max(axis=2)
+        masks[index] = difference_mask(frame, room())
         if (number := number_of(index)) is not None:
             frame[place] = LETTERS[number][: frame[place].shape[0], : frame[place].shape[1]]
         frames.append(frame)

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from matplotlib.figure import Figure
 
 from motiontransfer.pose.skeleton import HOLISTIC
@@ -26,34 +25,28 @@ def columns(appearance, part):
     return [column for column, view in enumerate(best_views(appearance)[part]) if view is not None]
 
 
-@pytest.mark.parametrize(
-    ("place", "column"),
-    [
-        ((28, 0), 3),  # down
-        ((45, -8), 4),
-        ((53, -25), 5),  # to the right
-        ((45, -42), 6),
-        ((28, -50), 7),  # up
-        ((11, -42), 0),
-        ((3, -25), 1),  # to the left
-        ((11, -8), 2),
-    ],
-)
-def test_a_limb_is_in_the_column_of_its_direction(place, column):
-    assert columns(appearance_of(posed(left_wrist=place)), "left_forearm") == [column]
+def alone(appearance, reference):
+    """The same, of which one reference is to be seen."""
+    patches = [[None] * len(NUMBER_OF) for _ in appearance.patches]
+    patches[reference] = appearance.patches[reference]
+    return replace(appearance, patches=patches)
 
 
-@pytest.mark.parametrize(
-    ("width", "nose", "column"),
-    [(1, 0, 3), (0.7, 5, 4), (0.7, -5, 2), (0, 5, 5), (0, -5, 1), (-0.7, 5, 6), (-1, -5, 7)],
-)
-def test_head_and_torso_are_in_the_column_in_which_they_face(width, nose, column):
-    """Beside one who faces the camera, and is hardly to be seen."""
-    front, turned = facing(1, 0), facing(width, nose)
-    appearance = appearance_of(front, front, turned)
-    patches = [[None] * len(NUMBER_OF)] * 2 + [appearance.patches[2]]
-    alone = replace(appearance, patches=patches)
-    assert columns(alone, "head") == columns(alone, "torso") == [column]
+def test_a_limb_is_in_the_column_of_its_direction():
+    """The first points up to the left, the next ones 45 degrees on each, anticlockwise."""
+    left, right = ((11, -42), (3, -25), (11, -8)), ((45, -8), (53, -25), (45, -42))
+    places = (*left, (28, 0), *right, (28, -50))
+    appearance = appearance_of(*(posed(left_wrist=place) for place in places))
+    for column in range(8):
+        assert columns(alone(appearance, column), "left_forearm") == [column]
+
+
+def test_head_and_torso_are_in_the_column_in_which_they_face():
+    turns = {3: (1, 0), 4: (0.7, 5), 2: (0.7, -5), 5: (0, 5), 1: (0, -5), 6: (-0.7, 5), 7: (-1, -5)}
+    appearance = appearance_of(*(facing(width, nose) for width, nose in turns.values()))
+    for reference, column in enumerate(turns):
+        seen = alone(appearance, reference)
+        assert columns(seen, "head") == columns(seen, "torso") == [column]
 
 
 def test_the_best_covered_patch_is_shown():

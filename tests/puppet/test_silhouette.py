@@ -50,16 +50,21 @@ def whole_mask(keypoints, **how):
     return difference_mask(painted(keypoints, **how)[0], room())
 
 
-def mask_of(person, part, *, frame=None, frame_size=PERSON_SIZE):
-    """Coverage of a part in its frame; None: one without colors."""
+def mask_of(person, part, *, frame=None):
+    return masks_of(person, frame=frame)[NUMBER_OF[part]]
+
+
+def masks_of(person, *, frame=None, frame_size=PERSON_SIZE):
+    """Coverage of each part in its frame; None: one without colors."""
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     if frame is not None:
         image[:] = frame[person.place()]
-    place, mask, _ = list(part_masks(PARTS, distances, person, image))[NUMBER_OF[part]]
-    coverage = np.zeros(frame_size, np.uint8)
-    coverage[place] = mask
-    return coverage
+    coverages = []
+    for place, mask, _ in part_masks(PARTS, distances, person, image):
+        coverages.append(np.zeros(frame_size, np.uint8))
+        coverages[-1][place] = mask
+    return coverages
 
 
 def coverage_of(appearance, part, *, reference=0):
@@ -296,9 +301,10 @@ def test_masks_of_a_large_frame_are_those_of_its_coarse_image(factor):
     mask = whole_mask(keypoints)
     coarse = silhouette_of(keypoints, mask)
     fine = silhouette_of(keypoints, mask, frame_size=size)
-    for name in NUMBER_OF:
-        enlarged = cv2.resize(mask_of(coarse, name), size[::-1])
-        unlike = np.abs(mask_of(fine, name, frame_size=size).astype(float) - enlarged).sum()
+    masks = zip(NUMBER_OF, masks_of(coarse), masks_of(fine, frame_size=size), strict=True)
+    for name, small, large in masks:
+        enlarged = cv2.resize(small, size[::-1])
+        unlike = np.abs(large.astype(float) - enlarged).sum()
         assert unlike < 0.02 * enlarged.sum(), name
 
 

@@ -7,7 +7,7 @@ their colors decide.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import cv2
@@ -226,6 +226,15 @@ def _share_by_jaw(
     return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), no_cloth)
 
 
+def _nearest(
+    parts: Sequence[BodyPart], distances: Mapping[int, Field], numbers: Iterable[int]
+) -> Field:
+    """Distance from the nearest of some parts; cloth ends where it reaches."""
+    reached = {n: parts[n].reach if parts[n].is_cloth else FAR for n in numbers}
+    found = (np.where(distances[n] < reached[n], distances[n], FAR) for n in reached)
+    return reduce(np.minimum, found, np.full_like(next(iter(distances.values())), FAR))
+
+
 def _shares_by_color(
     parts: Sequence[BodyPart],
     distances: Mapping[int, Field],
@@ -240,12 +249,7 @@ def _shares_by_color(
     1 where they look alike.
     """
     part, own = parts[number], distances[number]
-
-    def nearest(numbers: Iterable[int]) -> Field:
-        reached = {n: parts[n].reach if parts[n].is_cloth else FAR for n in numbers}
-        found = (np.where(distances[n] < reached[n], distances[n], FAR) for n in reached)
-        return reduce(np.minimum, found, np.full_like(own, FAR))
-
+    nearest = partial(_nearest, parts, distances)
     in_front = [n for n in distances if n > number]
     apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
     behind = nearest(n for n in distances if n in apart and n < number)
