@@ -56,7 +56,9 @@ def main(target: str) -> None:
             trained,
             networks=FaceNetworks(
                 generator=params.to_config(
-                    FaceGeneratorConfig, pose_channels=trained.style.num_channels
+                    FaceGeneratorConfig,
+                    pose_channels=trained.style.num_channels,
+                    upsampling=main_params.upsampling,
                 ),
                 discriminator=params.discriminator(),
                 full_frame=full_frame,

@@ -216,7 +216,8 @@ def write_split(project: Path, name: str, video: Path, changes: Mapping[str, obj
         "held_out_fraction": _HELD_OUT_SHARE,
         "gap_frames": num_left - round(num_frames * _TRAINED_SHARE),
     }
-    names = {"subjects": [name], "targets": [name], "transfers": {}, "split": split}
+    people = {key: [name] for key in ("subjects", "targets", "trained")}
+    names = {**people, "transfers": {}, "split": split}
     videos = {name: {"path": video.name, "subject": name, "crop": "auto"}}
     own = {key: value for key, value in changes.items() if key != "preset"}
     write_params(project, {"videos": videos, **names}, own, preset=changes.get("preset"))

@@ -99,6 +99,7 @@ class FaceGeneratorConfig(EncoderDecoderConfig):
     """Height and width of the crop, pixels."""
     previous_frame: CarriedFrame = "generated"
     """Previous frame of the main generator: its own, or the one with the face."""
+    upsampling: Upsampling = "transposed"
 
 
 class FaceGenerator(nn.Module):
@@ -106,7 +107,7 @@ class FaceGenerator(nn.Module):
 
     def __init__(self, config: FaceGeneratorConfig) -> None:
         super().__init__()
-        self.network = GlobalGenerator(config.pose_channels + 3, 3, config.shape("transposed"))
+        self.network = GlobalGenerator(config.pose_channels + 3, 3, config.shape(config.upsampling))
 
     def forward(
         self, pose_crop: Float[Tensor, "batch pose_channels crop_size crop_size"], face_crop: Crops

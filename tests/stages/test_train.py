@@ -103,12 +103,12 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
 
 
 def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
-    whole = {**LEARNED, "viewport": "frame"}
+    whole = {**LEARNED, "viewport": "frame", "upsampling": "transposed"}
     run(train_gan, whole)
     changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
     assert run(train_face_gan, whole, changes)["windows"] == 7  # of 8 frames
     _, config = on_disk.read_face_generator(MODELS / "face_generator.safetensors")
-    assert config.previous_frame == "corrected"
+    assert (config.previous_frame, config.upsampling) == ("corrected", "transposed")
     for loss in ("adversarial", "full_frame_adversarial", "full_frame_feature_matching"):
         assert (LOGS[train_face_gan] / f"metrics/generator/{loss}.tsv").exists()
 

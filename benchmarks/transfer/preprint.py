@@ -1,0 +1,79 @@
+"""The tables of the preprint (Chan et al., arXiv 1808.07371v1): smoothing and face GAN on a dancer.
+
+    uv run python -m benchmarks.transfer.preprint FOLDER CLIPS [--steps 300] [--face-steps 500]
+
+The dancer is the paper's *subject4*, as in `benchmarks.transfer.real_people`, with its split and in
+its folders. Rows are those of the preprint but LPIPS, whose weights are a download: SSIM in boxes
+around person and face, distance of the detected poses, and missed joints a frame. In brackets: the
+change from `frame_by_frame`. Each column is trained for as many steps.
+"""
+
+import argparse
+from contextlib import chdir
+from pathlib import Path
+
+import yaml
+
+from benchmarks.machine import markdown_table
+from benchmarks.transfer.project import make_project, reproduce
+from benchmarks.transfer.real_people import MANIFEST, Clip, make_video, write_split
+from benchmarks.transfer.tails import compared, read_tail, write_film, write_variant
+from motiontransfer.evaluation.measurements import MetricKey
+
+_TARGET = "subject4"
+_PRESETS = {"frame_by_frame": "pix2pixHD", "v1": "T.S.", "paper_small": "T.S. + Face"}
+"""Ours -> the preprint's name."""
+_GROUPS = ("body", "face", "hands", "all")
+_ROWS = {
+    **{f"SSIM, {region}": ("ssim", region) for region in ("person", "face")},
+    **{f"pose distance px, {group}": ("pose_distance_px", group) for group in _GROUPS},
+    **{f"missed joints, {group}": ("missed_joints_per_frame", group) for group in _GROUPS},
+    "background flicker": ("background_flicker", ""),
+    "warping error": ("warping_error", ""),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--face-steps", type=int, default=500)
+    arguments = parser.parse_args()
+    project = arguments.folder / _TARGET
+    project.mkdir(parents=True, exist_ok=True)
+    clip = Clip(**yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))[_TARGET])
+    video = make_video(project, clip, arguments.clips)
+    if video is None:
+        raise SystemExit(f"{arguments.clips}: expected a clone of {clip.repository}")
+    make_project(project)
+    for preset in _PRESETS:
+        steps = {"steps": arguments.steps}
+        if preset == "paper_small":
+            steps["train_face_gan.steps"] = arguments.face_steps
+        write_split(project, _TARGET, video, {"preset": preset, **steps})
+        reproduce(project, f"train_face_gan@{_TARGET}")
+        with chdir(project):
+            tail = read_tail(_TARGET)
+            write_film(tail)
+            write_variant(tail, preset)
+    with chdir(project):
+        values = {one.key: one.value for one in compared(tail, [*_PRESETS]).summary}
+    rows = []
+    for row, (metric, region) in _ROWS.items():
+        against = "truth" if region else "temporal"
+        of_presets = [values.get(MetricKey(metric, region, each, against)) for each in _PRESETS]
+        rows.append([row, *(_changed(value, of_presets[0]) for value in of_presets)])
+    names = [f"`{preset}` ({name})" for preset, name in _PRESETS.items()]
+    print(markdown_table(["", *names], rows))  # noqa: T201
+
+
+def _changed(value: float | None, first: float | None) -> str:
+    """A value and its change from the first preset's."""
+    if value is None or not first:
+        return "" if value is None else f"{value:.3g}"
+    return f"{value:.4g} ({100 * (value / first - 1):+.1f} %)"
+
+
+if __name__ == "__main__":
+    main()
