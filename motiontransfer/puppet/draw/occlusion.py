@@ -12,7 +12,10 @@ from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
-_BEHIND, _BESIDE = 0.05, 0.1  # the spine, body heights: what the trunk hides; nearer, depth errs
+# What the trunk hides, from the spine: (behind, beside), body heights. Nearer, depth errs; of what
+# the detector does not see, that is the reason.
+_BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
+_SEEN_SCORE = 0.5
 
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
@@ -55,7 +58,10 @@ def _deep(bone: Limb, poses: BodyPoses, depth: Depth) -> Series:
 
 
 def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -> FrameMask:
-    """True where the trunk hides the middle of a bone: behind the spine, and not beside it."""
+    """True where the trunk hides the middle of a bone: behind the spine, and not beside it.
+
+    A bone with an end that the detector hardly sees may be nearer to the spine, or farther beside.
+    """
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
     points, _ = poses.joints((*bone, "mid_shoulder", "mid_hip"))
     start, end, top, bottom = (points @ np.array((1, 1j))).T
@@ -64,7 +70,10 @@ def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -
     down = np.clip(away.real / length_px, 0, 1)
     of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
     behind = _deep(bone, poses, depth) - of_top - down * (of_bottom - of_top)
-    return (behind > _BEHIND) & (np.abs(away.imag) < _BESIDE * heights_px)
+    indices = [*map(poses.skeleton.index, bone)]
+    is_seen = (poses.score[:, indices] >= _SEEN_SCORE).all(axis=1)
+    least, most = np.where(is_seen[:, None], _BEHIND, _UNSEEN_BEHIND).T
+    return (behind > least) & (np.abs(away.imag) < most * heights_px)
 
 
 def _is_raised(poses: BodyPoses, side: str, depth: Depth) -> FrameMask:

@@ -116,8 +116,7 @@ class References:
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        counts = [not part.is_hand for part in self.parts]  # a hand shows what its pose does
-        own = _HIDDEN_PENALTY * (self._hidden() + self._cut_off()) * counts + self._blurred()
+        own = _HIDDEN_PENALTY * (self._hidden() + self._cut_off()) + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
