@@ -15,7 +15,7 @@ from motiontransfer.cli import dance
 from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events
 from motiontransfer.core.params import load_section
-from motiontransfer.pipeline.runs import Job, Progress
+from motiontransfer.pipeline.runs import Job, RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from tests.command import run_command
@@ -214,12 +214,12 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
     with metered("me", forecasts, tell=tell, who={"me": "the person"}) as show:
-        show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
+        show(RunState(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
-        show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
+        show(RunState(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
         assert told == ["decode@me"]
         done = {"decode@me": 3.0, "train_gan@me": 99.0}
-        show(Progress(graph=graph, done=done, running={"report@me": job}))
+        show(RunState(graph=graph, done=done, running={"report@me": job}))
     assert told == ["decode@me"]
     lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
     running = ("restored, Training on the person", "Training on the person", "Writing the report")
@@ -234,14 +234,14 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     os.utime(result, (0, time.time() - 30))  # of an earlier run
     job = Job(log=Path("log"), began=time.monotonic() - 20)
     with metered("me", {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
-        show(Progress(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": job}))
         assert told == []
         result.touch()
-        show(Progress(graph={}, running={"report@me": job}))
+        show(RunState(graph={}, running={"report@me": job}))
         assert told == []
-        show(Progress(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": job}))
         assert told == ["encode@me"]
-        show(Progress(graph={}, done={"encode@me": 25.0}))
+        show(RunState(graph={}, done={"encode@me": 25.0}))
     assert told == ["encode@me"]
 
 

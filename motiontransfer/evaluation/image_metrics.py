@@ -269,7 +269,8 @@ def training_distances(
     """Each system's distance to training; `persons`: system -> boxes in its own frames."""
     distances = {}
     for system, regions in persons.items():
-        key, box = MetricKey("distance_to_training", "", system), regions[frame_set.index]
+        key = MetricKey("distance_to_training", "", system)
+        box = regions[frame_set.index]
         distances[key] = (0.0, 0.0)
         if box and len(training):
             image = thumbnail(frame_set.frames[system], box)

@@ -89,7 +89,8 @@ class _Model:
                 model.remove_result(result)
         # Its operations are too small to be shared, and all pinned threads would share a core.
         hints = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
-        self._run, self._outputs = openvino_core().compile_model(model, "CPU", hints), outputs
+        self._run = openvino_core().compile_model(model, "CPU", hints)
+        self._outputs = outputs
         self.side, self._low, self._border = self._run.inputs[0].shape[1], low, border
 
     def look(self, frame: Frame, square: Square) -> Outputs:
@@ -250,7 +251,9 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     """Centers of mass of the heatmaps around landmarks, where these are clear."""
     size = len(heatmaps)
     columns, rows = (points * size).astype(int).T[..., None] + np.arange(-_REACH, _REACH + 1)
-    row, column, number = rows[:, :, None], columns[:, None], np.arange(len(points))[:, None, None]
+    row = rows[:, :, None]
+    column = columns[:, None]
+    number = np.arange(len(points))[:, None, None]
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
     last = size - 1
     weight = inside * _sigmoid(heatmaps[row.clip(0, last), column.clip(0, last), number])

@@ -87,7 +87,8 @@ def _shortened(
     ]
     least = wanted if max(shares) >= wanted else max(shares) - _OF_NO_USE
     best = int(np.flatnonzero(np.array(shares) >= least)[0])
-    by, out = float(_SHORTENINGS[best]), 1 - shares[best] if shares[best] < wanted else 0.0
+    by = float(_SHORTENINGS[best])
+    out = 1 - shares[best] if shares[best] < wanted else 0.0
     if not by:
         return poses, by, out
     points = poses.points.copy()
@@ -100,8 +101,10 @@ def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Seri
     """The first and the last of some joints along an axis, pixels; 0 and 0 where none is known."""
     measured = keypoints.measured()
     indices = [keypoints.skeleton.index(joint) for joint in joints]
-    at, known = measured.points[:, indices, axis].astype(np.float64), measured.score[:, indices] > 0
-    low, high = np.where(known, at, np.inf).min(axis=1), np.where(known, at, -np.inf).max(axis=1)
+    at = measured.points[:, indices, axis].astype(np.float64)
+    known = measured.score[:, indices] > 0
+    low = np.where(known, at, np.inf).min(axis=1)
+    high = np.where(known, at, -np.inf).max(axis=1)
     return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
 
 

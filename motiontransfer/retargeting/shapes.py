@@ -24,8 +24,8 @@ Head: (x, y) from the middle of the ears, in heights of the face; y towards the 
 straight: (outwards, down). A knee is measured from the line between hip and ankle, in lengths of
 the leg, toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
-Seen = Float64[np.ndarray, " seen"]
-Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
+Values = Float64[np.ndarray, " seen"]
+Standing = tuple[Float64[np.ndarray, "seen 2"], Values, Values]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")
@@ -72,7 +72,8 @@ def fit_head_shape(
         return {}
     places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
     across = [places[:, list(map(joints.index, sides))].real for sides in _SIDES]
-    (left, right), nose = across[not np.isfinite(across[0]).any()].T, places[:, joints.index(_NOSE)]
+    (left, right) = across[not np.isfinite(across[0]).any()].T
+    nose = places[:, joints.index(_NOSE)]
     facing = np.abs(nose.real - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
     median = {}
     for joint, of_joint in zip(joints, places[facing].T, strict=True):
@@ -136,7 +137,8 @@ def _places_on_head(
     """Joints in the head's own coordinates; NaN where one was not found."""
     ears, face, found = _heads(keypoints, min_score)
     indices = [keypoints.skeleton.index(joint) for joint in joints]
-    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
+    points = keypoints.points[:, indices].astype(np.float64)
+    score = keypoints.score[:, indices]
     seen = (score > 0) & (score >= min_score) & found[:, None]
     offset = points[..., 0] + 1j * points[..., 1] - ears[:, None]
     return np.where(seen, offset / np.where(found, face, 1)[:, None], complex(np.nan, np.nan))

@@ -290,7 +290,8 @@ def _ankle_lines(
     line: Series, outlier_quantile: float, fraction: float | None, epsilon_px: float | None
 ) -> tuple[float, float]:
     """The closest and the farthest, as `fit_statistics` describes them."""
-    closest, median = float(np.quantile(line, outlier_quantile)), float(np.median(line))
+    closest = float(np.quantile(line, outlier_quantile))
+    median = float(np.median(line))
     if fraction is not None:
         limit = median - fraction * (closest - median) - _ROUNDING_PX
         return closest, float(line[(line >= limit) & (line <= median)].min(initial=median))
@@ -381,7 +382,8 @@ def read_statistics(path: Path) -> PoseStatistics:
             for view in content.pop("head_views")
         )
         proportions = {part: float(share) for part, share in content.pop("proportions").items()}
-        joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
+        joints = tuple(map(str, content.pop("joints")))
+        detector = str(content.pop("detector"))
         shows = str(content.pop("shows", WHOLE))
         numbers = {key: float(value) for key, value in content.items()}
         named = {
