@@ -23,10 +23,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from motiontransfer.core.arrays import AnyFrame, Frame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import (
-    Box,
     FrameSet,
     Regions,
     person_regions,

@@ -14,14 +14,15 @@ and offsets below a pixel.
 
 import cv2
 import numpy as np
+from jaxtyping import Float32
 
-from motiontransfer.core.arrays import Frame, Plane
-from motiontransfer.evaluation.frames import Box
+from motiontransfer.core.arrays import Box, Frame, Plane
 
 _PATCH_PX = 4  # side of a patch; a box needs this much
 _REACH_PX = 3  # of the search, across and down
 LUMINANCE_CONSTANT, CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """What SSIM adds to denominators, as published."""
+_OfPatches = Float32[np.ndarray, "_ _"]
 
 
 def likeness(real: Frame, fake: Frame, box: Box) -> float:
@@ -48,7 +49,7 @@ def _luma(image: Frame) -> Plane:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def _most_similar(first: Plane, second: Plane) -> tuple[Plane, Plane]:
+def _most_similar(first: Plane, second: Plane) -> tuple[_OfPatches, _OfPatches]:
     """Similarity of each patch and the most similar nearby one of the other image.
 
     A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the

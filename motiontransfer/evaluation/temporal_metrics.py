@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from motiontransfer.core.arrays import Frame, PixelMask, Plane
-from motiontransfer.evaluation.frames import Box, FrameSet, Regions
+from motiontransfer.core.arrays import Box, Frame, PixelMask, Plane
+from motiontransfer.evaluation.frames import FrameSet, Regions
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
 
 _Flow = Float32[np.ndarray, "height width 2"]
