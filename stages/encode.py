@@ -226,8 +226,7 @@ def _sheet(own: _Transfer, params: RenderParams) -> dict[str, Any]:
 
 
 def _made(own: _Transfer, params: RenderParams) -> str:
-    results = layout.results_folder(own.name)
-    others = layout.backgrounds_folder(own.name)
+    results, others = layout.results_folder(own.name), layout.backgrounds_folder(own.name)
     made = f"{own.poses.num_frames} frames in {layout.TRANSFER_FILE}, {layout.COMPARISON_FILE} "
     made += f"and contact_sheet.png in {results}"
     if params.background != FILM:

@@ -175,8 +175,7 @@ class FaceDiscriminator(nn.Module):
 class FaceDiscriminators(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        self.of_source = FaceDiscriminator(config)
-        self.of_target = FaceDiscriminator(config)
+        self.of_source, self.of_target = FaceDiscriminator(config), FaceDiscriminator(config)
 
     def forward(
         self, source: Images, target: Images

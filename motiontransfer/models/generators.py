@@ -264,9 +264,7 @@ class FrameGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.previous_frame = network, previous_frame
-        self.conditioning_poses = conditioning_poses
-        self.viewport = viewport
-        self.shadows = shadows
+        self.conditioning_poses, self.viewport, self.shadows = conditioning_poses, viewport, shadows
         self.register_buffer("background_image", background_image)
 
     def forward(

@@ -251,9 +251,7 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     """Centers of mass of the heatmaps around landmarks, where these are clear."""
     size = len(heatmaps)
     columns, rows = (points * size).astype(int).T[..., None] + np.arange(-_REACH, _REACH + 1)
-    row = rows[:, :, None]
-    column = columns[:, None]
-    number = np.arange(len(points))[:, None, None]
+    row, column, number = rows[:, :, None], columns[:, None], np.arange(len(points))[:, None, None]
     inside = (row >= 0) & (row < size) & (column >= 0) & (column < size)
     last = size - 1
     weight = inside * _sigmoid(heatmaps[row.clip(0, last), column.clip(0, last), number])

@@ -318,8 +318,7 @@ def remap_joints(
     """Reorder joints from one set to another by name; those that the source lacks are zero."""
     index_of = {name: index for index, name in enumerate(source)}
     shared = [(index_of[name], index) for index, name in enumerate(target) if name in index_of]
-    from_indices = [pair[0] for pair in shared]
-    to_indices = [pair[1] for pair in shared]
+    from_indices, to_indices = [pair[0] for pair in shared], [pair[1] for pair in shared]
     remapped = np.zeros((*joints.shape[:-2], len(target), 3), np.float32)
     remapped[..., to_indices, :] = joints[..., from_indices, :]
     return remapped

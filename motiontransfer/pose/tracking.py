@@ -61,8 +61,7 @@ class Body:
         return replace(self, points=self.points + by, box=self.box + by, center=self.center + by)
 
     def overlaps(self, other: "Body") -> bool:
-        low = np.maximum(self.box[0], other.box[0])
-        high = np.minimum(self.box[1], other.box[1])
+        low, high = np.maximum(self.box[0], other.box[0]), np.minimum(self.box[1], other.box[1])
         return bool((low < high).all())
 
 
@@ -292,8 +291,7 @@ def _candidate_links(tracklets: Sequence[Tracklet], frame_rate: Fraction) -> lis
 
 
 def _side(tracklet: Tracklet, part: slice, *, at: int) -> _Side:
-    bodies = tracklet.bodies[part]
-    frame_indices = np.array(tracklet.frame_indices[part])
+    bodies, frame_indices = tracklet.bodies[part], np.array(tracklet.frame_indices[part])
     offsets = frame_indices - frame_indices.mean()
     centers = np.stack([body.center for body in bodies])
     return _Side(

@@ -143,8 +143,7 @@ def load_inspection(video: str, subject: str) -> Inspection:
     for path, stage in ((frames, "decode"), (table, "clean_keypoints")):
         if not path.exists():
             raise MissingFileError(f"{path}: not made yet; run `dvc repro {stage}@{video}`")
-    detected = layout.detections_file(subject, video)
-    moved = layout.motion_file(subject, video)
+    detected, moved = layout.detections_file(subject, video), layout.motion_file(subject, video)
     inspection = Inspection(
         video=video,
         frames=frames,
@@ -198,16 +197,14 @@ def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.n
     boxes: dict[int, tuple[int, int, int, int]] = {}
     if detections is not None:
         for row in np.flatnonzero(detections.frame_index == index):
-            points = resize_points(detections.points[row], zoom)
-            score = detections.score[row]
+            points, score = resize_points(detections.points[row], zoom), detections.score[row]
             overlay = _draw_limbs(
                 overlay, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
             )
             box = enclosing_box(points[score > 0], margin=0.03, image_size=size)
             if box is not None:
                 boxes[int(detections.person[row])] = box
-    points = resize_points(keypoints.points[index], zoom)
-    score = keypoints.score[index]
+    points, score = resize_points(keypoints.points[index], zoom), keypoints.score[index]
     motion = inspection.motion if inspection.motion and inspection.motion.fits.any() else None
     if motion and motion.fits[index]:
         score = np.where(np.arange(len(score)) < keypoints.skeleton.slice("body").stop, 0, score)

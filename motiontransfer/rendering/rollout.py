@@ -159,8 +159,7 @@ class Rollout:
         networks, points, score = self._networks, keypoints.points, keypoints.score
         past_points, past_score = self._past or (points[:0], score[:0])
         start, num_preceding = len(past_points), networks.conditioning_poses - 1
-        points = np.concatenate([past_points, points])
-        score = np.concatenate([past_score, score])
+        points, score = np.concatenate([past_points, points]), np.concatenate([past_score, score])
         last = slice(max(len(points) - num_preceding, 0), None)
         self._past = points[last], score[last]
         drawer = networks.drawer(keypoints.skeleton)

@@ -117,9 +117,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
 
 
 def _panel_sources(run: TransferRun) -> list[PanelSource]:
-    target = run.names.target
-    source = run.names.source_subject
-    truth = run.names.truth_path
+    target, source, truth = run.names.target, run.names.source_subject, run.names.truth_path
     poses = run.poses
     advice = "run `dvc repro` so that all of them are of one run"
     for video in filter(None, (run.result, run.source, truth)):

@@ -23,8 +23,7 @@ Stature = Literal["dancer", "target"]
 
 _SUPPORT = 0.02  # of the body's height; ends that differ by more in height do not share the weight
 _HEADS = (0.7, 1.4)  # ratio of two people's heights; beyond, a head was measured wrongly
-_FEET = ("left_ankle", "right_ankle")
-_SHOULDERS = ("left_shoulder", "right_shoulder")
+_FEET, _SHOULDERS = (("left_ankle", "right_ankle"), ("left_shoulder", "right_shoulder"))
 
 
 class FilmPlace(NamedTuple):

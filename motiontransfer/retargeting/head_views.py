@@ -147,12 +147,9 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
     """
     names = (*_EARS, "nose", *_TRUNK)
     left, right, nose, *trunk = _complex(keypoints, names, min_score).T
-    ears = (left + right) / 2
-    shoulders = sum(trunk[:2]) / 2
-    hips = sum(trunk[2:]) / 2
+    ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
     body = _unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
-    width = ((left - right) * body.conj()).real
-    depth = ((nose - ears) * body.conj()).real
+    width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
     yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
     found = np.isfinite(yaw)
     frontal = np.where(found, np.abs(np.cos(np.radians(yaw))), 0)
@@ -175,7 +172,6 @@ def _complex(
 ) -> Complex128[np.ndarray, "frames joints"]:
     """Joints as x + iy; NaN where one was not found."""
     indices = [keypoints.skeleton.index(joint) for joint in joints]
-    points = keypoints.points[:, indices].astype(np.float64)
-    score = keypoints.score[:, indices]
+    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
     found = (score > 0) & (score >= min_score)
     return np.where(found, points[..., 0] + 1j * points[..., 1], complex(np.nan, np.nan))

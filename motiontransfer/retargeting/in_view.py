@@ -101,10 +101,8 @@ def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Seri
     """The first and the last of some joints along an axis, pixels; 0 and 0 where none is known."""
     measured = keypoints.measured()
     indices = [keypoints.skeleton.index(joint) for joint in joints]
-    at = measured.points[:, indices, axis].astype(np.float64)
-    known = measured.score[:, indices] > 0
-    low = np.where(known, at, np.inf).min(axis=1)
-    high = np.where(known, at, -np.inf).max(axis=1)
+    at, known = measured.points[:, indices, axis].astype(np.float64), measured.score[:, indices] > 0
+    low, high = np.where(known, at, np.inf).min(axis=1), np.where(known, at, -np.inf).max(axis=1)
     return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
 
 

@@ -72,8 +72,7 @@ def fit_head_shape(
         return {}
     places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
     across = [places[:, list(map(joints.index, sides))].real for sides in _SIDES]
-    (left, right) = across[not np.isfinite(across[0]).any()].T
-    nose = places[:, joints.index(_NOSE)]
+    (left, right), nose = across[not np.isfinite(across[0]).any()].T, places[:, joints.index(_NOSE)]
     facing = np.abs(nose.real - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
     median = {}
     for joint, of_joint in zip(joints, places[facing].T, strict=True):
@@ -137,8 +136,7 @@ def _places_on_head(
     """Joints in the head's own coordinates; NaN where one was not found."""
     ears, face, found = _heads(keypoints, min_score)
     indices = [keypoints.skeleton.index(joint) for joint in joints]
-    points = keypoints.points[:, indices].astype(np.float64)
-    score = keypoints.score[:, indices]
+    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
     seen = (score > 0) & (score >= min_score) & found[:, None]
     offset = points[..., 0] + 1j * points[..., 1] - ears[:, None]
     return np.where(seen, offset / np.where(found, face, 1)[:, None], complex(np.nan, np.nan))

@@ -290,8 +290,7 @@ def _ankle_lines(
     line: Series, outlier_quantile: float, fraction: float | None, epsilon_px: float | None
 ) -> tuple[float, float]:
     """The closest and the farthest, as `fit_statistics` describes them."""
-    closest = float(np.quantile(line, outlier_quantile))
-    median = float(np.median(line))
+    closest, median = float(np.quantile(line, outlier_quantile)), float(np.median(line))
     if fraction is not None:
         limit = median - fraction * (closest - median) - _ROUNDING_PX
         return closest, float(line[(line >= limit) & (line <= median)].min(initial=median))

@@ -351,8 +351,7 @@ def _whole_frames(
 ) -> WholeFrames:
     height, width = windows[0].shape[1:3]
     rows, columns = coarse_size((height, width))
-    y = (np.arange(rows) + 0.5) * height / rows
-    x = (np.arange(columns) + 0.5) * width / columns
+    y, x = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
     x0, y0, x1, y1 = boxes.T[..., None]
     inside = ((y0 < y) & (y < y1))[:, :, None] & ((x0 < x) & (x < x1))[:, None]
     is_background = [

@@ -93,10 +93,7 @@ class OnePass:
             size: (height, width) of the upright results, smaller than the box.
         """
         assert not any(edge % 2 for edge in box)
-        self._stored_size = stored_size
-        self._box = box
-        self._turns = turns
-        self._size = size
+        self._stored_size, self._box, self._turns, self._size = stored_size, box, turns, size
         self._graph: av.filter.Graph | None = None
         self._input: tuple[object, ...] = ()
 

@@ -68,8 +68,7 @@ class Framing:
         factor_x, factor_y = (min(most, 1 / scale) for scale in self.scale)
         u0, v0, u1, v1 = self.content
         left, top = round(u0 * factor_x), round(v0 * factor_y)
-        right = left + round((u1 - u0) * factor_x)
-        bottom = top + round((v1 - v0) * factor_y)
+        right, bottom = left + round((u1 - u0) * factor_x), top + round((v1 - v0) * factor_y)
         height = max(round(self.size[0] * factor_y), bottom)
         width = max(round(self.size[1] * factor_x), right)
         return replace(self, size=(height, width), content=(left, top, right, bottom))
