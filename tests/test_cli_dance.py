@@ -93,6 +93,8 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     opened, on_end = [], signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("webbrowser.open", opened.append)
     dancer, me, another = films
+    assert run_command(monkeypatch, "dance", dancer, me, "--height", "4000") == 1
+    assert "--height: expected at most 256, as ME has, got 4000" in capfd.readouterr().err
     assert not run_command(monkeypatch, "dance", dancer, me)
     assert signal.getsignal(signal.SIGTERM) == on_end == signal.SIG_DFL
     output = capfd.readouterr().out
@@ -163,9 +165,9 @@ def test_like_a_result_means_by_its_params_and_they_are_checked(
     told = capfd.readouterr().out
     assert "made by version 0.2.0; params of its own: 1; left out: render.provenance" in told
     assert "changed: render.height: null -> 720, render.crf: 16 -> 20" in told
-    for hostile in ({"render.crf": 999}, {"train_gan.steps": -1}, {"render.face": "x: &a [*a]"}):
-        assert run_command(monkeypatch, *dry[:-1], carrying(like, **hostile)) == 1
-        (key,) = hostile
+    faults = {"render.crf": 999, "train_gan.steps": -1, "render.face": "x: &a [*a]"}
+    for key, fault in (faults | {"render.height": 32}).items():
+        assert run_command(monkeypatch, *dry[:-1], carrying(like, **{key: fault})) == 1
         assert f"params.yaml: {key}" in capfd.readouterr().err
     assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
     assert "carries no recipe" in capfd.readouterr().err
