@@ -77,7 +77,8 @@ def main(key: str) -> str:
         tracks = choose_person(detections, rule)
     except KeypointsError as error:
         raise KeypointsError(f"{path}: videos.{key}: {error}") from error
-    detected, motion = detections.of_person(*tracks), BodyMotion.unfitted(clip.num_frames)
+    detected = detections.of_person(*tracks)
+    motion = BodyMotion.unfitted(clip.num_frames)
     filling = params.to_config(Filling)
     if params.repair == "body":
         motion = fit_body(detected, detections.world_of_person(*tracks))

@@ -33,7 +33,7 @@ from motiontransfer.rendering.compositing import puppet_frames, size_of_height, 
 from motiontransfer.rendering.rendered import Rendered, RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
     DancersFilm,
-    Shown,
+    InRoom,
     film_size,
     is_in_film,
     networks_in_film,
@@ -249,7 +249,7 @@ def _panels(own: _Transfer, drawn: _Drawn) -> Panels:
 
 
 def _noted(
-    shown: Iterable[Shown], films: deque[Frame], rooms: deque[Frame] | None
+    shown: Iterable[InRoom], films: deque[Frame], rooms: deque[Frame] | None
 ) -> Iterator[Frame | MaskedFrame]:
     """Yield the frames, with a mask where rooms are wanted; note the film and rooms of each."""
     for frame, room in shown:

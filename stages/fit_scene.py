@@ -22,9 +22,12 @@ def main(video: str) -> str:
     write_json(layout.counts_file("fit_scene", video), counts)
     unsure = counts["frames_with_unsure_background"]
     lost = counts["frames_without_dancer"]
-    told = f"; the room behind is not exact in {unsure} frames, as the camera moves" * bool(unsure)
-    told += f"; {subject} is not found in {lost} frames, and stays there" * bool(lost)
-    return f"{folder}: the film without {subject}{told}"
+    told = [f"{folder}: the film without {subject}"]
+    if unsure:
+        told.append(f"the room behind is not exact in {unsure} frames, as the camera moves")
+    if lost:
+        told.append(f"{subject} is not found in {lost} frames, and stays there")
+    return "; ".join(told)
 
 
 def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]:

@@ -6,7 +6,7 @@ from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.keypoints import read_keypoints, read_subject
 from motiontransfer.puppet.fit.key_poses import find_key_poses
-from motiontransfer.rendering.guide import Guide, write_guide, write_guide_sheet
+from motiontransfer.rendering.guide import GuidePlan, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 
 
@@ -18,7 +18,7 @@ def main(guide: str) -> str:
     clips = read_subject(layout.keypoints_folder(names.target)) if is_known else {}
     filmed = [*clips.values()]
     poses = find_key_poses(dance, filmed)
-    made = Guide.of(dance, filmed, poses)
+    made = GuidePlan.of(dance, filmed, poses)
     folder = layout.guide_folder(guide)
     write_guide(folder / layout.GUIDE_FILE, made, dance, clip)
     write_guide_sheet(folder / layout.GUIDE_SHEET_FILE, made, dance, clip)

@@ -15,7 +15,7 @@ from motiontransfer.cli import dance
 from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events
 from motiontransfer.core.params import load_section
-from motiontransfer.pipeline.runs import Job, Progress
+from motiontransfer.pipeline.runs import Job, RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from tests.command import run_command
@@ -93,6 +93,8 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     opened, on_end = [], signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("webbrowser.open", opened.append)
     dancer, me, another = films
+    assert run_command(monkeypatch, "dance", dancer, me, "--height", "4000") == 1
+    assert "--height: expected at most 256, as ME has, got 4000" in capfd.readouterr().err
     assert not run_command(monkeypatch, "dance", dancer, me)
     assert signal.getsignal(signal.SIGTERM) == on_end == signal.SIG_DFL
     output = capfd.readouterr().out
@@ -158,9 +160,9 @@ def test_like_a_result_means_by_its_params_and_they_are_checked(
     told = capfd.readouterr().out
     assert "made by version 0.2.0; params of its own: 1; left out: render.provenance" in told
     assert "changed: render.height: null -> 720, render.crf: 16 -> 20" in told
-    for hostile in ({"render.crf": 999}, {"train_gan.steps": -1}, {"render.face": "x: &a [*a]"}):
-        assert run_command(monkeypatch, *dry[:-1], carrying(like, **hostile)) == 1
-        (key,) = hostile
+    faults = {"render.crf": 999, "train_gan.steps": -1, "render.face": "x: &a [*a]"}
+    for key, fault in (faults | {"render.height": 32}).items():
+        assert run_command(monkeypatch, *dry[:-1], carrying(like, **{key: fault})) == 1
         assert f"params.yaml: {key}" in capfd.readouterr().err
     assert run_command(monkeypatch, *dry[:-1], films[0]) == 1
     assert "carries no recipe" in capfd.readouterr().err
@@ -209,12 +211,12 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
     with metered("me", forecasts, tell=tell, who={"me": "the person"}) as show:
-        show(Progress(graph=graph, running={"train_gan@me": job, "restored": job}))
+        show(RunState(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
-        show(Progress(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
+        show(RunState(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
         assert told == ["decode@me"]
         done = {"decode@me": 3.0, "train_gan@me": 99.0}
-        show(Progress(graph=graph, done=done, running={"report@me": job}))
+        show(RunState(graph=graph, done=done, running={"report@me": job}))
     assert told == ["decode@me"]
     lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
     running = ("restored, Training on the person", "Training on the person", "Writing the report")
@@ -229,14 +231,14 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     os.utime(result, (0, time.time() - 30))  # of an earlier run
     job = Job(log=Path("log"), began=time.monotonic() - 20)
     with metered("me", {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
-        show(Progress(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": job}))
         assert told == []
         result.touch()
-        show(Progress(graph={}, running={"report@me": job}))
+        show(RunState(graph={}, running={"report@me": job}))
         assert told == []
-        show(Progress(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": job}))
         assert told == ["encode@me"]
-        show(Progress(graph={}, done={"encode@me": 25.0}))
+        show(RunState(graph={}, done={"encode@me": 25.0}))
     assert told == ["encode@me"]
 
 

@@ -108,7 +108,7 @@ class Live:
         return shown
 
 
-class Coach(Live):
+class CoachView(Live):
     """What is to be drawn over the camera's picture and said of it, as JSON, of one guide."""
 
     name, wait_seconds = "Film", 5.0

@@ -124,7 +124,8 @@ def add_make(queue: Queue) -> Make:
             consent = gr.Checkbox(label=_CONSENT, value=_agreed, container=False, interactive=True)
             make = gr.Button("Make", variant="primary")
             cancel = gr.Button("Cancel: what is done is kept", visible=False)
-    sides, picks = [each[0] for each in columns.values()], [each[-1] for each in columns.values()]
+    sides = [each[0] for each in columns.values()]
+    picks = [each[-1] for each in columns.values()]
     status, results = gr.HTML(), gr.HTML()
     advice = gr.HTML(elem_classes="advice")
     with gr.Accordion("What the training shows", open=False, visible=False) as training:

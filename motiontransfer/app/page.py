@@ -193,10 +193,8 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             target = gr.Dropdown(label="Who performs", choices=[], interactive=True)
-            photo, dropped = (
-                gr.File(label="or drop a photo of them", elem_classes="drop"),
-                gr.State(),
-            )
+            photo = gr.File(label="or drop a photo of them", elem_classes="drop")
+            dropped = gr.State()
             refused, no_camera = gr.HTML(), gr.HTML()
             gr.Button("Start", variant="primary").click(None, js=_START)
             camera = gr.Image(

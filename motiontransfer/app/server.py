@@ -27,7 +27,7 @@ from PIL import Image
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import ClientDisconnect
 
-from motiontransfer.app.live import Coach, Live
+from motiontransfer.app.live import CoachView, Live
 from motiontransfer.app.make import EXAMPLES
 from motiontransfer.app.page import build_page
 from motiontransfer.app.runs import FOLDER, Queue, keep_going
@@ -120,7 +120,7 @@ def make_app(queue: Queue, *, token: str = "") -> FastAPI:
         app.mount(f"{FILES}/{folder.as_posix()}", files)
     for file in (path for of_role in EXAMPLES.values() for path in of_role.values()):
         app.get(f"{FILES}/{file.as_posix()}", response_model=None)(_sends(file))
-    coach, live = Coach(), Live()
+    coach, live = CoachView(), Live()
     for session in (coach, live):  # which Python would wait for
         atexit.register(session.end)
 
@@ -144,7 +144,7 @@ def _sends(file: Path) -> Callable[[], FileResponse]:
     return lambda: FileResponse(file)
 
 
-def _said(coach: Coach, page: str, guide: str, jpeg: bytes) -> str:
+def _said(coach: CoachView, page: str, guide: str, jpeg: bytes) -> str:
     try:
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
             frame = np.asarray(image.convert("RGB"))
@@ -169,7 +169,8 @@ async def own_page_only(
         return refused
     if path.startswith(_OF_GRADIO):
         return PlainTextResponse("no such file", status_code=404)
-    size, free = int(headers.get("content-length", 0)), shutil.disk_usage(FOLDER).free
+    size = int(headers.get("content-length", 0))
+    free = shutil.disk_usage(FOLDER).free
     if size > free and path == "/gradio_api/upload":  # what has arrived would stay
         told = f"the disk is full: {size / 1e6:.0f} MB are sent, {free / 1e6:.0f} MB are free"
         return PlainTextResponse(told, status_code=507)

@@ -23,7 +23,8 @@ from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 FILES = "/project"
 """Where the server has files of the project."""
 
-_PLAYED, _SEEN = (".mp4", ".m4v", ".mov", ".webm"), (".jpg", ".jpeg", ".png", ".webp", ".avif")
+_PLAYED = (".mp4", ".m4v", ".mov", ".webm")
+_SEEN = (".jpg", ".jpeg", ".png", ".webp", ".avif")
 """What browsers show; of other files the page has the name alone."""
 _SCENES = {"target": "in their own room", "dancer": "in the dancer's film"}
 _BACKGROUNDS = {"film": "none", "alpha": "transparent"}

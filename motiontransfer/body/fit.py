@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.body.objective import USUAL_DISTANCE, Bends, Film, State, error
+from motiontransfer.body.objective import USUAL_DISTANCE, Bends, Observed, State, error
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
 from motiontransfer.body.skeleton import (
     BONE_NAMES,
@@ -161,7 +161,7 @@ def _film(
     frame_rate: float,
     height: float,
     has_world: FrameMask,
-) -> Film:
+) -> Observed:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
     # Detectors draw a face on the back of the head.
@@ -172,7 +172,7 @@ def _film(
     lines = _with_hidden_arms(unit(bone_vectors(world)), seen > 0, frame_rate)
     seen = np.where(has_world[:, None], np.maximum(seen, _UNSEEN), _GUESSED * seen)
     line_weight = sureness * seen
-    return Film(
+    return Observed(
         points=np.moveaxis(points, 2, 0),
         weight=weight,
         lines=np.moveaxis(lines, 2, 0),
@@ -224,7 +224,7 @@ def _over_gaps(values: np.ndarray, known: Int64[np.ndarray, " some"], frames: in
     return values[known[low]] * (1 - share) + values[known[high]] * share
 
 
-def _first_state(film: Film, pose: Pose) -> State:
+def _first_state(film: Observed, pose: Pose) -> State:
     """Usual lengths in the world landmarks' directions, where the joints are on the average."""
     frames, known = len(film.weight), np.flatnonzero((pose.score > 0).any(axis=1))
     lines = np.moveaxis(film.lines, 0, 2).copy()
@@ -249,7 +249,9 @@ def _first_state(film: Film, pose: Pose) -> State:
     )
 
 
-def _descend(film: Film, state: State, *, width: float, steps: int, holds_lengths: bool) -> State:
+def _descend(
+    film: Observed, state: State, *, width: float, steps: int, holds_lengths: bool
+) -> State:
     sizes = np.cumsum([values.size for values in state])[:-1]
     units = _UNITS
     if holds_lengths:
@@ -273,7 +275,7 @@ def _descend(film: Film, state: State, *, width: float, steps: int, holds_length
     return moved(minimize(value, start, steps=steps))
 
 
-def _smooth_bases(film: Film) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+def _smooth_bases(film: Observed) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
     """Symmetric maps of the unknowns along frames, in which smooth steps cost what others do.
 
     So the descent needs a third of the steps.
@@ -300,7 +302,7 @@ def _part(state: State, frames: np.ndarray) -> State:
     )
 
 
-def _fitted(film: Film, state: State) -> State:
+def _fitted(film: Observed, state: State) -> State:
     frames = len(film.weight)
     chosen, starts = _for_lengths(frames)
     part, tried = film.part(chosen, starts), _part(state, chosen)
@@ -319,7 +321,7 @@ def _for_lengths(frames: int) -> tuple[Int64[np.ndarray, " some"], FrameMask]:
     return (starts[:, None] + np.arange(_RUN)).ravel(), np.tile(np.arange(_RUN) == 0, len(starts))
 
 
-def _in_windows(film: Film, state: State) -> State:
+def _in_windows(film: Observed, state: State) -> State:
     """Directions, place and size in windows; where two overlap, from one to the other."""
     frames = len(film.weight)
     result = _part(state, np.arange(frames))

@@ -44,7 +44,7 @@ class Bends:
         return np.diff(padded, n=2, axis=1)[:, : self._frames]  # a photo has one
 
 
-class Film(NamedTuple):
+class Observed(NamedTuple):
     """What a skeleton's motion is compared with; of frames in runs, body heights."""
 
     points: Float64[np.ndarray, "2 frames joints"]
@@ -58,7 +58,7 @@ class Film(NamedTuple):
     noise: float
     """Factor of smoothing: joints of a small person tremble more."""
 
-    def part(self, frames: np.ndarray, starts: Bool[np.ndarray, " some"]) -> "Film":
+    def part(self, frames: np.ndarray, starts: Bool[np.ndarray, " some"]) -> "Observed":
         return self._replace(
             points=self.points[:, frames],
             weight=self.weight[frames],
@@ -85,7 +85,7 @@ class State(NamedTuple):
 class _Body:
     """The skeleton in the picture, and the gradient that is gathered at it."""
 
-    def __init__(self, film: Film, state: State) -> None:
+    def __init__(self, film: Observed, state: State) -> None:
         self.film, self.state = film, state
         self.norm = np.sqrt((state.directions**2).sum(axis=0))
         self.units = state.directions / self.norm
@@ -132,7 +132,7 @@ def _bounded(squares: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]
     return squares * share, share**2
 
 
-def error(film: Film, state: State, *, width: float = 1.0) -> tuple[float, State]:
+def error(film: Observed, state: State, *, width: float = 1.0) -> tuple[float, State]:
     """Mean error over frames, times 100, and its gradient.
 
     Args:

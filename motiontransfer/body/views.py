@@ -2,13 +2,12 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.skeleton import BONES, joint
+from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.pose.skeleton import mirrored
-
-Picture = UInt8[np.ndarray, "_ _ 3"]
 
 COLORS = {"left": (255, 146, 43), "right": (34, 184, 207), "middle": (236, 238, 242)}
 """RGB of the bones of each side."""
@@ -17,7 +16,7 @@ _SIDE_SHARE = 0.55  # of the side view's width, of the picture's height
 _LINE_SHARE = 150  # lines that are as thick together as the picture is high
 
 
-def with_views(frame: Picture, motion: BodyMotion, index: int, *, zoom: float = 1.0) -> Picture:
+def with_views(frame: AnyFrame, motion: BodyMotion, index: int, *, zoom: float = 1.0) -> AnyFrame:
     """A frame with the skeleton over it, and to its right the skeleton from the side.
 
     From the side the camera is on the left, and heights are as in the picture. Where the skeleton
@@ -45,7 +44,7 @@ def with_views(frame: Picture, motion: BodyMotion, index: int, *, zoom: float = 
 
 
 def _draw(
-    picture: Picture,
+    picture: AnyFrame,
     places: Float[np.ndarray, "1 joints 2"],
     away: Float[np.ndarray, "1 joints"],
     width: int,

@@ -103,7 +103,8 @@ def dance(  # noqa: PLR0913 - a command's options
         entered = add(entry_only=True, root=root)
         if check:
             looks = _look(trim, person), _look(trim_me, person_me)
-            _check(entered, *looks, root=root if dry else None)
+            highest = height if scene != "dancer" else None
+            _check(entered, *looks, height=highest, root=root if dry else None)
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and entered[0].is_trained else -1
         event = _planned(entered[0], entered[shown], preview=preview, root=root)
@@ -140,13 +141,18 @@ def _check(
     of_dance: Mapping[str, object],
     of_me: Mapping[str, object],
     *,
+    height: int | None,
     root: Path | None,
 ) -> None:
     """Print what to fix in new films of dances, and how their poses compare.
 
     Args:
         of_dance: what `check_video` is told of its film.
+        height: of results, pixels; a new target's films have to have as many.
         root: a project; its films count, too, whose poses are not known yet.
+
+    Raises:
+        ParamsError: the films have fewer pixels, or one dancer where there are to be two.
     """
     first = dances[0]  # of the second dancer no joint is known yet
     films_of_first = {each.source for each in dances[1:]}
@@ -157,6 +163,9 @@ def _check(
     targets = files.keys() - {first.source}
     looks = {first.source: of_dance, **dict.fromkeys(targets, of_me)}
     checked = check_films(files, crop="auto", targets=targets, looks=looks)
+    of_target = [checked[name].full_height for name in targets if name in checked]
+    if height and first.target in first.new and of_target and height > max(of_target):
+        raise ParamsError(f"--height: expected at most {max(of_target)}, as ME has, got {height}")
     dance_film = checked.get(first.source)
     if len(dances) > 1 and dance_film and max(dance_film.people) < 2:
         raise ParamsError(f"--and: expected two dancers in {files[first.source]}, got one")

@@ -78,7 +78,7 @@ def printed_events(*, as_json: bool) -> Generator[None]:
     """Print events as lines of text, or of JSON; an exception is an event, too."""
     logger = logging.getLogger(events.LOGGER)
     printer, before = _Printer(), (logger.level, logger.propagate)
-    printer.setFormatter(events.AsJson() if as_json else logging.Formatter("%(message)s"))
+    printer.setFormatter(events.JsonLines() if as_json else logging.Formatter("%(message)s"))
     printer.setLevel(logging.DEBUG if as_json else logging.INFO)
     if not as_json:  # standard error has it
         printer.addFilter(lambda record: not isinstance(record.msg, Failed))

@@ -28,7 +28,7 @@ from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
-    from motiontransfer.pipeline.runs import Progress
+    from motiontransfer.pipeline.runs import RunState
 
 
 @command
@@ -75,14 +75,14 @@ def repro(
 
 
 @contextmanager
-def shown_progress() -> Generator[Callable[["Progress"], None]]:
+def shown_progress() -> Generator[Callable[["RunState"], None]]:
     """Yield a function that reports each change of a stage, and on a terminal shows a table."""
     from motiontransfer.pipeline.runs import running
 
     reported: set[tuple[str, StageState]] = set()
     is_table = sys.stdout.isatty()
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "RunState") -> None:
         states: dict[StageState, Iterable[str]] = {
             "runs": progress.running,
             "failed": progress.failed,
@@ -101,14 +101,14 @@ def shown_progress() -> Generator[Callable[["Progress"], None]]:
         return
     with Live(console=Console(stderr=True), auto_refresh=False) as live:
 
-        def show(progress: "Progress") -> None:
+        def show(progress: "RunState") -> None:
             report(progress)
             live.update(make_table(progress, running(progress, {})), refresh=True)
 
         yield show
 
 
-def make_table(progress: "Progress", running: Sequence[Running]) -> Table:
+def make_table(progress: "RunState", running: Sequence[Running]) -> Table:
     """One row for each kind of stage: how many are done and wait, which failed, which run."""
     table, kinds = Table("stage", "done", "waits", "failed", "runs", box=None), {}
     for name in progress.graph:

@@ -16,7 +16,7 @@ from motiontransfer.core.progress import RunMeter
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.plan import Graph
-    from motiontransfer.pipeline.runs import Progress
+    from motiontransfer.pipeline.runs import RunState
 
 
 def run_side_by_side(
@@ -86,7 +86,7 @@ def metered(
     *,
     tell: Mapping[str, Callable[[str], None]],
     who: Mapping[str, str] = MappingProxyType({}),
-) -> Generator[Callable[["Progress"], None]]:
+) -> Generator[Callable[["RunState"], None]]:
     """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
@@ -107,7 +107,7 @@ def metered(
             untold.remove(stage)
             tell[stage](stage)
 
-    def show(progress: "Progress") -> None:
+    def show(progress: "RunState") -> None:
         now = time.monotonic()
         spent = {stage: now - job.began for stage, job in progress.running.items()}
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]

@@ -274,7 +274,7 @@ def emit(event: Event, *, level: int = logging.INFO) -> None:
     _logger.log(level, event)
 
 
-class AsJson(logging.Formatter):
+class JsonLines(logging.Formatter):
     """One JSON object a line: `event`, which is its kind, and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:

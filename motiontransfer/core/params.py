@@ -392,7 +392,8 @@ def _effective(section: _Section, name: str, path: Path) -> _Section:
         idle = [one for one in section.idle() if getattr(section, one.key) != one.value]
         shipped_values = flattened(read_sections(SHIPPED_FILE)) if idle else {}
         for key, why, value in idle:
-            got, shipped = getattr(section, key), shipped_values[f"{section.section()}.{key}"]
+            got = getattr(section, key)
+            shipped = shipped_values[f"{section.section()}.{key}"]
             if got != shipped:
                 other = "" if value is ... else f"{_as_yaml(value)} or "
                 raise ParamsError(

@@ -79,7 +79,7 @@ def _report() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[printer])
     if file := os.environ.get(events.VARIABLE):
         appender = logging.FileHandler(file, encoding="utf-8")
-        appender.setFormatter(events.AsJson())
+        appender.setFormatter(events.JsonLines())
         logger = logging.getLogger(events.LOGGER)
         logger.setLevel(logging.DEBUG)
         logger.addHandler(appender)

@@ -23,10 +23,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from motiontransfer.core.arrays import AnyFrame, Frame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import (
-    Box,
     FrameSet,
     Regions,
     person_regions,
@@ -269,7 +268,8 @@ def training_distances(
     """Each system's distance to training; `persons`: system -> boxes in its own frames."""
     distances = {}
     for system, regions in persons.items():
-        key, box = MetricKey("distance_to_training", "", system), regions[frame_set.index]
+        key = MetricKey("distance_to_training", "", system)
+        box = regions[frame_set.index]
         distances[key] = (0.0, 0.0)
         if box and len(training):
             image = thumbnail(frame_set.frames[system], box)

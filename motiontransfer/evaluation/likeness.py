@@ -16,15 +16,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from motiontransfer.core.arrays import Frame, Plane
-from motiontransfer.evaluation.frames import Box
+from motiontransfer.core.arrays import Box, Frame, Plane
 
 _PATCH_PX = 4  # side of a patch; a box needs this much
 _REACH_PX = 3  # of the search, across and down
 LUMINANCE_CONSTANT, CONTRAST_CONSTANT = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """What SSIM adds to denominators, as published."""
-
-_Gray = Float32[np.ndarray, "height width"]
+_OfPatches = Float32[np.ndarray, "_ _"]
 
 
 def likeness(real: Frame, fake: Frame, box: Box) -> float:
@@ -47,11 +45,11 @@ def likeness(real: Frame, fake: Frame, box: Box) -> float:
     return float(np.mean([best[rows, columns].mean(dtype=np.float64) for best in found]))
 
 
-def _luma(image: Frame) -> _Gray:
+def _luma(image: Frame) -> Plane:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def _most_similar(first: _Gray, second: _Gray) -> tuple[Plane, Plane]:
+def _most_similar(first: Plane, second: Plane) -> tuple[_OfPatches, _OfPatches]:
     """Similarity of each patch and the most similar nearby one of the other image.
 
     A patch is named by its upper left pixel. Images are flat arrays with a margin as wide as the
@@ -94,6 +92,6 @@ def _most_similar(first: _Gray, second: _Gray) -> tuple[Plane, Plane]:
     return best[0].reshape(first.shape)[inside], best[1].reshape(first.shape)[inside]
 
 
-def _mean(image: _Gray, *, out: _Gray | None = None) -> _Gray:
+def _mean(image: Plane, *, out: Plane | None = None) -> Plane:
     """Mean of the patch at each pixel; of those that leave the image, of something else, too."""
     return cv2.boxFilter(image, -1, (_PATCH_PX, _PATCH_PX), dst=out, anchor=(0, 0))

@@ -25,7 +25,7 @@ def published_alexnet(param: str) -> Pretrained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Networks:
+class PretrainedNetworks:
     """Pretrained networks, as far as there are weights."""
 
     distances: Mapping[str, ImageDistance]
@@ -34,7 +34,7 @@ class Networks:
     """Metric -> reason why it is skipped."""
 
 
-def open_networks(params: NetworkParams, *, option: str) -> Networks:
+def open_networks(params: NetworkParams, *, option: str) -> PretrainedNetworks:
     """Open the requested networks, on a GPU if there is one; the others are skipped with a reason.
 
     `option` is what the user writes to ask for one, such as `evaluate.{}_weights`.
@@ -43,17 +43,18 @@ def open_networks(params: NetworkParams, *, option: str) -> Networks:
         MissingFileError: no such file, or it could not be downloaded.
         WeightsError: not a file of tensors, or not this network's.
     """
-    weights, published = params.lpips_weights, published_alexnet(option.format("lpips"))
+    weights = params.lpips_weights
+    published = published_alexnet(option.format("lpips"))
     if weights == "none":
         reason = f"no weights for LPIPS were asked for: {published.file_param} is none"
-        return Networks(distances={}, skipped={"lpips": reason})
+        return PretrainedNetworks(distances={}, skipped={"lpips": reason})
     from motiontransfer.evaluation.pretrained import open_lpips  # PyTorch takes seconds
 
     file = weights if isinstance(weights, Path) else None
-    return Networks(distances={"lpips": open_lpips(published, file=file)}, skipped={})
+    return PretrainedNetworks(distances={"lpips": open_lpips(published, file=file)}, skipped={})
 
 
-def not_measured(networks: Networks) -> dict[str, str]:
+def not_measured(networks: PretrainedNetworks) -> dict[str, str]:
     """Metric that other work reports -> reason why it is missing here."""
     return {
         "face_identity": "needs a face-recognition network; identity compares colors instead",

@@ -146,7 +146,8 @@ def _matched(
 
 def _joints(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " _"]]:
     """Reported group, and `all` -> positions of its joints."""
-    skeleton, positions = keypoints.skeleton, np.arange(len(keypoints.skeleton.joints))
+    skeleton = keypoints.skeleton
+    positions = np.arange(len(keypoints.skeleton.joints))
     known = dict(skeleton.groups)
     of_group = {
         name: np.concatenate(

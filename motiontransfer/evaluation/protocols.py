@@ -52,7 +52,7 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     in_section,
 )
-from motiontransfer.evaluation.network_metrics import Networks, not_measured
+from motiontransfer.evaluation.network_metrics import PretrainedNetworks, not_measured
 from motiontransfer.evaluation.noise import noise_of
 from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
 from motiontransfer.evaluation.sharp_frames import (
@@ -119,7 +119,9 @@ def _against_real(
 
 
 def _against_truth(
-    posed: Mapping[str, PosedFrames], networks: Networks, blurred: Blurred = MappingProxyType({})
+    posed: Mapping[str, PosedFrames],
+    networks: PretrainedNetworks,
+    blurred: Blurred = MappingProxyType({}),
 ) -> Ratios:
     """Metrics against the ground truth, each frame moved so that both people stand in one place.
 
@@ -188,7 +190,7 @@ def evaluate_reconstruction(
     compute: Compute,
     comparison: Path,
     scratch: Path,
-    networks: Networks,
+    networks: PretrainedNetworks,
 ) -> Measurements:
     """Render each clip's held-out tail, of long ones the end, and compare it with the real frames.
 
@@ -252,7 +254,7 @@ def _measure_tails(
     videos: Mapping[str, PosedFrames],
     alone: Mapping[tuple[str, str], PosedFrames],
     tails: Sequence[TargetClip],
-    networks: Networks,
+    networks: PretrainedNetworks,
     training: Thumbnails,
     blurred: Sequence[Blurred],
 ) -> dict[str, Ratios]:
@@ -339,7 +341,7 @@ def evaluate_transfer(
     source: Path,
     truth: Path | None,
     compute: Compute,
-    networks: Networks,
+    networks: PretrainedNetworks,
     has_baseline: bool = True,
 ) -> Measurements:
     """Evaluate a transfer against its intended poses; the baseline is from the target's clips.
@@ -395,7 +397,7 @@ def _transfer_scores(
     source: Path,
     posed: Mapping[str, PosedFrames],
     intended: Keypoints,
-    networks: Networks,
+    networks: PretrainedNetworks,
     training: Thumbnails,
 ) -> Ratios:
     """Every metric of all videos; the source is the reference of the frame change."""
@@ -434,7 +436,7 @@ def score_videos(
     truth: Path,
     *,
     compute: Compute,
-    networks: Networks,
+    networks: PretrainedNetworks,
     blurred: Blurred = MappingProxyType({}),
 ) -> Measurements:
     """Compare videos with the ground truth, frame by frame, at half size and 256 rows at least.

@@ -26,7 +26,7 @@ from motiontransfer.evaluation.image_metrics import (
     training_distances,
 )
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Ratios
-from motiontransfer.evaluation.network_metrics import Networks
+from motiontransfer.evaluation.network_metrics import PretrainedNetworks
 from motiontransfer.evaluation.temporal_metrics import (
     BackgroundFlicker,
     frame_changes,
@@ -110,7 +110,7 @@ def image_metric(
     videos: Mapping[str, PosedFrames],
     *,
     real: str,
-    networks: Networks,
+    networks: PretrainedNetworks,
     regions: Mapping[str, Regions] | None = None,
     blurred: Blurred = MappingProxyType({}),
 ) -> FrameMetric:

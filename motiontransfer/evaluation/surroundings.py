@@ -35,7 +35,7 @@ _MOST_FRAMES = 40  # of a clip, to see its room
 _FEWEST_FRAMES = 3  # that show a pixel of it
 
 
-class Room(NamedTuple):
+class FilmedRoom(NamedTuple):
     """A film's room, in the size of the working image."""
 
     image: Frame
@@ -47,7 +47,7 @@ class Room(NamedTuple):
     """Height of the upright body."""
 
 
-def film_room(clip: TargetClip) -> Room:
+def film_room(clip: TargetClip) -> FilmedRoom:
     """The median of a clip's frames, held-out ones too, each where the person is not."""
     height, width = clip.keypoints.image_size
     masks, height_px = read_masks(clip.masks_file), body_height_px(clip.keypoints)
@@ -68,7 +68,7 @@ def film_room(clip: TargetClip) -> Room:
     )
     is_seen = last[0] >= _FEWEST_FRAMES - 1
     low, median, high = (np.where(is_seen, of_quarter, 0) for of_quarter in (low, median, high))
-    return Room(
+    return FilmedRoom(
         image=median.astype(np.uint8),
         is_steady=(is_seen & (high - low < _STEADY)).all(axis=2),
         persons={index: mask >= 128 for index, mask in likely.items()},
@@ -77,7 +77,12 @@ def film_room(clip: TargetClip) -> Room:
 
 
 def surroundings_scores(
-    frame_set: FrameSet, *, room: Room, indices: Sequence[int], real: str, systems: Sequence[str]
+    frame_set: FrameSet,
+    *,
+    room: FilmedRoom,
+    indices: Sequence[int],
+    real: str,
+    systems: Sequence[str],
 ) -> FrameScores:
     """Each system's foggy rim and traces, in the frames of the film that have a mask.
 
@@ -94,7 +99,7 @@ def surroundings_scores(
     return scores
 
 
-def foggy_rim(fake: Frame, real: Frame, room: Room, person: PixelMask) -> tuple[float, float]:
+def foggy_rim(fake: Frame, real: Frame, room: FilmedRoom, person: PixelMask) -> tuple[float, float]:
     """Number of foggy pixels, and of all around the outline where the room is known."""
     away = _away(person)
     rim = (away > 0) & (away <= _RIM * room.height_px) & room.is_steady
@@ -118,7 +123,7 @@ def foggy_rim(fake: Frame, real: Frame, room: Room, person: PixelMask) -> tuple[
     return float(is_foggy.sum()), float(rim.sum())
 
 
-def trace(fake: Frame, real: Frame, room: Room, person: PixelMask) -> tuple[float, float]:
+def trace(fake: Frame, real: Frame, room: FilmedRoom, person: PixelMask) -> tuple[float, float]:
     """Number of pixels of the room with a trace, and of all that are known."""
     known = room.is_steady & (_away(person) > _RIM * room.height_px)
     differs = np.minimum(*(_of_areas(fake, other, known) for other in (room.image, real)))

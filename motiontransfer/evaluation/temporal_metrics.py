@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from motiontransfer.core.arrays import Frame, PixelMask, Plane
-from motiontransfer.evaluation.frames import Box, FrameSet, Regions
+from motiontransfer.core.arrays import Box, Frame, PixelMask, Plane
+from motiontransfer.evaluation.frames import FrameSet, Regions
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
 
 _Flow = Float32[np.ndarray, "height width 2"]
@@ -161,7 +161,7 @@ def frame_change(first: Frame, second: Frame, box: Box | None = None) -> float:
     return float(np.abs(after - before).mean())
 
 
-class Motion(NamedTuple):
+class VisibleFlow(NamedTuple):
     """Optical flow from one frame to the next, with visibility."""
 
     flow: _Flow
@@ -170,10 +170,10 @@ class Motion(NamedTuple):
     """True if the pixel of the first frame is visible in the second, by the flow."""
 
 
-def motion_between(first: Frame, second: Frame) -> Motion:
+def motion_between(first: Frame, second: Frame) -> VisibleFlow:
     """Estimate flow and visibility, from flows in both directions."""
     there = flow_between(first, second)
-    return Motion(flow=there, visible=visible_pixels(there, flow_between(second, first)))
+    return VisibleFlow(flow=there, visible=visible_pixels(there, flow_between(second, first)))
 
 
 def flow_between(first: Frame, second: Frame) -> _Flow:
@@ -221,7 +221,7 @@ def warping_error(first: Frame, second: Frame, flow: _Flow) -> Plane:
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(error: Plane, motion: Motion, box: Box | None) -> tuple[float, float]:
+def mean_visible(error: Plane, motion: VisibleFlow, box: Box | None) -> tuple[float, float]:
     """Mean over the visible pixels in a box, and its weight; zeros without any, or a box."""
     x0, y0, x1, y1 = box or (0, 0, 0, 0)
     visible = motion.visible[y0:y1, x0:x1]
@@ -255,7 +255,9 @@ def switch_scores(
 ) -> FrameScores:
     """Share of the person's box that switches from the frame before, of each system."""
     keys = {system: MetricKey("switches", "", system) for system in systems}
-    last, now, box = frame_set.previous, frame_set.frames, persons[max(frame_set.index - 1, 0)]
+    last = frame_set.previous
+    now = frame_set.frames
+    box = persons[max(frame_set.index - 1, 0)]
     x0, y0, x1, y1 = box or (0, 0, 0, 0)
     if last is None or min(x1 - x0, y1 - y0) < _SMALLEST_FLOW_PX:
         return dict.fromkeys(keys.values(), (0.0, 0.0))

@@ -157,7 +157,8 @@ class _Scene(nn.Module):
 
 
 def _write_generator(folder: Path, generator: FrameGenerator, config: GeneratorConfig) -> None:
-    inputs, frame = _inputs(config), Signal("frame", (1, 3, "height", "width"), _IMAGE)
+    inputs = _inputs(config)
+    frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
     network, stride = _Frame(generator, inputs), generator.network.stride
     _write_onnx(folder / GENERATOR_FILE, network, inputs, frame, multiple_of=stride)
 

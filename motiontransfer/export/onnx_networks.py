@@ -19,7 +19,7 @@ from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpac
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
-from motiontransfer.rendering.rollout import ReadFrames, Step
+from motiontransfer.rendering.rollout import Generated, ReadFrames
 
 FORMAT_VERSION = 4
 GENERATOR_FILE = "generator.onnx"
@@ -134,7 +134,8 @@ class OnnxNetworks:
         arrays.pop("label")
         self.viewport = self.puppet = self._generator = self._scene = self._face = None
         if model["viewport"]:
-            self.viewport, self._scene = Viewport(**model["viewport"]), open_(folder / SCENE_FILE)
+            self.viewport = Viewport(**model["viewport"])
+            self._scene = open_(folder / SCENE_FILE)
         if model["appearance"]:
             self.puppet = Puppet(_appearance(model, arrays), self.size)
         else:
@@ -170,7 +171,7 @@ class OnnxNetworks:
         )
         return (down @ image @ across.T).astype(np.float32)
 
-    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Step:
+    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Generated:
         assert self._generator is not None
         images = {
             "pose_map": pose_map,
@@ -183,7 +184,7 @@ class OnnxNetworks:
             for name, image in images.items()
             if image is not None
         }
-        return Step(self._generator(padded)[..., :height, :width], None)
+        return Generated(self._generator(padded)[..., :height, :width], None)
 
     def scene(self, coarse_pose: Maps) -> Float32[np.ndarray, "1 3 _ _"]:
         assert self._scene is not None

@@ -23,7 +23,7 @@ from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.forensics.model import Frames
+from motiontransfer.forensics.model import AnyFrames
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
@@ -71,7 +71,7 @@ CORRUPTIONS = {
 """Corruptions of calibration and evaluation, by their names in the metrics."""
 
 
-def corrupt(frames: Frames, corruption: Corruption) -> Frames:
+def corrupt(frames: AnyFrames, corruption: Corruption) -> AnyFrames:
     """The frames as a player shows them after downscaling and compression."""
     height, width = (round(side * corruption.scale) for side in frames.shape[1:3])
     resized = np.stack([resize(frame, (height, width)) for frame in frames])
@@ -84,7 +84,7 @@ def corrupt(frames: Frames, corruption: Corruption) -> Frames:
     return np.stack([to_srgb(frame)[:height, :width] for frame in decoded])
 
 
-def _encode(frames: Frames, *, crf: int, preset: str) -> Iterator[av.Packet]:
+def _encode(frames: AnyFrames, *, crf: int, preset: str) -> Iterator[av.Packet]:
     encoder = _codec("libx264", "w")
     set_up_x264(encoder, frames.shape[1:], crf=crf, preset=preset)
     encoder.framerate, encoder.time_base = _FRAME_RATE, 1 / _FRAME_RATE
@@ -110,7 +110,7 @@ class Augmentation(NamedTuple):
     corruption: Corruption
     mirrored: bool
 
-    def apply(self, frames: Frames) -> Frames:
+    def apply(self, frames: AnyFrames) -> AnyFrames:
         x0, y0, x1, y1 = self.box
         size = (self.size, self.size)
         crop = np.stack([resize(frame, size) for frame in frames[:, y0:y1, x0:x1]])
@@ -118,7 +118,7 @@ class Augmentation(NamedTuple):
 
 
 def draw_augmentation(
-    real: Frames, fake: Frames, *, crop_size: int, rng: np.random.Generator
+    real: AnyFrames, fake: AnyFrames, *, crop_size: int, rng: np.random.Generator
 ) -> Augmentation:
     """Draw one augmentation for both of a real/fake pair, centered where something moves."""
     height, width = real.shape[1:3]
@@ -137,7 +137,9 @@ def draw_augmentation(
     )
 
 
-def _draw_moving_pixel(real: Frames, fake: Frames, rng: np.random.Generator) -> tuple[int, int]:
+def _draw_moving_pixel(
+    real: AnyFrames, fake: AnyFrames, rng: np.random.Generator
+) -> tuple[int, int]:
     """Draw a pixel (y, x) in proportion to its change in both; uniformly where none changes."""
     # Green alone: nearest to brightness, and this runs for every item.
     first, last = (
@@ -154,7 +156,7 @@ def _draw_moving_pixel(real: Frames, fake: Frames, rng: np.random.Generator) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Second:
     """About a second of consecutive frames of a video."""
 
     subject: str
@@ -166,7 +168,7 @@ class Segment:
     frames: range
     """Indices; at least two."""
 
-    def read(self) -> Frames:
+    def read(self) -> AnyFrames:
         with FrameStore(self.path) as store:
             return np.stack(list(store.frames(self.frames.start, self.frames.stop)))
 
@@ -176,18 +178,18 @@ class Segment:
             return store.size[0]
 
 
-class SegmentPair(NamedTuple):
+class SecondPair(NamedTuple):
     """The same second as it was filmed, and rendered from its poses."""
 
-    real: Segment
-    fake: Segment
+    real: Second
+    fake: Second
 
 
-class SegmentSet(NamedTuple):
+class SecondSet(NamedTuple):
     """Real and fake segments."""
 
-    real: Sequence[Segment]
-    fake: Sequence[Segment]
+    real: Sequence[Second]
+    fake: Sequence[Second]
 
     @property
     def description(self) -> dict[str, object]:
@@ -198,8 +200,8 @@ class SegmentSet(NamedTuple):
         }
 
 
-def both_sides(pairs: Sequence[SegmentPair]) -> SegmentSet:
-    return SegmentSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
+def both_sides(pairs: Sequence[SecondPair]) -> SecondSet:
+    return SecondSet(real=[pair.real for pair in pairs], fake=[pair.fake for pair in pairs])
 
 
 def sampled_seconds(frames: range, *, frame_rate: Fraction, max_frames: int) -> list[range]:
@@ -226,7 +228,7 @@ class FramePairBatch(TensorBatch):
 class RealFakeDataset:
     """Frame pairs of every segment pair many times over, augmented differently each time."""
 
-    def __init__(self, pairs: Sequence[SegmentPair], *, crop_size: int, seed: int) -> None:
+    def __init__(self, pairs: Sequence[SecondPair], *, crop_size: int, seed: int) -> None:
         self.pairs, self._crop_size, self._seed = list(pairs), crop_size, seed
         paths = sorted({segment.path for pair in pairs for segment in (pair.real, pair.fake)})
         self._store_of = {path: index for index, path in enumerate(paths)}
@@ -264,10 +266,10 @@ class TargetSegments(NamedTuple):
     """Segments of a subject that a generator was trained on."""
 
     subject: str
-    training: Sequence[SegmentPair]
+    training: Sequence[SecondPair]
     """Segments of the part of each video that may be trained on."""
-    held_out: Sequence[SegmentPair]
-    transfers: Sequence[Segment]
+    held_out: Sequence[SecondPair]
+    transfers: Sequence[Second]
     """Segments rendered with another subject's motion."""
 
 
@@ -280,7 +282,7 @@ def project_segments(
     held_out: HeldOut,
     max_frames: int,
     folder: Path,
-) -> tuple[list[TargetSegments], list[Segment]]:
+) -> tuple[list[TargetSegments], list[Second]]:
     """List segments of the targets, and filmed ones of subjects that no network was trained on.
 
     Args:
@@ -317,7 +319,7 @@ def project_segments(
 
 def _segment_pairs(
     video: TargetClip, target: str, renderer: Renderer, path: Path, *, max_frames: int
-) -> tuple[list[SegmentPair], list[SegmentPair]]:
+) -> tuple[list[SecondPair], list[SecondPair]]:
     """Pairs of the video's training part and of its held-out part, rendered to `path`."""
     total = len(video.training) + len(video.held_out)
     training, held_out = (
@@ -329,12 +331,12 @@ def _segment_pairs(
     ranges = [*training, *held_out]
     real = _segments(target, video.name, video.frames, ranges)
     fake = _rendered(target, video.name, renderer, video.keypoints, ranges, path)
-    pairs = [SegmentPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
+    pairs = [SecondPair(real=one, fake=other) for one, other in zip(real, fake, strict=True)]
     return pairs[: len(training)], pairs[len(training) :]
 
 
-def _segments(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Segment]:
-    return [Segment(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
+def _segments(subject: str, video: str, path: Path, ranges: Sequence[range]) -> list[Second]:
+    return [Second(subject=subject, video=video, path=path, frames=frames) for frames in ranges]
 
 
 def _rendered(
@@ -344,7 +346,7 @@ def _rendered(
     poses: Keypoints,
     ranges: Sequence[range],
     path: Path,
-) -> list[Segment]:
+) -> list[Second]:
     """Render ranges of frames one after the other into a file, unless it is there."""
     stops = np.cumsum([len(frames) for frames in ranges]).tolist()
     in_file = [range(stop - len(frames), stop) for frames, stop in zip(ranges, stops, strict=True)]
@@ -384,14 +386,14 @@ def input_files(*, targets: Sequence[str], transfers: Mapping[str, Transfer]) ->
 class Split(NamedTuple):
     """Disjoint segments for training, calibration and test."""
 
-    training: Sequence[SegmentPair]
-    calibration: Sequence[SegmentPair]
-    test: SegmentSet
+    training: Sequence[SecondPair]
+    calibration: Sequence[SecondPair]
+    test: SecondSet
     held_out_subject: str | None
     """Target that is in the test set only; None where there is only one target."""
 
 
-def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Segment]) -> Split:
+def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Second]) -> Split:
     """Hold out the last target if there is another, else the later part of the only one.
 
     Raises:
@@ -417,6 +419,6 @@ def split_segments(targets: Sequence[TargetSegments], unseen: Sequence[Segment])
     return Split(
         training=training,
         calibration=calibration,
-        test=SegmentSet(real=[*test.real, *unseen], fake=[*test.fake, *last.transfers]),
+        test=SecondSet(real=[*test.real, *unseen], fake=[*test.fake, *last.transfers]),
         held_out_subject=last.subject if known else None,
     )

@@ -25,7 +25,7 @@ from motiontransfer.video.tensors import frames_to_tensor
 Logits = Float64[np.ndarray, " _"]
 """Logits of frame pairs."""
 
-Frames = UInt8[np.ndarray, "_ _ _ 3"]
+AnyFrames = UInt8[np.ndarray, "_ _ _ 3"]
 """Time, height, width, RGB."""
 
 _NUM_RESAMPLES = 1000
@@ -205,7 +205,7 @@ def bootstrap_interval(
     return low, high
 
 
-def score_frames(network: nn.Module, frames: Frames, *, max_height: int) -> Logits:
+def score_frames(network: nn.Module, frames: AnyFrames, *, max_height: int) -> Logits:
     """Return the logits of all pairs of consecutive frames in which something moves."""
     device = next(network.parameters()).device
     frames = np.stack([limit_height(frame, max_height=max_height) for frame in frames])
@@ -289,7 +289,7 @@ def predict_video(path: Path, weights: Path) -> Prediction:
     )
 
 
-def _seconds(metadata: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, Frames]]:
+def _seconds(metadata: VideoMetadata, *, max_height: int) -> Iterator[tuple[float, AnyFrames]]:
     """Yield each second's start and frames, and with them the first frame of the next."""
     frames: list[np.ndarray] = []
     origin, second = 0.0, 0

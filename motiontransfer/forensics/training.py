@@ -20,9 +20,9 @@ from motiontransfer.forensics.data import (
     EXACT,
     FramePairBatch,
     RealFakeDataset,
-    Segment,
-    SegmentPair,
-    SegmentSet,
+    Second,
+    SecondPair,
+    SecondSet,
     both_sides,
     corrupt,
     input_files,
@@ -91,7 +91,7 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
 
 def train_detector(
     dataset: RealFakeDataset,
-    calibration: Sequence[SegmentPair],
+    calibration: Sequence[SecondPair],
     runtime: Runtime,
     *,
     config: FramePairConfig,
@@ -186,7 +186,7 @@ def train_on_project(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class DetectorScores:
     """Logits of the frame pairs of each segment; a segment without motion has none."""
 
     real: Sequence[Logits]
@@ -212,7 +212,7 @@ def balanced_accuracy(real: Logits, fake: Logits, *, threshold: float) -> float:
     return float(((real < threshold).mean() + (fake >= threshold).mean()) / 2)
 
 
-def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
+def metrics(scores: DetectorScores, *, threshold: float) -> dict[str, object]:
     """AUC and accuracy with 95 % intervals, and the confusion matrix; fake from `threshold` on."""
     real, fake = (
         [each for each in segments if len(each)] for segments in (scores.real, scores.fake)
@@ -229,7 +229,8 @@ def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
     }
     values: dict[str, float] = {}
     for name, statistic in statistics.items():
-        value, interval = statistic(*scores.pooled), bootstrap_interval(statistic, real, fake)
+        value = statistic(*scores.pooled)
+        interval = bootstrap_interval(statistic, real, fake)
         for suffix, number in zip(("", "_low", "_high"), (value, *interval), strict=True):
             values[f"{name}{suffix}"] = round(number, 4)
     confusion = {
@@ -243,11 +244,11 @@ def metrics(scores: Scores, *, threshold: float) -> dict[str, object]:
 
 
 def evaluate(
-    detector: TrainedDetector, segments: SegmentSet, *, description: str = "test"
-) -> dict[str, Scores]:
+    detector: TrainedDetector, segments: SecondSet, *, description: str = "test"
+) -> dict[str, DetectorScores]:
     """Score real and fake segments after each corruption, by its name."""
 
-    def logits(segments: Sequence[Segment], name: str) -> list[Logits]:
+    def logits(segments: Sequence[Second], name: str) -> list[Logits]:
         return [
             score_frames(
                 detector.network,
@@ -258,6 +259,6 @@ def evaluate(
         ]
 
     return {
-        name: Scores(real=logits(segments.real, name), fake=logits(segments.fake, name))
+        name: DetectorScores(real=logits(segments.real, name), fake=logits(segments.fake, name))
         for name in CORRUPTIONS
     }

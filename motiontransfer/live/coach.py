@@ -110,7 +110,8 @@ class Coach:
 
     def _at_own_size(self, me: Keypoints, height: float, frame: int) -> Keypoints:
         """A pose of the dance as high as somebody is, where they stand."""
-        pose, zoom = self._dance.part([frame]), height / max(float(self._heights[frame]), 1e-9)
+        pose = self._dance.part([frame])
+        zoom = height / max(float(self._heights[frame]), 1e-9)
         points = (pose.points - _place(pose)) * zoom + _place(me)
         points = np.where(pose.score[..., None] > 0, points, 0).astype(np.float32)
         return replace(pose, points=points, image_size=me.image_size, filled=None, completed=None)

@@ -22,7 +22,7 @@ from motiontransfer.core.events import Note, Performed, emit
 from motiontransfer.core.params import PARAMS_FILE, load_section
 from motiontransfer.live.devices import Sign, Source, recording, virtual_camera
 from motiontransfer.live.motion import SourceMotion
-from motiontransfer.live.session import Output, Screen, Session, working_framing
+from motiontransfer.live.session import Screen, Session, Show, working_framing
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
@@ -85,7 +85,7 @@ def run_live(
             detect=stack.enter_context(open_detector()) if source.has_frames else None,
             with_label=with_label if params.visible_label == "corner" else None,
         )
-        outputs: list[Output] = []
+        outputs: list[Show] = []
         if has_camera:
             camera = virtual_camera(generator.background.shape[:2], source.frame_rate)
             outputs.append(stack.enter_context(camera))
@@ -107,7 +107,8 @@ def load_performer(target: str, params: RenderParams) -> Performer:
     Raises:
         ParamsError: there is no such target, or the faces are not those of its face generator.
     """
-    targets, models = load_section(list[str], "targets"), layout.models_folder(target)
+    targets = load_section(list[str], "targets")
+    models = layout.models_folder(target)
     if target not in targets:
         raise ParamsError(f"--target: expected one of {', '.join(targets)}, got {target}")
     statistics = read_statistics(layout.statistics_file(target))

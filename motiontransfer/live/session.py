@@ -158,7 +158,7 @@ def capture(source: Source, sink: LatestValue[Captured], clock: Clock) -> None:
             sink.put(Captured(load=load, seconds=seconds, at=at))
 
 
-Output = Callable[[Frame, float], object]
+Show = Callable[[Frame, float], object]
 """Takes a shown frame and its time in the source, seconds."""
 
 
@@ -246,7 +246,7 @@ class Session:
         self,
         *,
         window: Screen | None = None,
-        outputs: Sequence[Output] = (),
+        outputs: Sequence[Show] = (),
         save: Callable[[Frame], None] | None = None,
     ) -> None:
         """Show results until the source ends or fails, or someone quits; `save` keeps pictures."""
@@ -267,7 +267,7 @@ class Session:
             future.result()
 
     def _show_all(
-        self, window: Screen | None, outputs: Sequence[Output], save: Callable[[Frame], None] | None
+        self, window: Screen | None, outputs: Sequence[Show], save: Callable[[Frame], None] | None
     ) -> None:
         frame: Frame | None = None
         while not self.results.has_ended:

@@ -49,14 +49,14 @@ class EncoderDecoderConfig:
     num_downsamplings: NumDownsamplings
     num_residual_blocks: NumResidualBlocks
 
-    def shape(self, upsampling: Upsampling, *, max_channels: int | None = None) -> "Shape":
+    def shape(self, upsampling: Upsampling, *, max_channels: int | None = None) -> "EncoderShape":
         """The network's, with at most so many channels."""
         channels = [self.num_filters * 2**level for level in range(self.num_downsamplings + 1)]
         channels = [min(width, max_channels or width) for width in channels]
-        return Shape(channels, self.num_residual_blocks, upsampling)
+        return EncoderShape(channels, self.num_residual_blocks, upsampling)
 
 
-class Shape(NamedTuple):
+class EncoderShape(NamedTuple):
     """Shape of an encoder-decoder."""
 
     channels: list[int]
@@ -119,7 +119,7 @@ class FastGenerator(ImageNetwork):
 
     prefers_channels_last = False
 
-    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: EncoderShape) -> None:
         super().__init__(in_channels, 2 * shape.stride)
         channels = shape.channels
         self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
@@ -163,7 +163,7 @@ class FastGenerator(ImageNetwork):
         return functional.pixel_shuffle(self.head(features), 2)[:, :, :height, :width]
 
 
-def global_features(in_channels: int, shape: Shape) -> nn.Sequential:
+def global_features(in_channels: int, shape: EncoderShape) -> nn.Sequential:
     """Build a global generator without its head; its stride must divide height and width."""
     channels = shape.channels
     layers: list[nn.Module] = [
@@ -183,7 +183,7 @@ def global_features(in_channels: int, shape: Shape) -> nn.Sequential:
 class GlobalGenerator(ImageNetwork):
     """Encoder, residual blocks and decoder (Johnson et al. 2016; pix2pixHD's G1)."""
 
-    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: EncoderShape) -> None:
         super().__init__(in_channels, shape.stride)
         self.features = global_features(in_channels, shape)
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(shape.channels[0], out_channels, 7))
@@ -199,7 +199,7 @@ class LocalEnhancer(ImageNetwork):
 
     num_residual_blocks = 3
 
-    def __init__(self, in_channels: int, out_channels: int, shape: Shape) -> None:
+    def __init__(self, in_channels: int, out_channels: int, shape: EncoderShape) -> None:
         super().__init__(in_channels, 2 * shape.stride)
         wide, narrow = shape.channels[0], max(shape.channels[0] // 2, 1)
         self.coarse = global_features(in_channels, shape)
@@ -223,7 +223,7 @@ class LocalEnhancer(ImageNetwork):
         return self.head(self.up(features))[:, :, :height, :width]
 
 
-ARCHITECTURES: Mapping[Architecture, Callable[[int, int, Shape], ImageNetwork]] = {
+ARCHITECTURES: Mapping[Architecture, Callable[[int, int, EncoderShape], ImageNetwork]] = {
     "fast": FastGenerator,
     "global": GlobalGenerator,
     "local": LocalEnhancer,

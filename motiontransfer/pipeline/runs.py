@@ -60,7 +60,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class RunState:
     """Which stages of a graph run, are done, or failed; the others wait."""
 
     graph: Graph
@@ -102,9 +102,9 @@ def run_stages(
     executor: Executor,
     *,
     keep_going: bool,
-    show: Callable[[Progress], None],
+    show: Callable[[RunState], None],
     urgency: Mapping[str, float] = _NO_URGENCY,
-) -> Progress:
+) -> RunState:
     """Run each stage once those before it are done; of several, the one that was ready first.
 
     After a failure all goes on that does not depend on it; without `keep_going` only what runs.
@@ -116,7 +116,7 @@ def run_stages(
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
     """
-    progress, ready, free = Progress(graph=graph), [], [*executor.shares]
+    progress, ready, free = RunState(graph=graph), [], [*executor.shares]
     sorter, futures = TopologicalSorter(graph), {}
     sorter.prepare()
     with closing(executor), ThreadPoolExecutor(len(free)) as threads:
@@ -334,7 +334,7 @@ def _events_of(log: Path) -> Path:
     return log.with_suffix(".jsonl")
 
 
-def running(progress: Progress, who: Mapping[str, str]) -> tuple[Running, ...]:
+def running(progress: RunState, who: Mapping[str, str]) -> tuple[Running, ...]:
     """What runs now, by what each stage has reported last.
 
     Args:

@@ -99,7 +99,8 @@ def face_boxes(keypoints: Keypoints) -> tuple[Int[np.ndarray, "frames 4"], Frame
     """
     height, width = keypoints.image_size
     heads = _heads(keypoints)
-    center, face_height = heads.center, _FACE_PER_EYES_TO_MOUTH * np.linalg.norm(heads.down, axis=1)
+    center = heads.center
+    face_height = _FACE_PER_EYES_TO_MOUTH * np.linalg.norm(heads.down, axis=1)
     inside = (center >= 0).all(axis=1) & (center[:, 0] < width) & (center[:, 1] < height)
     valid = heads.valid & inside
     if not valid.any():
@@ -148,7 +149,8 @@ def _heads(keypoints: Keypoints) -> _Heads:
             ears, has_ears = np.where(is_alone[:, None], middle, ears), has_ears | has_ear
         by_nose, by_ears = _MOUTH_FROM_EYES
         placed = eyes + by_nose * (nose - eyes) + by_ears * (ears - eyes)
-        mouth, has_mouth = np.where(has_mouth[:, None], mouth, placed), np.ones_like(has_mouth)
+        mouth = np.where(has_mouth[:, None], mouth, placed)
+        has_mouth = np.ones_like(has_mouth)
     down = mouth - eyes
     # Seen from the front, the person's left eye is to the right of the line from eyes to mouth,
     # however the head is tilted.

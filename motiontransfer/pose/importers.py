@@ -137,13 +137,13 @@ def _parsed(schema: type[_Schema], content: bytes | object, *, where: str, remed
         raise KeypointsError(f"{where}: {fault}; {remedy}") from error
 
 
-_Corners = list[tuple[float, float]]
-_Person = tuple[_Corners, list[float]]
+_Pairs = list[tuple[float, float]]
+_Person = tuple[_Pairs, list[float]]
 """The joints' (x, y), and their scores."""
 
 
 class _MmposeInstance(BaseModel):
-    keypoints: _Corners
+    keypoints: _Pairs
     keypoint_scores: list[float]
 
 
@@ -157,7 +157,7 @@ class _MmposeFrame(BaseModel):
 
 
 class _RtmlibFrame(BaseModel):
-    keypoints: list[_Corners]
+    keypoints: list[_Pairs]
     scores: list[list[float]]
 
     def frame(self, index: int) -> tuple[int, list[_Person]]:

@@ -89,7 +89,8 @@ class _Model:
                 model.remove_result(result)
         # Its operations are too small to be shared, and all pinned threads would share a core.
         hints = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
-        self._run, self._outputs = openvino_core().compile_model(model, "CPU", hints), outputs
+        self._run = openvino_core().compile_model(model, "CPU", hints)
+        self._outputs = outputs
         self.side, self._low, self._border = self._run.inputs[0].shape[1], low, border
 
     def look(self, frame: Frame, square: Square) -> Outputs:

@@ -294,7 +294,8 @@ def _columns(state: Int8[np.ndarray, "parts frames"]) -> Int8[np.ndarray, "parts
 
 def _draw_residual(axes: Axes, quality: ClipQuality) -> None:
     """How far joints are from the fitted body; where it does not fit, they stay as detected."""
-    repairs, seconds = quality.repairs, np.arange(quality.state.shape[1]) / quality.frame_rate
+    repairs = quality.repairs
+    seconds = np.arange(quality.state.shape[1]) / quality.frame_rate
     percent = 100 * repairs.residual
     axes.plot(seconds, percent, color="#1c7ed6", linewidth=0.8)
     for frames, color, label in (

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int8, Int64, UInt8
+from jaxtyping import Int8, Int64, UInt8
 
-from motiontransfer.core.arrays import FrameMask, Series
+from motiontransfer.core.arrays import Affine, Frame, FrameMask, PixelMask, Series
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
@@ -57,7 +57,7 @@ _STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, 
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
 _TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people
-STILL_CAMERA = 0.015  # widths of the image a second; noise alone reaches half of it
+STILL_CAMERA = 0.015  # widths of the image a second; a hand that holds still reaches half of it
 STEADY_CAMERA = 0.008  # widths of the image; shadows on a plain floor reach 0.006, a hand 0.014
 _USUAL_EXPOSURE = 0.7  # of the clip's median level, or as much above: less is a fade or a flash
 _NUM_EXPOSURES = 400  # frames of a clip that are measured, at most about
@@ -68,11 +68,8 @@ PAIR_SECONDS = 0.2
 """Time between the frames of a pair."""
 _NUM_PAIRS = 24  # of a clip
 _COUNTED_QUANTILE = 0.75  # of the pairs' speeds: a camera that moves a quarter of the time moves
-_TILES_A_SIDE = 4  # at least, of the shorter side; shifts below half a tile are measurable
-_MIN_TEXTURE = 3.0  # standard deviation of gray levels: less is noise on a plain wall
 _MOST_POINTS, _FEWEST_POINTS, _POINTS_APART_PX = 200, 12, 5  # of the background
 _FEWEST_PLACES = 5  # of a deviation
-_MIN_RESPONSE = 0.2  # of the correlation's peak, 1 being a perfect match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,24 +334,16 @@ def _percent(frames: FrameMask) -> str:
 class FramePair:
     """Two frames, `PAIR_SECONDS` or so apart."""
 
-    before: UInt8[np.ndarray, "height width 3"]
-    after: UInt8[np.ndarray, "height width 3"]
-    background: Bool[np.ndarray, "height width"]
+    before: Frame
+    after: Frame
+    background: PixelMask
     """Pixels that the person covers in neither."""
     seconds: float
 
 
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:
-    """Background motion in widths of the image per second; None without texture.
-
-    Phase correlation of tiles that the person does not touch; the median over tiles is the camera's
-    motion, whatever else moves in view.
-    """
-    speeds = [
-        shift / pair.background.shape[1] / pair.seconds
-        for pair in pairs
-        if (shift := _background_shift(pair)) is not None
-    ]
+    """How far the scene leaves the image's middle, widths a second; None without texture."""
+    speeds = [speed for pair in pairs for speed in _speeds(pair)]
     return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
 
 
@@ -370,20 +359,33 @@ def unusually_exposed(store: FrameStore) -> FrameMask:
     return np.repeat(unusual, step)[: len(store)]
 
 
-def camera_wander(
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]], keypoints: Keypoints
-) -> float | None:
-    """Standard deviation of the image's corners in the scene, in its widths; None without texture.
+def camera_wander(frames: Sequence[Frame], keypoints: Keypoints) -> float | None:
+    """Standard deviation of the image's corners in the scene, widths; None without texture."""
+    height, width = keypoints.image_size
+    corners = np.array([[(0, 0), (width, 0), (0, height), (width, height)]], np.float64)
+    motions = _camera_motions(frames, without_person(keypoints, (0,)))
+    places = [cv2.transform(corners, matrix)[0] for matrix in motions]
+    if len(places) < _FEWEST_PLACES:
+        return None
+    return float(np.sqrt(np.var(places, axis=0).sum(axis=1).mean()) / width)
 
-    Points of the first frame's background are tracked into others (Lucas and Kanade 1981). A
-    similarity that most of them follow (RANSAC) is the camera's motion, turns included.
+
+def _speeds(pair: FramePair) -> Iterator[float]:
+    height, width = pair.background.shape
+    middle = np.array([width / 2, height / 2, 1.0])
+    for matrix in _camera_motions([pair.before, pair.after], pair.background):
+        yield math.dist(matrix @ middle, middle[:2]) / width / pair.seconds
+
+
+def _camera_motions(frames: Sequence[Frame], background: PixelMask) -> Iterator[Affine]:
+    """Similarities from the first frame's scene to others', where its background has texture.
+
+    Points of the background are tracked into each frame (Lucas and Kanade 1981). A similarity that
+    most of them follow (RANSAC) is the camera's motion, turns included.
     """
     first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
-    height, width = first.shape
-    mask = without_person(keypoints, (0,)).astype(np.uint8)
+    mask = background.astype(np.uint8)
     points = cv2.goodFeaturesToTrack(first, _MOST_POINTS, 0.01, _POINTS_APART_PX, mask=mask)
-    corners = np.array([[(0, 0), (width, 0), (0, height), (width, height)]], np.float64)
-    places = []
     for gray in others if points is not None else ():
         moved, found, _ = cv2.calcOpticalFlowPyrLK(first, gray, points, points.copy())
         is_found = found[:, 0] > 0
@@ -393,10 +395,7 @@ def camera_wander(
             points[is_found], moved[is_found], ransacReprojThreshold=1.0
         )
         if matrix is not None and follows.mean() > 0.5:
-            places.append(cv2.transform(corners, matrix)[0])
-    if len(places) < _FEWEST_PLACES:
-        return None
-    return float(np.sqrt(np.var(places, axis=0).sum(axis=1).mean()) / width)
+            yield matrix
 
 
 def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair]:
@@ -413,9 +412,7 @@ def pairs_of_clip(store: FrameStore, keypoints: Keypoints) -> Iterator[FramePair
         )
 
 
-def without_person(
-    keypoints: Keypoints, frame_indices: tuple[int, ...]
-) -> Bool[np.ndarray, "height width"]:
+def without_person(keypoints: Keypoints, frame_indices: tuple[int, ...]) -> PixelMask:
     """Mask of the pixels outside the person's box in all of some frames."""
     background = np.ones(keypoints.image_size, np.bool_)
     for index in frame_indices:
@@ -425,25 +422,3 @@ def without_person(
             x0, y0, x1, y1 = box
             background[y0:y1, x0:x1] = False
     return background
-
-
-def _background_shift(pair: FramePair) -> float | None:
-    """Median shift of the background's tiles, pixels; None if none has texture."""
-    grays = [
-        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        for frame in (pair.before, pair.after)
-    ]
-    height, width = pair.background.shape
-    side = 2 ** int(np.log2(min(height, width) / _TILES_A_SIDE))  # others OpenCV pads, lopsidedly
-    window = cv2.createHanningWindow((side, side), cv2.CV_32F)
-    distances = []
-    for top in range(0, height - side + 1, side):
-        for left in range(0, width - side + 1, side):
-            tile = (slice(top, top + side), slice(left, left + side))
-            first, second = (gray[tile] for gray in grays)
-            if not pair.background[tile].all() or first.std() < _MIN_TEXTURE:
-                continue
-            shift, response = cv2.phaseCorrelate(first, second, window)
-            if response > _MIN_RESPONSE:
-                distances.append(math.hypot(*shift))
-    return float(np.median(distances)) if distances else None

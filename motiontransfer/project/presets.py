@@ -73,7 +73,8 @@ def _set_face_cycles(root: Path) -> list[Change]:
     transfers = load_section(dict[str, Transfer], "transfers", path=path)
     trained = load_section(list[str], "trained", path=path) if translates_faces(root) else []
     wanted = {name: each for name, each in transfers.items() if each.target in trained}
-    known, text = load_section(dict[str, Guide], "face_cycles", path=path), read_text(path)
+    known = load_section(dict[str, Guide], "face_cycles", path=path)
+    text = read_text(path)
     if known.keys() == wanted.keys():
         return []
     for name in known:

@@ -50,7 +50,7 @@ from motiontransfer.pose.time_series import segments
 from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
-from motiontransfer.video.clip import decode_video
+from motiontransfer.video.clip import decode_video, full_framing
 from motiontransfer.video.crop import Place, crop_around
 from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
@@ -93,6 +93,12 @@ class VideoCheck:
     """The same frames, whole and small."""
     everyone: tuple[tuple[Box, ...], ...]
     """Boxes around people in each, in the upright film."""
+
+    @property
+    def full_height(self) -> int:
+        """Of results of whom the file shows, at most; pixels."""
+        full = full_framing(self.framing, is_picture=self.metadata.is_picture)
+        return (full or self.framing).size[0]
 
     def frame(self, index: int) -> AnyFrame:
         return self.frames[index]

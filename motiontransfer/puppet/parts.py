@@ -103,6 +103,10 @@ class BodyPart:
         return self.name == "torso"
 
     @property
+    def is_head(self) -> bool:
+        return self.name == "head"
+
+    @property
     def is_hand(self) -> bool:
         return self.name.endswith("_hand")
 
@@ -118,7 +122,7 @@ class BodyPart:
     @property
     def kind(self) -> Literal["head", "hand", "other"]:
         """What it costs to choose a reference depends on this."""
-        return "head" if self.anchor else "hand" if self.is_hand else "other"
+        return "head" if self.is_head else "hand" if self.is_hand else "other"
 
     @property
     def ends(self) -> set[str]:

@@ -26,7 +26,7 @@ _NEVER_SEEN = np.array([115, 15, 60], np.uint8)  # and half of what is there
 _HIGHEST_PX = 720  # of the background image here
 
 Scales = Float64[np.ndarray, " references"]
-Tile = UInt8[np.ndarray, "_ _ 4"]
+Cell = UInt8[np.ndarray, "_ _ 4"]
 """RGB and coverage."""
 
 
@@ -60,7 +60,7 @@ def plot_appearance(
             _draw_sheet(axes, sides, {name: views[name] for name in names})
 
 
-def best_views(appearance: Appearance) -> dict[str, list[Tile | None]]:
+def best_views(appearance: Appearance) -> dict[str, list[Cell | None]]:
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
     best: dict[tuple[str, int], tuple[int, Patch]] = {}
@@ -73,7 +73,7 @@ def best_views(appearance: Appearance) -> dict[str, list[Tile | None]]:
             _, before = best.get((part.name, sector), (row, None))
             if patch.shown > (0 if before is None else before.shown):
                 best[part.name, sector] = row, patch
-    views: dict[str, list[Tile | None]] = {
+    views: dict[str, list[Cell | None]] = {
         part.name: [None] * len(_DIRECTIONS) for part in appearance.parts
     }
     in_turn = sorted(best, key=lambda place: best[place][0])  # each whole person is decoded once
@@ -101,7 +101,7 @@ def _sectors(part: BodyPart, poses: BodyPoses, scales: Scales) -> Int64[np.ndarr
     return np.where(is_known, columns % len(_DIRECTIONS), -1)
 
 
-def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Tile | None]]) -> None:
+def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Cell | None]]) -> None:
     rows = [np.hstack([_cell(pixels) for pixels in of_part]) for of_part in views.values()]
     axes.imshow(np.vstack(rows), extent=(0, len(sides), len(rows), 0))
     axes.set_xticks(np.arange(len(sides)) + 0.5, sides)
@@ -110,7 +110,7 @@ def _draw_sheet(axes: Axes, sides: tuple[str, ...], views: dict[str, list[Tile |
     axes.spines[:].set_visible(False)
 
 
-def _cell(pixels: Tile | None) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
+def _cell(pixels: Cell | None) -> UInt8[np.ndarray, "_CELL_PX _CELL_PX 3"]:
     cell = np.full((_CELL_PX, _CELL_PX, 3), 255, np.uint8)
     cell[1:-1, 1:-1] = _NOT_SEEN if pixels is None else _GROUND
     if pixels is None:

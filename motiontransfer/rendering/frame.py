@@ -39,11 +39,11 @@ from motiontransfer.rendering.rollout import (
     BATCH_FRAMES,
     Array,
     FramePose,
+    Generated,
     Image,
     Maps,
     Networks,
     Rollout,
-    Step,
     rooms,
     view_of,
 )
@@ -106,7 +106,8 @@ class ResidualFaces:
         boxes: Int[np.ndarray, "faces 4"],
     ) -> Iterable[tuple[Box, Maps, Float[Array, "_ _"]]]:
         """Box, pose map and blending weight of each face, drawn and uploaded together."""
-        drawer, places = self.networks.drawer(keypoints.skeleton), list(map(tuple, boxes.tolist()))
+        drawer = self.networks.drawer(keypoints.skeleton)
+        places = list(map(tuple, boxes.tolist()))
         weights = [face_box_weight((y1 - y0, x1 - x0)) for x0, y0, x1, y1 in places]
         points, score = keypoints.points[shown], keypoints.score[shown]
         with self.networks.computing():
@@ -163,7 +164,7 @@ class Renderer:
         return finish
 
     def start_masked(
-        self, step: Step, box: Box, make_patch: Callable[[], FacePatch] | None
+        self, step: Generated, box: Box, make_patch: Callable[[], FacePatch] | None
     ) -> Callable[[], Frame | MaskedFrame]:
         """As `start_frame`, with the person's mask where the networks tell it."""
         finish, networks = self.start_frame(step.image, make_patch), self.networks
@@ -220,7 +221,7 @@ def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | 
 
 def _generate(
     renderer: Renderer, keypoints: Keypoints
-) -> Iterator[tuple[Step, Box, Callable[[], FacePatch] | None]]:
+) -> Iterator[tuple[Generated, Box, Callable[[], FacePatch] | None]]:
     """What the networks make of each pose, its viewport, and what makes its face."""
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)

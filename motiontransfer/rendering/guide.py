@@ -53,7 +53,7 @@ _TICK_HERTZ, _END_HERTZ, _TICK_SECONDS, _END_SECONDS = 880.0, 1320.0, 0.06, 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _Part:
     caption: str
     shown: Sequence[int | None]
     """Frame of the dance for each frame of the guide; None: none."""
@@ -67,7 +67,7 @@ class _Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guide:
+class GuidePlan:
     """What one is to do, in this order."""
 
     dance: range
@@ -78,7 +78,7 @@ class Guide:
     """Whether to turn around once."""
 
     @classmethod
-    def of(cls, dance: Keypoints, filmed: Sequence[Keypoints], poses: KeyPoses) -> "Guide":
+    def of(cls, dance: Keypoints, filmed: Sequence[Keypoints], poses: KeyPoses) -> "GuidePlan":
         """The guide to a dance for whom films are there: a turn is asked for that none shows."""
         gains = np.zeros(dance.num_frames)
         gains[list(poses.frames)] = np.diff(poses.coverage)
@@ -91,30 +91,32 @@ class Guide:
     def summary(self, poses: KeyPoses) -> str:
         """What is to be filmed, and how much of the dance is covered then."""
         before, after = (100 * poses.coverage[number] for number in (0, -1))
-        covered = f"covers {after:.0f} % of the dance" + f", {before:.0f} % before" * (before > 0)
-        return f"{'one turn, ' * self.turns}{len(self.poses)} poses to strike, which {covered}"
+        turn = "one turn, " if self.turns else ""
+        known = f", {before:.0f} % before" if before > 0 else ""
+        covered = f"covers {after:.0f} % of the dance{known}"
+        return f"{turn}{len(self.poses)} poses to strike, which {covered}"
 
-    def scenes(self, frame_rate: Fraction) -> list[_Scene]:
+    def scenes(self, frame_rate: Fraction) -> list[_Part]:
         def frames(seconds: float) -> int:
             return round(seconds * frame_rate)
 
         stand = "Stand still, face the camera: whole body in view, arms a little off it"
-        scenes = [_Scene(caption=stand, shown=[None] * frames(_STAND_SECONDS))]
+        scenes = [_Part(caption=stand, shown=[None] * frames(_STAND_SECONDS))]
         if self.turns:
             shown = [None] * frames(_TURN_SECONDS)
-            scenes.append(_Scene(caption="Turn around once, slowly", shown=shown, turns=True))
+            scenes.append(_Part(caption="Turn around once, slowly", shown=shown, turns=True))
         along = [frame for frame in self.dance for _ in range(_SLOWER)]
-        scenes.append(_Scene(caption="Dance along, at half speed", shown=along, dances=True))
+        scenes.append(_Part(caption="Dance along, at half speed", shown=along, dances=True))
         ticks = [_CHANGE_SECONDS + second for second in range(_HOLD_SECONDS)]
         for number, frame in enumerate(self.poses, 1):
             then = next(iter(self.poses[number:]), None)
             caption = f"Pose {number} of {len(self.poses)}: hold it until the long tone"
             shown = [frame] * frames(_CHANGE_SECONDS + _HOLD_SECONDS)
-            scenes.append(_Scene(caption=caption, shown=shown, ticks=ticks, following=then))
+            scenes.append(_Part(caption=caption, shown=shown, ticks=ticks, following=then))
         return scenes
 
 
-def write_guide(path: Path, guide: Guide, dance: Keypoints, clip: Clip) -> None:
+def write_guide(path: Path, guide: GuidePlan, dance: Keypoints, clip: Clip) -> None:
     """Write the film of a guide, with the dance's sound, slowed, and signals for the poses."""
     scenes = guide.scenes(clip.frame_rate)
     num_frames = sum(len(scene.shown) for scene in scenes)
@@ -136,7 +138,7 @@ def write_guide(path: Path, guide: Guide, dance: Keypoints, clip: Clip) -> None:
             write(frame)
 
 
-def write_guide_sheet(path: Path, guide: Guide, dance: Keypoints, clip: Clip) -> None:
+def write_guide_sheet(path: Path, guide: GuidePlan, dance: Keypoints, clip: Clip) -> None:
     """Write a page of the poses, numbered as in the film."""
     cells: list[AnyFrame] = []
     with FrameStore(detection_frames(clip.frames.parent)) as store:
@@ -179,7 +181,7 @@ class _Pictures:
         return film[y0:y1, x0:x1][:, ::-1], figure[y0:y1, x0:x1][:, ::-1]
 
 
-def _frames(scenes: Sequence[_Scene], pictures: _Pictures) -> Iterator[AnyFrame]:
+def _frames(scenes: Sequence[_Part], pictures: _Pictures) -> Iterator[AnyFrame]:
     height, width = _SIZE
     for scene in scenes:
         page = np.full((height, width, 3), BACKGROUND, np.uint8)
@@ -224,7 +226,7 @@ def _with_arrow(page: AnyFrame, share: float) -> AnyFrame:
     return np.array(image)
 
 
-def _sound(scenes: Sequence[_Scene], guide: Guide, clip: Clip) -> np.ndarray:
+def _sound(scenes: Sequence[_Part], guide: GuidePlan, clip: Clip) -> np.ndarray:
     rate = clip.frame_rate
     total = sum(len(scene.shown) for scene in scenes) / rate
     sound = np.zeros((round(total * RATE), 2), np.float32)

@@ -33,7 +33,7 @@ BATCH_FRAMES = 8
 PoseMaps = Float[Array, "_ channels height width"]
 
 
-class Step(NamedTuple):
+class Generated(NamedTuple):
     """A generated frame."""
 
     image: Image
@@ -78,7 +78,7 @@ class Networks(Protocol):
         """Interpolate bilinearly, with antialiasing."""
         ...
 
-    def generate(self, pose_map: Maps, previous: Image, background: Image | None) -> Step:
+    def generate(self, pose_map: Maps, previous: Image, background: Image | None) -> Generated:
         """The next frame, or its part in a viewport; see `FrameGenerator.forward`."""
         ...
 
@@ -137,7 +137,7 @@ class Rollout:
         for batch in batches(num_frames):
             yield from self._draw_batch(keypoints.part(batch), boxes[batch])
 
-    def step(self, pose: FramePose, previous: Image | None) -> Step:
+    def step(self, pose: FramePose, previous: Image | None) -> Generated:
         """Generate one frame.
 
         Outside a viewport, it is the background image with shadows. The previous frame may have
@@ -153,7 +153,7 @@ class Rollout:
             frame = networks.scene(pose.coarse_pose)
             step = networks.generate(pose.pose_map, previous, frame[view])
             frame[view] = step.image
-            return Step(frame, step.mask)
+            return Generated(frame, step.mask)
 
     def _draw_batch(self, keypoints: Keypoints, boxes: Boxes) -> Iterator[FramePose]:
         networks, points, score = self._networks, keypoints.points, keypoints.score

@@ -43,7 +43,7 @@ _HUE_SHIFT = 3.0  # at most, of a and b, levels of 255; 6 make a white shirt pin
 Skin = Float32[np.ndarray, "3"]
 SkinLight = Float32[np.ndarray, "3"]
 """Times as much red, green and blue."""
-Person = UInt8[np.ndarray, "rows columns 4"]
+PersonImage = UInt8[np.ndarray, "rows columns 4"]
 """Colors times coverage, and coverage, in a box of a frame."""
 
 
@@ -57,7 +57,7 @@ class Room(NamedTuple):
     """255 where the film is before the person."""
 
 
-class Shown(NamedTuple):
+class InRoom(NamedTuple):
     frame: MaskedFrame
     room: Room
 
@@ -148,7 +148,8 @@ def with_scene(assertion: Mapping[str, object], transfer: str) -> Mapping[str, o
     if not is_in_film(transfer):
         return assertion
     file = layout.place_file(transfer)
-    digests, target = read_described(file, "scene", dict), read_described(file, "target", list)
+    digests = read_described(file, "scene", dict)
+    target = read_described(file, "target", list)
     (film,) = (each for name, each in digests.items() if Path(name).stem == layout.FILM_OF_SCENE)
     scene = {"person": "replaced", "film_sha256": film, "target_sha256": target}
     return {**assertion, "scene": scene}
@@ -172,26 +173,27 @@ def film_size(source: Clip) -> tuple[int, int]:
 
 def puppet_in_film(
     appearance: Appearance, film: DancersFilm, placed: Keypoints, *, match_light: bool
-) -> Iterator[Shown]:
+) -> Iterator[InRoom]:
     """The puppet alone in each frame of the film; in threads.
 
     Args:
         placed: its poses in the film.
     """
-    poses, zoom = placed.resized(film.size), np.tile(np.divide(placed.image_size, film.size), 2)
+    poses = placed.resized(film.size)
+    zoom = np.tile(np.divide(placed.image_size, film.size), 2)
     clip = _clip_alone(appearance, placed)
     light = _light(clip, placed, film) if match_light else None
 
-    def draw(numbered: tuple[int, Room]) -> Shown:
+    def draw(numbered: tuple[int, Room]) -> InRoom:
         index, room = numbered
         joints = poses.points[index][poses.score[index] > 0]
         box = enclosing_box(joints, margin=_MARGIN, image_size=poses.image_size)
         if box is None:
-            return Shown(with_person(room, np.zeros((1, 1, 4), np.uint8), (0, 0)), room)
+            return InRoom(with_person(room, np.zeros((1, 1, 4), np.uint8), (0, 0)), room)
         x0, y0, x1, y1 = box
         of_film = tuple((np.array(box) * zoom[::-1]).tolist())
         person = clip.draw(index, box=of_film, size=(y1 - y0, x1 - x0))
-        return Shown(with_person(room, person, (y0, x0), light), room)
+        return InRoom(with_person(room, person, (y0, x0), light), room)
 
     yield from map_ahead(draw, enumerate(film.rooms()), num_threads=num_threads())
 
@@ -204,7 +206,7 @@ def networks_in_film(
     place: FilmPlace,
     *,
     match_light: bool,
-) -> Iterator[Shown]:
+) -> Iterator[InRoom]:
     """What networks drew of each pose in the target's room, moved into the film; in threads.
 
     Args:
@@ -216,7 +218,7 @@ def networks_in_film(
     to_result = np.divide(film.size, placed.image_size)[::-1]
     light = _light(_clip_alone(appearance, placed), placed, film) if match_light else None
 
-    def move(numbered: tuple[int, tuple[MaskedFrame, Room]]) -> Shown:
+    def move(numbered: tuple[int, tuple[MaskedFrame, Room]]) -> InRoom:
         index, (frame, room) = numbered
         person = cut_out(frame, room_at_home)
         whole = np.zeros((*room_at_home.shape[:2], 4), np.float32)
@@ -225,7 +227,7 @@ def networks_in_film(
         matrix = np.column_stack([np.diag(zoom), place.shift[index] * to_result])
         moved = cv2.warpAffine(whole, matrix, film.size[::-1], flags=cv2.INTER_LINEAR)
         moved = moved.round().clip(0, 255).astype(np.uint8)
-        return Shown(with_person(room, moved, (0, 0), light), room)
+        return InRoom(with_person(room, moved, (0, 0), light), room)
 
     both = enumerate(zip(home, film.rooms(), strict=True))
     yield from map_ahead(move, both, num_threads=num_threads())
@@ -264,7 +266,7 @@ def light_between(own: Skin, scene: Skin) -> SkinLight | None:
     return after / np.maximum(before, 1)
 
 
-def in_light(person: Person, light: SkinLight | None) -> Person:
+def in_light(person: PersonImage, light: SkinLight | None) -> PersonImage:
     """A person in other light."""
     if light is None:
         return person
@@ -273,7 +275,7 @@ def in_light(person: Person, light: SkinLight | None) -> Person:
 
 
 def with_person(
-    room: Room, person: Person, corner: tuple[int, int], light: SkinLight | None = None
+    room: Room, person: PersonImage, corner: tuple[int, int], light: SkinLight | None = None
 ) -> MaskedFrame:
     """A person in a room, in its light, behind what is before them; with their coverage."""
     frame = cv2.merge([*cv2.split(room.empty), np.zeros_like(room.before)])

@@ -16,7 +16,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.rendering.rollout import ReadFrames, Rollout, Step
+from motiontransfer.rendering.rollout import Generated, ReadFrames, Rollout
 from motiontransfer.video.tensors import Images, start_reading, tensor_to_frames, upload_together
 
 PoseMaps = Float[Tensor, "_ channels height width"]
@@ -71,10 +71,10 @@ class TorchNetworks:
     def resize(self, image: Images, size: tuple[int, int]) -> Float[Tensor, "batch 3 _ _"]:
         return resize(image, size)
 
-    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Step:
+    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Generated:
         with self._autocast():
             generated = self.generator(pose_map, previous, background)
-        return Step(generated.frame, generated.mask)
+        return Generated(generated.frame, generated.mask)
 
     def scene(self, coarse_pose: Maps) -> Float[Tensor, "1 3 _ _"]:
         with self._autocast():

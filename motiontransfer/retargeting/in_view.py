@@ -87,7 +87,8 @@ def _shortened(
     ]
     least = wanted if max(shares) >= wanted else max(shares) - _OF_NO_USE
     best = int(np.flatnonzero(np.array(shares) >= least)[0])
-    by, out = float(_SHORTENINGS[best]), 1 - shares[best] if shares[best] < wanted else 0.0
+    by = float(_SHORTENINGS[best])
+    out = 1 - shares[best] if shares[best] < wanted else 0.0
     if not by:
         return poses, by, out
     points = poses.points.copy()

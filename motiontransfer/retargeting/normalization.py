@@ -301,7 +301,8 @@ def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: 
         center_x_px: origin of positions to the left and right, which are scaled with the legs, so
             that a standing foot does not slide.
     """
-    body, shift = keypoints.skeleton.slice("body"), keypoints.points.astype(np.float64)
+    body = keypoints.skeleton.slice("body")
+    shift = keypoints.points.astype(np.float64)
     found = bones_seen(keypoints.score[:, body]) > 0
     vectors = bone_vectors(shift[:, body]) * found[..., None]
     growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]

@@ -24,8 +24,8 @@ Head: (x, y) from the middle of the ears, in heights of the face; y towards the 
 straight: (outwards, down). A knee is measured from the line between hip and ankle, in lengths of
 the leg, toes from the ankle, in lengths of the foot. Outwards is away from the other hip.
 """
-Seen = Float64[np.ndarray, " seen"]
-Standing = tuple[Float64[np.ndarray, "seen 2"], Seen, Seen]
+Values = Float64[np.ndarray, " seen"]
+Standing = tuple[Float64[np.ndarray, "seen 2"], Values, Values]
 
 _FEATURES = ("nose", "eye", "ear", "mouth")  # of the joints of the group "body"
 _EARS = ("left_ear", "right_ear")

@@ -381,7 +381,8 @@ def read_statistics(path: Path) -> PoseStatistics:
             for view in content.pop("head_views")
         )
         proportions = {part: float(share) for part, share in content.pop("proportions").items()}
-        joints, detector = tuple(map(str, content.pop("joints"))), str(content.pop("detector"))
+        joints = tuple(map(str, content.pop("joints")))
+        detector = str(content.pop("detector"))
         shows = str(content.pop("shows", WHOLE))
         numbers = {key: float(value) for key, value in content.items()}
         named = {

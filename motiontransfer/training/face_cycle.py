@@ -99,7 +99,8 @@ class AlignedFaces:
 
     def __init__(self, clips: Sequence[TargetClip], *, crop_size: int, person: str) -> None:
         """Find the faces; the message where there are none names the person."""
-        self._frames, self._crop_size = FrameCache([clip.frames for clip in clips]), crop_size
+        self._frames = FrameCache([clip.frames for clip in clips])
+        self._crop_size = crop_size
         found = [face_alignments(clip.keypoints, crop_size=crop_size) for clip in clips]
         self._maps = [maps for maps, _ in found]
         self.frames, self.num_frames_without_face = usable_frames(clips, [v for _, v in found])

@@ -88,10 +88,11 @@ class Clip:
     @property
     def full_framing(self) -> Framing | None:
         """At the input's own size; None where that is no larger."""
-        return _full_framing(self.framing, is_picture=self.num_frames == 1)
+        return full_framing(self.framing, is_picture=self.num_frames == 1)
 
 
-def _full_framing(framing: Framing, *, is_picture: bool) -> Framing | None:
+def full_framing(framing: Framing, *, is_picture: bool) -> Framing | None:
+    """A working image's framing at the input's own size; None where that is no larger."""
     largest = _LARGEST_PHOTO_PX if is_picture else _LARGEST_SIDE_PX
     return framing.enlarged(largest / max(framing.size))
 
@@ -232,7 +233,7 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
     frames = _IntactFrames(video, on_damage, trim=trim)
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
-        if _full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
+        if full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
             shutil.copyfile(path, work / FILM_FILE)
         sound = work / SOUND_FILE
         offset = store_sound(path, sound, origin_seconds=starts[0])
@@ -343,7 +344,7 @@ def _write_frames(
     starts: list[float] = []
     with ExitStack() as stack:
         write = stack.enter_context(frame_writer(folder / layout.FRAMES_FILE, frame_rate=rate))
-        full = _full_framing(framing, is_picture=video.is_picture)
+        full = full_framing(framing, is_picture=video.is_picture)
         twice = framing.enlarged(DETECTION_SCALE)
         write_full = write_twice = shrink = None
         if full and video.is_picture:

@@ -143,7 +143,8 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
     """
     with open_input(path) as container:
         stream = video_stream(container, path)
-        codec, announced_rate = stream.codec_context.codec.canonical_name, stream.guessed_rate
+        codec = stream.codec_context.codec.canonical_name
+        announced_rate = stream.guessed_rate
         aspect = stream.sample_aspect_ratio or Fraction(1)
         aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
@@ -156,7 +157,8 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
             f"{path}: frame 0: no frame can be decoded: {cause}; convert it, e.g. to MP4 or PNG"
         ) from error
     sound, unheard = find_sound(path)
-    stored, orientation = (first.height, first.width), orientation_of(first).turned(rotate)
+    stored = (first.height, first.width)
+    orientation = orientation_of(first).turned(rotate)
     size = _shown_size(*stored, orientation, aspect)
     is_photo = times.starts_seconds.size == 1 and aspect == 1
     most = _MAX_PIXELS_OF_PHOTO if is_photo else _MAX_PIXELS

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from motiontransfer.app import live as app_live
 from motiontransfer.app import views
-from motiontransfer.app.live import Coach
+from motiontransfer.app.live import CoachView
 from motiontransfer.app.server import _said
 from motiontransfer.core.events import Guided
 from motiontransfer.pose.keypoints import write_keypoints
@@ -31,7 +31,7 @@ def test_the_server_answers_each_picture_by_what_the_coach_says(monkeypatch):
     forked = multiprocessing.get_context("fork")
     monkeypatch.setattr(app_live, "_coach", told_size)
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: forked)
-    coach, jpeg = Coach(), io.BytesIO()
+    coach, jpeg = CoachView(), io.BytesIO()
     Image.new("RGB", (80, 48)).save(jpeg, "JPEG")
     try:
         assert "loads the detector" in _said(coach, "a page", "waltz", jpeg.getvalue())

@@ -11,7 +11,7 @@ import pytest
 from motiontransfer.app import runs
 from motiontransfer.app.runs import Queue, Run, end_sentence, read_log
 from motiontransfer.app.views import advice, status
-from motiontransfer.core.events import AsJson, Failed, Made, Planned, Progress, Running
+from motiontransfer.core.events import Failed, JsonLines, Made, Planned, Progress, Running
 from motiontransfer.pipeline.runs import stages_that_run
 from tests.command import started
 
@@ -30,7 +30,7 @@ ENDED = [
 
 def printed(events):
     return "".join(
-        f"{AsJson().format(logging.makeLogRecord({'msg': event}))}\n" for event in events
+        f"{JsonLines().format(logging.makeLogRecord({'msg': event}))}\n" for event in events
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.descent import minimize
-from motiontransfer.body.objective import Bends, Film, State, error
+from motiontransfer.body.objective import Bends, Observed, State, error
 from motiontransfer.body.skeleton import BONE_NAMES, LENGTHS, USUAL_LENGTHS
 
 FRAMES, STEP = 9, 1e-6
@@ -14,7 +14,7 @@ def compared():
     """Joints at random, in two runs; some so near to the camera that this is limited."""
     rng, bones = np.random.default_rng(0), len(BONE_NAMES)
     lines = rng.normal(size=(3, FRAMES, bones))
-    film = Film(
+    film = Observed(
         points=1 + 0.3 * rng.normal(size=(2, FRAMES, 33)),
         weight=rng.random((FRAMES, 33)),
         lines=lines / np.linalg.norm(lines, axis=0),

@@ -12,7 +12,7 @@ from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames
 from motiontransfer.evaluation.measurements import MetricKey, nested
-from motiontransfer.evaluation.network_metrics import Networks, open_networks
+from motiontransfer.evaluation.network_metrics import PretrainedNetworks, open_networks
 from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import detected_frames
 from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure
@@ -282,7 +282,9 @@ class _Evaluated:
 @pytest.fixture(scope="module")
 def with_truth(tmp_path_factory):
     """The intended motion; the ground truth is one pixel to the right."""
-    networks = Networks(distances={"lpips": lambda first, second: 0.5}, skipped={"identity": "why"})
+    networks = PretrainedNetworks(
+        distances={"lpips": lambda first, second: 0.5}, skipped={"identity": "why"}
+    )
     return _Evaluated(tmp_path_factory.mktemp("truth"), _INTENDED, _MOVED, networks=networks)
 
 

@@ -7,7 +7,7 @@ import pytest
 from motiontransfer.evaluation.frames import FrameSet
 from motiontransfer.evaluation.measurements import MetricKey
 from motiontransfer.evaluation.surroundings import (
-    Room,
+    FilmedRoom,
     film_room,
     foggy_rim,
     surroundings_scores,
@@ -22,7 +22,7 @@ PERSON = np.zeros(SIZE, bool)
 PERSON[30:90, 40:60] = True
 SCENE = textured(1, SIZE, contrast=1)
 REAL = np.where(PERSON[..., None], np.uint8((40, 30, 90)), SCENE)
-ROOM = Room(SCENE, np.ones(SIZE, bool), {7: PERSON}, height_px=100.0)
+ROOM = FilmedRoom(SCENE, np.ones(SIZE, bool), {7: PERSON}, height_px=100.0)
 
 
 def share(found):

@@ -143,7 +143,7 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     second[:, :48] = 100
     visible = np.ones(_SIZE, bool)
     visible[:36] = False
-    motion = module.Motion(flow=_flow(0, 0), visible=visible)
+    motion = module.VisibleFlow(flow=_flow(0, 0), visible=visible)
     error = module.warping_error(first, second, motion.flow)
     mean, weight = module.mean_visible(error, motion, (0, 0, 96, 72))
     assert (mean, weight) == (pytest.approx(0.2**2 / 2, rel=1e-4), 1)

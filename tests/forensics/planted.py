@@ -5,7 +5,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from motiontransfer.forensics.data import RealFakeDataset, Segment, SegmentPair, sampled_seconds
+from motiontransfer.forensics.data import RealFakeDataset, Second, SecondPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
 from motiontransfer.video.frame_store import write_frames
@@ -51,9 +51,9 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     real = store(folder / f"{subject}_real.mkv", frames)
     fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
     return [
-        SegmentPair(
-            real=Segment(subject=subject, video="walk", path=real, frames=each),
-            fake=Segment(subject=subject, video="walk", path=fake, frames=each),
+        SecondPair(
+            real=Second(subject=subject, video="walk", path=real, frames=each),
+            fake=Second(subject=subject, video="walk", path=fake, frames=each),
         )
         for each in sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
     ]

@@ -38,7 +38,7 @@ def test_a_higher_crf_loses_more():
 def test_compression_is_that_of_a_finished_video(tmp_path):
     path = tmp_path / "a.mp4"
     write_video(path, REAL, frame_rate=RATE, crf=20)
-    written = data.Segment(subject="", video="", path=path, frames=range(7)).read().astype(int)
+    written = data.Second(subject="", video="", path=path, frames=range(7)).read().astype(int)
     ours = data.corrupt(REAL, data.Corruption(crf=20)).astype(int)
     # another number of threads spends its bits a little differently
     assert np.abs(ours - written).mean() < 1.0
@@ -111,12 +111,12 @@ def dataset(pairs, **changes):
 
 def test_an_item_is_frame_pairs_of_both_kinds_augmented_alike(pairs):
     short = [replace(each, frames=range(2)) for each in pairs[0]]
-    for of in (pairs, [data.SegmentPair(*short)]):  # of a short clip, too
+    for of in (pairs, [data.SecondPair(*short)]):  # of a short clip, too
         batch = dataset(of).batch([0, 3, 7])
         assert batch.real.shape == batch.fake.shape == (6, 2, 3, 32, 32)
         assert not torch.equal(batch.real, batch.fake)
     # the same frames as real and as fake: there is no codec to be learnt
-    same = dataset([data.SegmentPair(real=each.real, fake=each.real) for each in pairs])
+    same = dataset([data.SecondPair(real=each.real, fake=each.real) for each in pairs])
     batch = same.batch(range(30))
     assert torch.equal(batch.real, batch.fake)
 
@@ -207,11 +207,11 @@ def test_input_files_are_complete_and_missing_ones_named(project):
 
 
 def target(subject, *, training=2, held_out=2):
-    first = data.Segment(subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(9))
+    first = data.Second(subject=subject, video="v", path=Path(f"{subject}.mkv"), frames=range(9))
     starts = range(0, 8 * (training + held_out), 8)
     clips = [replace(first, frames=range(start, start + 9)) for start in starts]
     fakes = [replace(each, path=Path("fake.mkv")) for each in clips]
-    made = [data.SegmentPair(*pair) for pair in zip(clips, fakes, strict=True)]
+    made = [data.SecondPair(*pair) for pair in zip(clips, fakes, strict=True)]
     return data.TargetSegments(
         subject=subject,
         training=made[:training],

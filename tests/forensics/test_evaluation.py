@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from motiontransfer.core.errors import VideoError
 from motiontransfer.forensics import model, training
-from motiontransfer.forensics.data import CORRUPTIONS, SegmentSet, both_sides
+from motiontransfer.forensics.data import CORRUPTIONS, SecondSet, both_sides
 from motiontransfer.video.writer import write_video
 from tests.forensics.planted import RATE, clip_pairs, rendered, walk
 
@@ -23,7 +23,7 @@ def clips(*means, pairs=4):
 
 
 def test_pairs_are_counted_and_clips_without_motion_left_out():
-    scores = training.Scores(real=[*clips(-2, -1, 1), np.zeros(0)], fake=clips(0, 2))
+    scores = training.DetectorScores(real=[*clips(-2, -1, 1), np.zeros(0)], fake=clips(0, 2))
     table = training.metrics(scores, threshold=0.0)
     assert table["confusion"] == {
         "real": {"predicted_real": 8, "predicted_fake": 4},
@@ -33,7 +33,9 @@ def test_pairs_are_counted_and_clips_without_motion_left_out():
     assert table["accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
     assert (table["seconds"], table["seconds_without_movement"]) == ({"real": 3, "fake": 2}, 1)
     assert 0 <= table["auc_low"] <= table["auc"] <= table["auc_high"] <= 1
-    nothing = training.metrics(training.Scores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0)
+    nothing = training.metrics(
+        training.DetectorScores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0
+    )
     assert nothing == {"seconds": {"real": 0, "fake": 1}, "seconds_without_movement": 1}
 
 
@@ -64,7 +66,7 @@ def test_a_planted_artifact_is_found_in_an_unseen_subject(detector, tmp_path):
 def test_where_it_was_not_planted_it_is_not_found(detector, tmp_path):
     """Two real subjects, one of them called fake: nothing tells them apart."""
     one, other = (clip_pairs(tmp_path, f"n{seed}", seed=seed) for seed in (60, 61))
-    clips = SegmentSet(real=both_sides(one).real, fake=both_sides(other).real)
+    clips = SecondSet(real=both_sides(one).real, fake=both_sides(other).real)
     scores = training.evaluate(detector, clips)["exact"]
     confusion = training.metrics(scores, threshold=detector.calibration.threshold)["confusion"]
     assert confusion["fake"]["predicted_fake"] <= 0.1 * confusion["fake"]["predicted_real"]

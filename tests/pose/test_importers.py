@@ -355,5 +355,5 @@ def test_coordinates_of_another_image_size_are_refused(tmp_path, factor):
     person = {"x": 100 * factor, "floor": 200 * factor, "height": 150 * factor}
     with pytest.raises(KeypointsError, match="320x240") as info:
         imported(tmp_path, [person])
-    low, high = map(float, re.findall(r"x (\S+) to (\S+) and y", str(info.value))[0])
+    low, high = map(float, re.findall(r"x (\S+) to (\S+), y", str(info.value))[0])
     assert low < 100 * factor < high

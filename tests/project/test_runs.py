@@ -17,7 +17,7 @@ from rich.console import Console
 from motiontransfer.cli.options import printed_events
 from motiontransfer.cli.runs import make_table, shown_progress
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.events import LOGGER, AsJson, Step, read_events
+from motiontransfer.core.events import LOGGER, JsonLines, Step, read_events
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
@@ -25,7 +25,7 @@ from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, ur
 from motiontransfer.pipeline.runs import (
     Job,
     LocalExecutor,
-    Progress,
+    RunState,
     run_stages,
     running,
     share_machine,
@@ -459,7 +459,7 @@ def progress_of_five(log):
         ("decode@me", "decode@you", "train@me", "demo:train@you", "report@me"), ()
     )
     state = {"running": {"train@me": Job(log=log)}, "failed": {"decode@you": "ERROR"}}
-    return Progress(graph=graph, done={"decode@me": 2.0}, **state)
+    return RunState(graph=graph, done={"decode@me": 2.0}, **state)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -482,7 +482,7 @@ def test_each_change_of_a_stage_is_reported_once(capsys, as_json):
 
 def test_a_table_has_a_row_for_each_kind_of_stage_and_what_runs_in_words(tmp_path, capsys):
     step = Step(description="train", done=2, total=9, rate=1.0, seconds_left=7.0)
-    line = AsJson().format(logging.makeLogRecord({"msg": step}))
+    line = JsonLines().format(logging.makeLogRecord({"msg": step}))
     (tmp_path / "train.jsonl").write_text(f"{line}\n")
     progress = progress_of_five(tmp_path / "train.log")
     Console(width=90).print(make_table(progress, running(progress, {})))

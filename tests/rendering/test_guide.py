@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.puppet.fit.key_poses import KeyPoses
-from motiontransfer.rendering.guide import Guide, write_guide, write_guide_sheet
+from motiontransfer.rendering.guide import GuidePlan, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 from tests.films import add_source, film
 from tests.people import dance, from_behind, joined, standing
@@ -25,7 +25,7 @@ def half_white(keypoints, _):
 
 
 def guide_of(keypoints, filmed=(), frames=(2, 0), coverage=(0.0, 0.6, 0.8)):
-    return Guide.of(
+    return GuidePlan.of(
         keypoints, filmed, KeyPoses(frames=frames, coverage=coverage, of_regions={}, nearest=())
     )
 

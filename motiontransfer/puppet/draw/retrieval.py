@@ -140,7 +140,7 @@ class References:
         height, width = self._appearance.background.shape[:2]
         shares = np.zeros((self.num_filmed, len(self.parts)))
         for number, part in enumerate(self.parts):
-            if part.anchor:
+            if part.is_head:
                 continue
             points, found = self.poses.joints(part.joints, slice(self.num_filmed))
             inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
@@ -192,7 +192,7 @@ class References:
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
             distance += aside[:, rows]
-        if part.anchor:
+        if part.is_head:
             distance += _OTHER_SIDE * np.maximum(aside[:, rows] - _FACING_DISTANCE, 0)
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)

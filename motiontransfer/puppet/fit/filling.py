@@ -169,7 +169,7 @@ class _PartViews:
         Those of arms and hands, which move with them, and what shows between fingers, are told by
         color. A head turns: it has none.
         """
-        if self.part.anchor:
+        if self.part.is_head:
             return self
         cut = dict(self.cut)
         for reference, own in self.cut.items():
@@ -231,7 +231,7 @@ class _PartViews:
             face = self._face(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         # A face has as much detail in most poses, and in some no reference is sharp.
-        least_share = 0.5 if self.part.anchor else 0.0
+        least_share = 0.5 if self.part.is_head else 0.0
         return relative_sharpness(measured, self.of_same_side, least_share=least_share)
 
     def _inside(self, reference: int) -> Mask:
@@ -255,7 +255,7 @@ class _PartViews:
     def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
         """Joints of a head in its patch; None of another part."""
         points, found = self.poses.joints(self.part.joints, reference)
-        return points[found] - self.cut[reference].corner if self.part.anchor else None
+        return points[found] - self.cut[reference].corner if self.part.is_head else None
 
     def differences(self, num_references: int) -> UInt8[np.ndarray, "references references"]:
         """Levels by which the part looks different in any two references, in the same pose.

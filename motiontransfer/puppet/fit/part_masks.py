@@ -258,7 +258,7 @@ def _shares_by_color(
     inside = own < part.reach  # beyond, it has nothing
 
     sure, close = is_shown & (own < _SURE), _within(behind, _CLOSE)
-    if part.anchor:
+    if part.is_head:
         sure |= is_shown & inside & (close == 0)  # its hair
     if (part.is_hand or (is_photo and part.is_forearm)) and max(own.shape) >= _GRAB_CUT_PX:
         arm = nearest(n for n in distances if part.meets(parts[n]))

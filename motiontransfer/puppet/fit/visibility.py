@@ -50,7 +50,7 @@ def shown_share(
     shown = cut.coverage
     if part.is_trunk:
         whole = covered_area(shown) + covered_area(cut.hidden)
-    elif part.anchor:
+    elif part.is_head:
         shown, whole = _face(shown, poses.joints(part.joints, reference), cut.corner)
     else:
         whole = _outline_area(part, poses, reference, radius_px=part.radius * height_px)
