@@ -411,6 +411,7 @@ def puppet_of(keypoints, references):
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
             background=scene(empty),
             height_px=body_height_px(keypoints),
+            num_workers=1,
         )
     )
 
@@ -493,6 +494,7 @@ def appearance_of(*references, frames=None, **how):
         {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
         background=scene(empty),
         height_px=HEIGHT_PX * len(empty) / PERSON_SIZE[0],
+        num_workers=1,  # as many in all tests: to start another one takes longer than the work
     )
 
 
