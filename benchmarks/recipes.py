@@ -26,7 +26,7 @@ from motiontransfer.project.presets import apply_preset
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
 
-PRESETS = ("default", "paper_small", "v1", "retold")
+PRESETS = ("default", "paper_small")
 _TARGET, _TRUTH = "ada", Path("data/truth/demo.mp4")
 _DOCS = Path("docs/recipes").resolve()
 _REGIONS = ("person", "face", "hands")
