@@ -47,7 +47,8 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.video.writer import video_writer
 
 DEFINITION = Path("benchmarks/transfer/turning.yaml")
@@ -96,7 +97,8 @@ def _film(folder: Path, definition: dict[str, Any], of: tuple[str, Shown]) -> No
     pair, shown = of
     entry, film = definition["pairs"][pair], definition["film"]
     who = entry["dancer" if shown == "dance" else "target"]
-    used = [{**definition, "pairs": entry, "actors": definition["actors"][who]}, COLORS.tolist()]
+    by = {**definition, "pairs": entry, "actors": definition["actors"][who]}
+    used = [by, COLORS.tolist(), "joints with depth"]
     digest = hashlib.sha256(json.dumps(used).encode()).hexdigest()
     stamp = joints_file(folder, pair, shown).with_suffix(".json")
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == digest:
@@ -106,7 +108,7 @@ def _film(folder: Path, definition: dict[str, Any], of: tuple[str, Shown]) -> No
     motion = turning_motion(definition, pair, "own" if shown == "own" else "dance")
     if shown == "truth":
         motion = in_place_of(motion, turning_motion(definition, pair, "own"), actor)
-    rate, size = film["frame_rate"], actor.film.size
+    rate = film["frame_rate"]
     seconds = {name: definition["films"][name] for name in entry["films"]}
     ranges = seconds if shown == "own" else {shown: (0, definition["dance_seconds"])}
     joints = []
@@ -122,16 +124,30 @@ def _film(folder: Path, definition: dict[str, Any], of: tuple[str, Shown]) -> No
         }
         noise = np.random.default_rng(entry["seed"])
         for index, (frames, places) in enumerate(_shots(actor, motion)):
-            joints.append(actor.film.room.camera.project(places, size))
+            joints.append(places)
             grain = noise.normal(0, film["noise"], frames.shape[1:])
             noisy = np.clip(np.rint(frames + grain), 0, 255).astype(np.uint8)
             for (name, wear), write in writers.items():
                 start, end = ranges[name]
                 if start * rate <= index < end * rate:
                     write(noisy[worn.index(wear)])
-    poses = true_keypoints(np.array(joints), size=size, frame_rate=Fraction(rate))
+    poses = _seen(actor, np.array(joints), frame_rate=Fraction(rate))
     write_keypoints(joints_file(folder, pair, shown), poses)
     write_json(stamp, digest)
+
+
+def _seen(
+    actor: Actor, places: Float[np.ndarray, "frames joints 3"], *, frame_rate: Fraction
+) -> Keypoints:
+    """Joints in the room as the camera sees them, with their depth."""
+    camera, size = actor.film.room.camera, actor.film.size
+    poses = true_keypoints(camera.project(places, size), size=size, frame_rate=frame_rate)
+    away = places @ camera.axes()[2] / np.ptp(actor.film.dressed.points[:, 1])
+    hips = [HOLISTIC.index(f"{side}_hip") for side in ("left", "right")]
+    depth = np.zeros(poses.score.shape, np.float32)
+    body = HOLISTIC.slice("body")
+    depth[:, body] = (away - away[:, hips].mean(axis=1, keepdims=True))[:, body]
+    return replace(poses, depth=depth)
 
 
 def _shots(actor: Actor, motion: Motion) -> Iterator[tuple[np.ndarray, np.ndarray]]:

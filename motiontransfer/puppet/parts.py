@@ -314,8 +314,7 @@ class BodyPoses:
         pairs = [[skeleton.index(f"{side}_{joint}") for side in _SIDES] for joint in _MIDPOINTS]
         midpoints = points[:, pairs].mean(axis=2)
         self.points = np.concatenate([points, midpoints], axis=1).astype(np.float32)
-        self.score = np.concatenate([score, score[:, pairs].min(axis=2)], axis=1)
-        self.found = self.score > 0
+        self.found = np.concatenate([score > 0, (score[:, pairs] > 0).all(axis=2)], axis=1)
         self.skeleton, self._indices = skeleton, _indices_of(skeleton)
 
     def __getstate__(self) -> dict[str, object]:
@@ -331,8 +330,7 @@ class BodyPoses:
 
     def __getitem__(self, frames: slice) -> "BodyPoses":
         part = copy(self)
-        part.points, part.score = self.points[frames], self.score[frames]
-        part.found = self.found[frames]
+        part.points, part.found = self.points[frames], self.found[frames]
         return part
 
     def joints(

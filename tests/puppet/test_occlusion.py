@@ -34,7 +34,7 @@ def turned(degrees, keypoints=None, **forward):
 def orders(keypoints, height_px=HEIGHT_PX):
     poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
     heights_px = np.full(keypoints.num_frames, float(height_px))
-    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth).tolist()
+    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth, keypoints.score).tolist()
     return [[NAMES[number] for number in of_frame] for of_frame in numbers]
 
 
@@ -84,6 +84,26 @@ def test_from_behind_what_is_before_the_trunk_is_behind_all_else(forward, hidden
     assert [name for name in names[:2] if name.endswith(("arm", "hand"))] == hidden
     from_front = order(turned(0, pose, left_elbow=8, left_wrist=8))
     assert all(name.endswith(("arm", "hand")) for name in from_front[-6:])
+
+
+@pytest.mark.parametrize(
+    ("beside_px", "behind_px", "seen", "unseen"),
+    [
+        (6, 7, [], ["left_hand"]),  # of 7.5
+        (6, -1, [], []),
+        (17, 20, [], ["left_hand"]),  # of 15 and 19.5
+        (21, 20, [], []),
+    ],
+)
+def test_a_hand_that_is_not_seen_is_hidden_by_the_trunk_it_is_near(
+    beside_px, behind_px, seen, unseen
+):
+    pose = posed(left_elbow=(60, -30), left_wrist=(beside_px, -25))
+    for score, hidden in ((0.5, seen), (0.4, unseen)):
+        scores = pose.score.copy()
+        scores[:, HOLISTIC.index("left_wrist")] = score
+        names = order(turned(180, replace(pose, score=scores), left_wrist=behind_px))
+        assert names == with_first(*hidden)
 
 
 @pytest.mark.parametrize(("degrees", "hidden"), [(40, []), (70, ["left_upper_arm"])])

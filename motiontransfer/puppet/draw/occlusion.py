@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
-from motiontransfer.core.arrays import FrameMask, Series
+from motiontransfer.core.arrays import FrameMask, Scores, Series
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front
 
@@ -15,14 +15,18 @@ _OF_ARM = ("upper_arm", "forearm", "hand")
 # What the trunk hides, from the spine: (behind, beside), body heights. Nearer, depth errs; of what
 # the detector does not see, that is the reason.
 _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
-_SEEN_SCORE = 0.5
+_SEEN = 0.5  # score from which on a joint is seen
 
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
 
 
 def parts_by_depth(
-    parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series, depth: Depth | None = None
+    parts: Sequence[BodyPart],
+    poses: BodyPoses,
+    heights_px: Series,
+    depth: Depth | None = None,
+    score: Scores | None = None,
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
@@ -33,9 +37,11 @@ def parts_by_depth(
 
     Args:
         heights_px: of the upright body in each frame.
+        score: of the detected joints; None: all were seen.
     """
     is_aside = np.abs(cosine_from_front(poses, heights_px)) < _PROFILE
     places = np.zeros((len(poses), len(parts)), np.int64)
+    is_seen = np.ones(poses.found.shape, np.bool_) if score is None else score >= _SEEN
     for number, part in enumerate(parts):
         if depth is None or not part.is_limb:
             continue
@@ -43,7 +49,7 @@ def parts_by_depth(
         if segment in _OF_ARM:
             wrist = f"{side}_wrist"
             bone = (wrist, wrist) if part.is_hand else part.bones[0]
-            places[:, number] = np.where(_is_hidden(bone, poses, heights_px, depth), 2, -2)
+            places[:, number] = np.where(_is_hidden(bone, poses, heights_px, depth, is_seen), 2, -2)
         else:
             start, end = part.bones[0]
             other = mirrored(start), mirrored(end)
@@ -57,10 +63,16 @@ def _deep(bone: Limb, poses: BodyPoses, depth: Depth) -> Series:
     return depth[:, [*map(poses.skeleton.index, bone)]].mean(axis=1, dtype=np.float64)
 
 
-def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -> FrameMask:
+def _is_hidden(
+    bone: Limb,
+    poses: BodyPoses,
+    heights_px: Series,
+    depth: Depth,
+    is_seen: Bool[np.ndarray, "frames joints"],
+) -> FrameMask:
     """True where the trunk hides the middle of a bone: behind the spine, and not beside it.
 
-    A bone with an end that the detector hardly sees may be nearer to the spine, or farther beside.
+    A bone with an end that is not seen may be nearer to the spine, and farther beside.
     """
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
     points, _ = poses.joints((*bone, "mid_shoulder", "mid_hip"))
@@ -70,9 +82,8 @@ def _is_hidden(bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth) -
     down = np.clip(away.real / length_px, 0, 1)
     of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
     behind = _deep(bone, poses, depth) - of_top - down * (of_bottom - of_top)
-    indices = [*map(poses.skeleton.index, bone)]
-    is_seen = (poses.score[:, indices] >= _SEEN_SCORE).all(axis=1)
-    least, most = np.where(is_seen[:, None], _BEHIND, _UNSEEN_BEHIND).T
+    seen = is_seen[:, [*map(poses.skeleton.index, bone)]].all(axis=1, keepdims=True)
+    least, most = np.where(seen, _BEHIND, _UNSEEN_BEHIND).T
     return (behind > least) & (np.abs(away.imag) < most * heights_px)
 
 

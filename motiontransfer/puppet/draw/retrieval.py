@@ -53,7 +53,8 @@ _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
 _ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
-_WHOLE_SHARE = 0.9  # of it, from which nothing is hidden: masks differ by a few percent
+# Of it, from which nothing is hidden: masks differ by a few percent, those of hands by far more.
+_WHOLE_SHARE = {"head": 0.9, "hand": 0.5, "other": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class References:
         whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
         whole = np.where(whole < _ONE_SIDED * other, other, whole)
-        whole *= [1 if part.is_trunk else _WHOLE_SHARE for part in self.parts]
+        whole *= [1 if part.is_trunk else _WHOLE_SHARE[part.kind] for part in self.parts]
         return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:

@@ -150,7 +150,7 @@ class PuppetFollower:
         chosen[(distances > _MOST_OF_SKIRT) & [part.is_cloth for part in puppet.parts]] = -1
         distances[chosen < 0] = np.inf
         heights_px = puppet.appearance.height_px * scales
-        by_depth = parts_by_depth(puppet.parts, poses, heights_px, keypoints.depth)
+        by_depth = parts_by_depth(puppet.parts, poses, heights_px, keypoints.depth, keypoints.score)
         fade = _FADE if self._looks_ahead else 0
         return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
 

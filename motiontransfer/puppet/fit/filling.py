@@ -286,8 +286,11 @@ class _PartViews:
         """The part with its hidden pixels from sharp references that show them, the most alike.
 
         What no frame shows of a neck goes on behind the head, and of a trunk between its joints.
+        Heads and hands stay as they are: beside an arm before a face, other references show hair.
         """
         filled = self.cut[reference]
+        if self.part.changes_fast:
+            return filled.without_scraps() if self.part.anchor else filled
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
@@ -298,8 +301,6 @@ class _PartViews:
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
-        if self.part.changes_fast:
-            return filled
         if self.other_side is not None and not self.part.is_neck:
             filled = self._completed(filled, reference).without_scraps()
         if self.part.is_neck:
