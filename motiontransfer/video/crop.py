@@ -82,29 +82,20 @@ def crop_around(
         within: that part of time, see `VideoMetadata.within`.
         person: whom to follow; None: the largest in each frame.
     """
-    margin = _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM  # arms and hops are to come
-    boxes = _boxes_of_person(people, video, person, within=within)
-    return auto_crop(boxes, video.size, size, film=film_box(brightest), margin=margin)
-
-
-def _boxes_of_person(
-    people: Sequence[Sequence[Box]],
-    video: VideoMetadata,
-    person: Place | None,
-    *,
-    within: tuple[float, float],
-) -> list[Box | None]:
     if person is None:
         areas = ({box: (box[2] - box[0]) * (box[3] - box[1]) for box in each} for each in people)
-        return [max(area, key=area.__getitem__, default=None) for area in areas]
-    (x, y, seconds), (height, width) = person, video.size
-    times = video.packet_times.starts_seconds
-    inside = times[(times >= within[0]) & (times < within[1])]
-    share = 0.0
-    if inside.size:
-        share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _LEAST_SECONDS)
-    index = round(share * (len(people) - 1))
-    return boxes_of_one(people, place=(x * width, y * height), index=index)
+        boxes = [max(area, key=area.__getitem__, default=None) for area in areas]
+    else:
+        (x, y, seconds), (height, width) = person, video.size
+        times = video.packet_times.starts_seconds
+        inside = times[(times >= within[0]) & (times < within[1])]
+        share = 0.0
+        if inside.size:
+            share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _LEAST_SECONDS)
+        index = round(share * (len(people) - 1))
+        boxes = boxes_of_one(people, place=(x * width, y * height), index=index)
+    margin = _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM  # arms and hops are to come
+    return auto_crop(boxes, video.size, size, film=film_box(brightest), margin=margin)
 
 
 def picture_box(path: Path, *, rotate: int = 0) -> Box:

@@ -160,7 +160,7 @@ def test_quantiles_of_latencies_are_those_of_the_milliseconds():
     session = session_of(source_of(dance(3)))
     assert ", latency 0 ms, 95 % below 0 ms. " in session.summary()
     session.latencies_ms += [*range(1, 100), 25_000]
-    assert ", latency 50 ms, 95 % below 95 ms; " in session.summary()
+    assert ", latency 50 ms, 95 % below 95 ms. " in session.summary()
 
 
 def test_the_latest_value_wins_and_the_others_are_counted():
