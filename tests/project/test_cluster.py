@@ -142,8 +142,10 @@ def test_after_a_fault_nothing_runs_on_and_the_next_run_is_whole(address, head):
         wait_for(partial(is_over, training))
         assert (head.root / "weights").exists() == (fault == "worker killed")
         hold.touch()
+    hold.unlink()
+    printed, _ = start(head, address).communicate()
+    assert printed.endswith("Data and pipelines are up to date.\n")
     assert (head.root / "weights").read_text() == "a film\n"
     assert (head.root / "metrics.json").read_text() == "1\n"
     printed, _ = start(head, address).communicate()
     assert "0 stages, " in printed
-    assert printed.endswith("Data and pipelines are up to date.\n")
