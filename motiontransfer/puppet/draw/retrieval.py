@@ -3,8 +3,8 @@
 In the nearest reference the part's joints lie alike around their middle, the neighboring bone
 points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A reference that hides a part, or shows it blurred, is avoided. This is a penalty of the choice; the
-distance stays.
+A reference that hides a part, shows it blurred, or unlike others in similar poses, is avoided. This
+is a penalty of the choice; the distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
 which only the left one was filmed. A side that was never filmed comes from the other one: left and
@@ -48,12 +48,12 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = 10.0
-"""Where it does not show the part: it was filled, is a hole, or beyond the frame's edge."""
+"""Where it does not show the part: it was filled, is a hole, beyond the frame's edge, or unlike."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
-_NUM_SIMILAR = 8  # references in similar poses, with which a limb is compared
+_NUM_SIMILAR = 8  # references in similar poses, with which a limb is compared; fewer tell nothing
 _ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
 # Of it, from which nothing is hidden: masks differ by a few percent, those of hands by far more.
 _WHOLE_SHARE = {"head": 0.9, "hand": 0.5, "other": 0.9}
@@ -164,16 +164,16 @@ class References:
         is_other = (side[:, None] == side) & ~np.eye(self.num_filmed, dtype=np.bool_)
         away = self.distances(self.poses[filmed], self.scales[filmed])
         for number, part in enumerate(self.parts):
-            levels = self._appearance.differences[number]
-            known = is_other & (levels < 255) & np.isfinite(away[:, number, filmed])
-            if not part.is_limb or not known.any():
+            levels, apart = self._appearance.differences[number], away[:, number, filmed]
+            known = is_other & (levels < 255) & np.isfinite(apart)
+            rows = known.sum(axis=1) >= _NUM_SIMILAR
+            if not part.is_limb or not rows.any():
                 continue
-            order = np.argsort(np.where(known, away[:, number, filmed], np.inf), axis=1)
-            similar = order[:, :_NUM_SIMILAR]
-            masked = np.ma.array(levels, mask=~known, dtype=np.float64)
-            apart = np.ma.median(np.take_along_axis(masked, similar, axis=1), axis=1).filled(0)
-            usual = np.quantile(apart[known.any(axis=1)], _SHOWN_QUANTILE)
-            unlike[:, number] = np.clip(apart / max(float(usual), 1e-6) - 1, 0, 1)
+            order = np.argsort(np.where(known, apart, np.inf)[rows], axis=1)
+            similar = np.take_along_axis(levels[rows], order[:, :_NUM_SIMILAR], axis=1)
+            typical = np.median(similar, axis=1)
+            usual = max(float(np.quantile(typical, _SHOWN_QUANTILE)), 1.0)
+            unlike[rows, number] = np.clip(typical / usual - 1, 0, 1)
         return unlike
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
