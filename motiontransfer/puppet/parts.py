@@ -41,6 +41,8 @@ _SIZES = {
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
 _SCALE_QUANTILE = 0.7  # over limbs: most are foreshortened, some are badly detected
 _ALTERNATIONS = 5  # between lengths and scales, each estimated from the other
+SIDES = -0.8, -0.4, 0.4, 0.8
+"""Cosines of a body's turn, between back, profile, front and halfway."""
 _FRONTAL = 0.37  # width of shoulders and hips together from the front, share of the body's height
 
 _ALL_FRAMES = slice(None)

@@ -253,3 +253,20 @@ def test_a_trunk_is_compared_by_the_upper_arms_too():
     assert puppet.follow(raised).distances[0, NUMBER_OF["torso"]] == pytest.approx(
         expected, rel=0.03
     )
+
+
+def test_a_limb_that_is_unlike_those_in_the_same_pose_is_avoided_by_how_much():
+    """Ten references: the others differ by 10 levels, one by 15 from each, half as much again."""
+    appearance = appearance_of(*[posed()] * 10)
+    levels = np.full((10, 10), 10, np.uint8)
+    levels[3], levels[:, 3] = 15, 15
+    differences = np.tile(levels, (len(PARTS), 1, 1))
+    alike, unlike = (
+        Puppet(replace(appearance, differences=one)).references.penalties[:10]
+        for one in (np.full_like(differences, 10), differences)
+    )
+    of_limb = NUMBER_OF["left_forearm"]
+    assert (unlike - alike)[:, of_limb].tolist() == pytest.approx([0, 0, 0, 5, 0, 0, 0, 0, 0, 0])
+    assert (unlike == alike)[:, NUMBER_OF["torso"]].all()
+    unknown = replace(appearance, differences=np.full_like(differences, 255))
+    assert (Puppet(unknown).references.penalties[:10] == alike).all()

@@ -3,8 +3,8 @@
 In the nearest reference the part's joints lie alike around their middle, the neighboring bone
 points the same way, and nothing hides the part. Neighboring parts prefer one reference.
 
-A reference that hides a part, or shows it blurred, is avoided. This is a penalty of the choice; the
-distance stays.
+A reference that hides a part, shows it blurred, or unlike others in similar poses, is avoided. This
+is a penalty of the choice; the distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
 which only the left one was filmed. A side that was never filmed comes from the other one: left and
@@ -22,6 +22,7 @@ from motiontransfer.core.arrays import Series
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.parts import (
+    SIDES,
     BodyPoses,
     body_scales,
     bone_vectors,
@@ -47,11 +48,12 @@ _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is
 
 # Penalties of a reference, which change the choice alone; % of the body's height.
 _HIDDEN_PENALTY = 10.0
-"""Where it does not show the part: it was filled, is a hole, or beyond the frame's edge."""
+"""Where it does not show the part: it was filled, is a hole, beyond the frame's edge, or unlike."""
 _BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
 
 # Share of a part that a reference shows.
 _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
+_NUM_SIMILAR = 8  # references in similar poses, with which a limb is compared; fewer tell nothing
 _ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
 # Of it, from which nothing is hidden: masks differ by a few percent, those of hands by far more.
 _WHOLE_SHARE = {"head": 0.9, "hand": 0.5, "other": 0.9}
@@ -117,7 +119,8 @@ class References:
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
-        own = _HIDDEN_PENALTY * (self._hidden() + self._cut_off()) + self._blurred()
+        not_shown = self._hidden() + self._cut_off() + self._unlike()
+        own = _HIDDEN_PENALTY * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -149,6 +152,29 @@ class References:
             cut = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
             shares[:, number] = np.maximum(cut - np.median(cut), 0)
         return shares
+
+    def _unlike(self) -> Float64[np.ndarray, "filmed_references parts"]:
+        """How much more than others a limb differs from those in similar poses; at most 1.
+
+        A hand that was detected on its forearm shows a piece of that.
+        """
+        unlike = np.zeros((self.num_filmed, len(self.parts)))
+        filmed = slice(self.num_filmed)
+        side = np.digitize(self._cosine[filmed], SIDES)
+        is_other = (side[:, None] == side) & ~np.eye(self.num_filmed, dtype=np.bool_)
+        away = self.distances(self.poses[filmed], self.scales[filmed])
+        for number, part in enumerate(self.parts):
+            levels, apart = self._appearance.differences[number], away[:, number, filmed]
+            known = is_other & (levels < 255) & np.isfinite(apart)
+            rows = known.sum(axis=1) >= _NUM_SIMILAR
+            if not part.is_limb or not rows.any():
+                continue
+            order = np.argsort(np.where(known, apart, np.inf)[rows], axis=1)
+            similar = np.take_along_axis(levels[rows], order[:, :_NUM_SIMILAR], axis=1)
+            typical = np.median(similar, axis=1)
+            usual = max(float(np.quantile(typical, _SHOWN_QUANTILE)), 1.0)
+            unlike[rows, number] = np.clip(typical / usual - 1, 0, 1)
+        return unlike
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""

@@ -26,15 +26,8 @@ from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front, part_shapes
+from motiontransfer.puppet.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
-
-_SIDES = (
-    -0.8,
-    -0.4,
-    0.4,
-    0.8,
-)  # cosines of a body's turn, between back, profile, front and halfway
 
 # Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
@@ -129,7 +122,7 @@ class _PartViews:
     @cached_property
     def _side(self) -> Int64[np.ndarray, " references"]:
         """Which side of the body each shows; the front where it is not known."""
-        return np.digitize(cosine_from_front(self.poses, self.height_px * self.scales), _SIDES)
+        return np.digitize(cosine_from_front(self.poses, self.height_px * self.scales), SIDES)
 
     def of_same_side(self, reference: int) -> list[int]:
         """Those of `alike` that show the same side of the body.
