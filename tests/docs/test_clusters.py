@@ -8,7 +8,7 @@ from tests.docs.pages import run
 PAGE = (Path(__file__).parents[2] / "docs/clusters.md").read_text()
 SCRIPTS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)
 GENERATOR = "artifacts/models/ada/generator.safetensors"
-SLURM = "SLURM_ARRAY_TASK_ID=1 SLURM_JOB_ID=1 SLURM_JOB_NODELIST=localhost"
+SLURM = "SLURM_JOB_ID=1 SLURM_JOB_NODELIST=localhost"
 RESULT = "results/ada_as_ben/report.html"
 
 
@@ -16,7 +16,6 @@ RESULT = "results/ada_as_ben/report.html"
     ("named", "made"),
     [
         ("torchrun", {GENERATOR}),  # one process on one machine
-        ("repro --single-item", {GENERATOR}),  # and nothing that depends on it
         ("motiontransfer repro", {GENERATOR, RESULT}),
     ],
 )
