@@ -100,7 +100,8 @@ def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
             choose(page, index, name)
         expect(page.get_by_text("The result", exact=True)).to_be_visible(timeout=SOON)
         expect(page.get_by_text("The dance", exact=True)).to_be_visible()
-        expect(page.locator(".cards")).to_be_visible(timeout=SOON)
+        expect(page.locator(".advice")).not_to_be_empty(timeout=SOON)
+        expect(page.locator(".advice")).not_to_contain_text("Looking at", timeout=SOON)
         with page.expect_download() as download:
             page.get_by_role("link", name="Download").first.click()
         assert download.value.suggested_filename == "IMG_42_as_the_dance.mp4"
