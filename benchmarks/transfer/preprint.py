@@ -5,7 +5,8 @@
 The dancer is the paper's *subject4*, as in `benchmarks.transfer.real_people`, with its split and in
 its folders. Rows are those of the preprint without LPIPS, whose weights are a download. SSIM is in
 boxes around person and face. Then come distances of detected poses, and missed joints a frame. In
-brackets is the change from `frame_by_frame`. Each column is trained for as many steps; nothing runs twice.
+brackets is the change from `frame_by_frame`. Each column is trained for as many steps. Nothing runs
+twice.
 """
 
 import argparse
