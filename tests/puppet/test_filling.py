@@ -123,6 +123,18 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     assert not empty.coverage.any()
 
 
+@pytest.mark.parametrize("radius_px", [4.0, 16.0])  # the larger one in a smaller image
+def test_a_string_at_a_part_goes_and_what_a_disc_fits_in_stays(radius_px):
+    side, string = round(12 * radius_px), round(radius_px)
+    coverage = np.zeros((2 * side, side))
+    coverage[:side] = coverage[:, -string:] = 255
+    kept = cut_part(coverage).without_thin(radius_px).coverage
+    assert not kept[round(1.1 * side) :].any()
+    middle = np.s_[string : side - string, string : side - string]
+    assert (kept[middle] == 255).all()
+    assert kept[:side].mean() > 250  # corners are rounded
+
+
 def test_what_is_filled_is_not_darker_at_the_edge_of_its_source():
     """Moved by half a pixel, its last column covers half of one: in its own color."""
     source, own = cut_part(np.full((4, 4), 255)), cut_part(np.zeros((4, 6)))

@@ -18,7 +18,7 @@ from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, covered_box
+from motiontransfer.puppet.masks import HALF, SOLID, covered_box, disc_of
 from motiontransfer.puppet.parts import BodyPart
 
 # Places of a cut part that are looked up in other references.
@@ -34,6 +34,9 @@ _LEAST_FILLED = 0.25  # the same of a photo's part, of which nothing is hidden a
 _RIM_PX = 4  # how wide what is less than half covered is at a piece's edge
 _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
 
+_DISC_PX = 8.0  # radius of a disc by which coverage is opened, for the time it takes
+
+_BESIDE = np.ones((3, 3), np.uint8)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 # Encoding.
@@ -183,6 +186,19 @@ class CutPart:
         kept = _large_pieces(self.coverage > 0, least=_LEAST_PIECE)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
+    def without_thin(self, radius_px: float) -> "CutPart":
+        """Without what a disc does not fit in: strings that were filled along a limb in front."""
+        height, width = self.coverage.shape
+        zoom = min(_DISC_PX / max(radius_px, 1), 1.0)
+        size = max(round(zoom * width), 1), max(round(zoom * height), 1)
+        small = cv2.resize(self.coverage, size, interpolation=cv2.INTER_AREA)
+        disc = disc_of(zoom * radius_px)
+        edge = len(disc)  # around the box nothing is covered
+        small = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
+        opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)[edge:-edge, edge:-edge]
+        kept = cv2.resize(cv2.dilate(opened, _BESIDE), (width, height))  # smooth edges stay
+        return replace(self, coverage=cv2.min(self.coverage, kept))
+
     def without_scraps(self) -> "CutPart":
         """Without what hangs together with the largest piece by a faint rim only."""
         rim = np.ones((2 * _RIM_PX + 1,) * 2, np.uint8)
@@ -322,7 +338,7 @@ def encode_patch(
 
 def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:
     """Some pixels and those beside, of whose colors interpolation takes a share."""
-    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return cv2.dilate(covered.astype(np.uint8), _BESIDE)
 
 
 def _encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:

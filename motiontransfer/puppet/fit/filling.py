@@ -24,6 +24,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
+from motiontransfer.puppet.fit.part_masks import THIN
 from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
 from motiontransfer.puppet.masks import GRAY, SOLID
 from motiontransfer.puppet.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
@@ -300,7 +301,8 @@ class _PartViews:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
-        return filled.in_one_piece()
+        radius_px = self.part.radius * self.height_px * self.scales[reference]
+        return filled.in_one_piece().without_thin(THIN * float(radius_px))
 
     def _completed(self, cut: CutPart, reference: int) -> CutPart:
         """A part of a photo by its other side, as a mirror shows it, then by its own texture."""

@@ -51,7 +51,7 @@ _HAND_HIDES = 2.4  # of a hand before trunk, neck or head: it blurs as it moves
 _JOINT_DISC = 1.55  # around a joint, within which a part does not hide one that it meets
 
 # The rim of a part between the cut along another one in front and the person's outline.
-_THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
+THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string or a wedge
 _MIDDLE_OF_PART = 0.3  # up to which nothing goes; farther, the rim of a hand stays at a thigh
 
 # Parts by color.
@@ -120,7 +120,7 @@ def part_masks(
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= _within(distance, _REACH_AT_OTHERS)
-            disc = disc_of(_THIN * part.radius * person.height_px)
+            disc = disc_of(THIN * part.radius * person.height_px)
             kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
             seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
