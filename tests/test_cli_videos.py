@@ -123,6 +123,6 @@ def test_a_film_without_a_body_is_refused_before_anything_is_entered(clip, monke
         monkeypatch.setattr(video_check, detector, detects((128.0, 310.0)))
     before = Path("films.yaml").read_bytes()
     assert run_command(monkeypatch, "add-video", clip, "--subject", "eve") == 1
-    assert "got pictures of a face alone; show" in capsys.readouterr().err
+    assert "got pictures of a face alone. Show" in capsys.readouterr().err
     assert Path("films.yaml").read_bytes() == before
     assert not Path("data/videos").exists()

@@ -128,8 +128,11 @@ def test_a_string_at_a_part_goes_and_what_a_disc_fits_in_stays(radius_px):
     side, string = round(12 * radius_px), round(radius_px)
     coverage = np.zeros((2 * side, side))
     coverage[:side] = coverage[:, -string:] = 255
-    kept = cut_part(coverage).without_thin(radius_px).coverage
-    assert not kept[round(1.1 * side) :].any()
+    own = np.zeros(coverage.shape, np.uint8)
+    own[-1] = 255
+    kept = cut_part(coverage).without_thin(radius_px, own).coverage
+    assert not kept[round(1.1 * side) : -1].any()
+    assert np.array_equal(kept[-1], coverage[-1])
     middle = np.s_[string : side - string, string : side - string]
     assert (kept[middle] == 255).all()
     assert kept[:side].mean() > 250  # corners are rounded

@@ -186,8 +186,12 @@ class CutPart:
         kept = _large_pieces(self.coverage > 0, least=_LEAST_PIECE)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
-    def without_thin(self, radius_px: float) -> "CutPart":
-        """Without what a disc does not fit in: strings that were filled along a limb in front."""
+    def without_thin(self, radius_px: float, own: Mask) -> "CutPart":
+        """Without what a disc does not fit in: strings that were filled along a limb in front.
+
+        Args:
+            own: coverage before it was filled, which stays.
+        """
         height, width = self.coverage.shape
         zoom = min(_DISC_PX / max(radius_px, 1), 1.0)
         size = max(round(zoom * width), 1), max(round(zoom * height), 1)
@@ -197,7 +201,7 @@ class CutPart:
         small = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
         opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)[edge:-edge, edge:-edge]
         kept = cv2.resize(cv2.dilate(opened, _BESIDE), (width, height))  # smooth edges stay
-        return replace(self, coverage=cv2.min(self.coverage, kept))
+        return replace(self, coverage=cv2.min(self.coverage, cv2.max(kept, own)))
 
     def without_scraps(self) -> "CutPart":
         """Without what hangs together with the largest piece by a faint rim only."""

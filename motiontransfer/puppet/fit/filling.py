@@ -302,7 +302,8 @@ class _PartViews:
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         radius_px = self.part.radius * self.height_px * self.scales[reference]
-        return filled.in_one_piece().without_thin(THIN * float(radius_px))
+        own = self.cut[reference].coverage
+        return filled.in_one_piece().without_thin(THIN * float(radius_px), own)
 
     def _completed(self, cut: CutPart, reference: int) -> CutPart:
         """A part of a photo by its other side, as a mirror shows it, then by its own texture."""
