@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from motiontransfer.app.server import serve
@@ -100,8 +101,8 @@ def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
             choose(page, index, name)
         expect(page.get_by_text("The result", exact=True)).to_be_visible(timeout=SOON)
         expect(page.get_by_text("The dance", exact=True)).to_be_visible()
-        expect(page.locator(".advice")).not_to_be_empty(timeout=SOON)
-        expect(page.locator(".advice")).not_to_contain_text("Looking at", timeout=SOON)
+        expect(page.locator(".prose.advice")).not_to_be_empty(timeout=SOON)
+        expect(page.locator(".prose.advice")).not_to_contain_text("Looking at", timeout=SOON)
         with page.expect_download() as download:
             page.get_by_role("link", name="Download").first.click()
         assert download.value.suggested_filename == "IMG_42_as_the_dance.mp4"
@@ -119,7 +120,8 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
     """The examples are the demo's; here there is the photo alone."""
     result = carrying(tmp_path / "the dance!.mp4", side=256, num_frames=25, **{"render.crf": 20})
     (project / "demo").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "demo/ada.png", project / "demo")
+    with Image.open(ROOT / "demo/ada.png") as photo:  # of which 720 rows are no enlargement
+        photo.resize((3 * photo.width, 3 * photo.height)).save(project / "demo/ada.png")
     (project / "go").touch()
     _, address = served(sees="somebody")
     with shown(address) as page:

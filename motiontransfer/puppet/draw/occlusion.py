@@ -39,11 +39,13 @@ def parts_by_depth(
         heights_px: of the upright body in each frame.
         score: of the detected joints; None: all were seen.
     """
-    is_aside = np.abs(cosine_from_front(poses, heights_px)) < _PROFILE
     places = np.zeros((len(poses), len(parts)), np.int64)
-    is_seen = np.ones(poses.found.shape, np.bool_) if score is None else score >= _SEEN
+    if depth is None:
+        return places + np.arange(len(parts))
+    is_aside = np.abs(cosine_from_front(poses, heights_px)) < _PROFILE
+    is_seen = (np.ones_like(depth) if score is None else score) >= _SEEN
     for number, part in enumerate(parts):
-        if depth is None or not part.is_limb:
+        if not part.is_limb:
             continue
         side, _, segment = part.name.partition("_")
         if segment in _OF_ARM:
