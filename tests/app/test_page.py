@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from motiontransfer.app.server import serve
@@ -120,8 +119,8 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
     """The examples are the demo's; here there is the photo alone."""
     result = carrying(tmp_path / "the dance!.mp4", side=256, num_frames=25, **{"render.crf": 20})
     (project / "demo").mkdir(exist_ok=True)
-    with Image.open(ROOT / "demo/ada.png") as photo:  # of which 720 rows are no enlargement
-        photo.resize((3 * photo.width, 3 * photo.height)).save(project / "demo/ada.png")
+    shutil.copy(ROOT / "demo/ada.png", project / "demo")
+    shutil.copytree(ROOT / "data/backgrounds", project / "data/backgrounds", dirs_exist_ok=True)
     (project / "go").touch()
     _, address = served(sees="somebody")
     with shown(address) as page:
@@ -134,8 +133,13 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
         expect(page.get_by_text("Tick first that everyone").last).to_be_visible(timeout=SOON)
         page.get_by_role("slider", name="End, seconds").press("ArrowLeft")
         page.get_by_label("720", exact=True).check(force=True)
+        expect(page.get_by_text("expected at most 286, as ME has")).to_be_visible(timeout=SOON)
+        page.get_by_label("as the film", exact=True).check(force=True)
+        page.get_by_label("green", exact=True).check(force=True)
         changes = expect(page.locator(".cards"))
-        changes.to_contain_text("render.height: null -> 720, render.crf: 16 -> 20", timeout=SOON)
+        changes.to_contain_text(
+            "render.crf: 16 -> 20, render.background: film -> green", timeout=SOON
+        )
         begin(page)
         expect(page.get_by_text("Done.").first).to_be_visible(timeout=2 * SOON)
         with page.expect_download() as download:
@@ -146,7 +150,7 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
     films = load_films(project)
     assert films["videos"]["the_dance"]["trim"][0] == 0.0
     params = (project / "params.yaml").read_text()
-    assert "height: 720" in params
+    assert "background: green" in params
     assert "crf: 20" in params
     assert "trim" not in films["videos"][films["targets"][-1]]
 
