@@ -24,8 +24,8 @@ from motiontransfer.video.geometry import fit_framing
 
 _HEIGHT = 540  # pixels, at most
 _CRF = 20
-# Fifteen frames of two dances look like those by 120 references of 120 frames, which take ten times
-# the CPU time.
+# Fifteen frames of two dances look like those by 120 references of 120 frames, which take seven
+# times the CPU time.
 _NUM_REFERENCES = 24
 _NUM_BACKGROUND_FRAMES = 40
 _CONTENTS: dict[str, Content] = {layout.PREVIEW_FILE: "compositeWithTrainedAlgorithmicMedia"}

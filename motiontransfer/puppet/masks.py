@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Int32, Num, UInt8
 
 from motiontransfer.core.arrays import Mask
 from motiontransfer.core.errors import MissingFileError
@@ -46,6 +46,14 @@ def disc_of(radius_px: float) -> UInt8[np.ndarray, "side side"]:
     """Structuring element by which masks grow and shrink; its radius is at least a pixel."""
     side = 2 * max(round(radius_px), 1) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)
+
+
+def opened(
+    coverage: Num[np.ndarray, "rows columns"], disc: UInt8[np.ndarray, "side side"]
+) -> Num[np.ndarray, "rows columns"]:
+    """What a disc fits in, and a pixel around it: smooth edges stay."""
+    fits = cv2.morphologyEx(coverage, cv2.MORPH_OPEN, disc)
+    return cv2.dilate(fits, np.ones((3, 3), np.uint8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,7 @@ from motiontransfer.core.errors import TrainingError, WeightsError
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.fit.background import median_background
-from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
+from motiontransfer.puppet.fit.fitting import fit_target
 from motiontransfer.puppet.fit.full_size import FullSizeFrames
 from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.pose_gan import Target
@@ -19,9 +18,7 @@ from tests.people import dance, difference_mask, inside, picture
 
 def appearance_of(clips, num_references, num_workers=1):
     with FullSizeFrames(clips) as frames:
-        references = choose_references(frames, count=num_references)
-        background = median_background(frames, among=references)
-        return target_appearance(frames, background, references, num_workers=num_workers)
+        return fit_target(frames, num_references=num_references, num_workers=num_workers)[0]
 
 
 def test_references_are_so_many_training_frames_with_a_body(two_clips):

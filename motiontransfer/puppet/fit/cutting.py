@@ -18,7 +18,7 @@ from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, covered_box, disc_of
+from motiontransfer.puppet.masks import HALF, SOLID, covered_box, disc_of, opened
 from motiontransfer.puppet.parts import BodyPart
 
 # Places of a cut part that are looked up in other references.
@@ -36,7 +36,6 @@ _LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a tr
 
 _DISC_PX = 8.0  # radius of a disc by which coverage is opened, for the time it takes
 
-_BESIDE = np.ones((3, 3), np.uint8)
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 # Encoding.
@@ -199,8 +198,7 @@ class CutPart:
         disc = disc_of(zoom * radius_px)
         edge = len(disc)  # around the box nothing is covered
         small = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
-        opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, disc)[edge:-edge, edge:-edge]
-        kept = cv2.resize(cv2.dilate(opened, _BESIDE), (width, height))  # smooth edges stay
+        kept = cv2.resize(opened(small, disc)[edge:-edge, edge:-edge], (width, height))
         return replace(self, coverage=cv2.min(self.coverage, cv2.max(kept, own)))
 
     def without_scraps(self) -> "CutPart":
@@ -342,7 +340,7 @@ def encode_patch(
 
 def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:
     """Some pixels and those beside, of whose colors interpolation takes a share."""
-    return cv2.dilate(covered.astype(np.uint8), _BESIDE)
+    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
 def _encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:

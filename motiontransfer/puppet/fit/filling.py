@@ -284,7 +284,7 @@ class _PartViews:
         """
         filled = self.cut[reference]
         if self.part.changes_fast:
-            return filled.without_scraps() if self.part.anchor else filled
+            return filled.without_scraps() if self.part.is_head else filled
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
-from motiontransfer.puppet.masks import disc_of
+from motiontransfer.puppet.masks import disc_of, opened
 from motiontransfer.puppet.parts import BodyPart
 
 # All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
@@ -130,9 +130,7 @@ def part_masks(
 
 def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
     """Share of each pixel's coverage that is left by an opening with a disc."""
-    opened = cv2.morphologyEx(seen, cv2.MORPH_OPEN, disc)
-    opened = cv2.dilate(opened, np.ones((3, 3), np.uint8))  # smooth edges stay
-    return np.minimum(opened / np.maximum(seen, np.float32(1e-3)), 1)
+    return np.minimum(opened(seen, disc) / np.maximum(seen, np.float32(1e-3)), 1)
 
 
 def _mask_by_distance(
