@@ -1,4 +1,4 @@
-"""Video decoding to working size and constant frame rate: `python -m stages decode demo_dance`."""
+"""Video decoding to working images of constant rate: `python -m stages decode demo_dance`."""
 
 from collections.abc import Iterable
 from fractions import Fraction

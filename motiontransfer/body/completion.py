@@ -1,4 +1,4 @@
-"""Half bodies completed by the fitted skeleton: trunk and arms as it has them, legs that stand.
+"""Half bodies completed by the fitted body: trunk and arms as it has them, legs that stand.
 
 A film from the knees, the waist or the chest up shows no feet. What a detector guesses of them is
 far off, so feet are planted under the slow motion of the hips, and knees lie between. Ankles in

@@ -1,4 +1,4 @@
-"""The fitted skeleton over a film, and beside it as seen from the right of the picture."""
+"""The fitted body over a film, and beside it as seen from the right of the image."""
 
 import cv2
 import numpy as np

@@ -171,7 +171,7 @@ def check_frames(path: Path, num_frames: int, size: tuple[int, int], advice: str
 
 
 def _check_size(store: FrameStore, size: tuple[int, int]) -> None:
-    """Accept the working size, that size made even, and larger ones of the same shape."""
+    """Accept the working image's size, that made even, and larger ones of the same shape."""
     height, width = size
     is_size = store.size in {(height, width), (height + height % 2, width + width % 2)}
     scale = store.size[0] / height

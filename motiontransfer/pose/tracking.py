@@ -47,7 +47,7 @@ class Body:
     row: int
     """Index among the frame's people."""
     points: Float64[np.ndarray, "2 joints 2"]
-    """The body's joints, px; as found, and with left and right swapped."""
+    """The body's joints, px; as found, and with left and right exchanged."""
     found: Bool[np.ndarray, "2 joints"]
     box: Float64[np.ndarray, "2 2"]
     center: Vector
@@ -118,7 +118,7 @@ def coincident_share(a: Body, b: Body) -> float:
 def _steps(
     a: Body, b: Body
 ) -> tuple[Float64[np.ndarray, "2 places 2"], Bool[np.ndarray, "2 places"]]:
-    """From a's joints to b's as found and to b's with sides swapped, and which of them both have.
+    """From a's joints to b's as found and to b's with sides exchanged, and which of them both have.
 
     Where they share too few, from the corners of a's box to those of b's.
     """

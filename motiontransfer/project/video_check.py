@@ -1,6 +1,6 @@
 """Video check: metadata and pose quality of 20 sampled frames, and advice on both.
 
-The frames go through crop, working size and the default detector, as in the pipeline;
+The frames go through crop, working image and the default detector, as in the pipeline;
 `motiontransfer.pose.quality` measures them as one clip.
 """
 

@@ -35,7 +35,7 @@ class QualityLevel(NamedTuple):
     crf: int
     """x264's quality."""
     scale: float
-    """Factor of the working size."""
+    """Factor of the size of the working image."""
 
 
 QUALITY_LEVELS = (QualityLevel(crf=20, scale=1.0), QualityLevel(crf=30, scale=0.5))

@@ -137,7 +137,7 @@ class Orientation:
     quarter_turns: int = 0
     """Quarter turns clockwise, 0 to 3."""
     mirrored: bool = False
-    """Left and right are swapped before the rotation."""
+    """Left and right are exchanged before the rotation."""
 
     def __post_init__(self) -> None:
         assert 0 <= self.quarter_turns < 4
