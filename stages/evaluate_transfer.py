@@ -9,9 +9,9 @@ from motiontransfer.evaluation.measurements import (
     Measurements,
     MetricKey,
     read_measurements,
-    write_curves,
     write_measurements,
 )
+from motiontransfer.evaluation.metrics import write_curves
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer

@@ -33,7 +33,16 @@ from motiontransfer.evaluation.frames import (
     training_frames,
 )
 from motiontransfer.evaluation.likeness import CONTRAST_CONSTANT, LUMINANCE_CONSTANT, likeness
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey
+from motiontransfer.evaluation.measurements import (
+    FRAMES,
+    LEVELS,
+    OF_IMAGES,
+    OF_SKIPPED,
+    OF_VIDEOS,
+    FrameScores,
+    Metric,
+    MetricKey,
+)
 from motiontransfer.puppet.target_clips import TargetClip
 
 # SSIM as published: side and deviation of the window in pixels.
@@ -43,6 +52,20 @@ _PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
+
+METRICS = {
+    "likeness": Metric("Likeness", "", "higher", OF_IMAGES),
+    "l1": Metric("L1", LEVELS, "lower", OF_IMAGES),
+    "psnr": Metric("PSNR", "dB", "higher", OF_IMAGES),
+    "ssim": Metric("SSIM", "", "higher", OF_IMAGES),
+    "sharpness": Metric("Sharpness", "of the real frame's", "near one", OF_IMAGES),
+    "distance_to_training": Metric(
+        "Distance to the nearest real frame", LEVELS, "unknown", OF_VIDEOS
+    ),
+    NOT_DETECTED: Metric("Not detected", FRAMES, "unknown", OF_SKIPPED),
+    "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", OF_SKIPPED),
+    TOO_SMALL: Metric("Smaller than 11 pixels", FRAMES, "unknown", OF_SKIPPED),
+}
 
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
@@ -123,6 +146,7 @@ def image_scores(
     regions: Mapping[str, Regions],
     distances: Mapping[str, ImageDistance],
     blurred: Blurred = MappingProxyType({}),
+    section: str = "",
 ) -> FrameScores:
     """Each system's metrics against the frames called `real`, by region.
 
@@ -149,10 +173,13 @@ def image_scores(
             of_boxes = [found[box] for box in named]
             for metric in ("l1", "psnr", "ssim", *own, *networks):
                 values = [of_box[metric] for of_box in of_boxes if metric in of_box]
-                scores[MetricKey(metric, region, system)] = (float(sum(values)), float(len(values)))
+                scores[MetricKey(metric, region, system, section)] = (
+                    float(sum(values)),
+                    float(len(values)),
+                )
             if region != "frame":
                 measured = [box for name in named if (box := boxes.get(name)) and found[name]]
-                scores[MetricKey("sharpness", region, system)] = (
+                scores[MetricKey("sharpness", region, system, section)] = (
                     _sum_of_means(steepness[system], measured),
                     _sum_of_means(steepness[real], measured),
                 )
@@ -268,7 +295,7 @@ def training_distances(
     """Each system's distance to training; `persons`: system -> boxes in its own frames."""
     distances = {}
     for system, regions in persons.items():
-        key = MetricKey("distance_to_training", "", system)
+        key = MetricKey("distance_to_training", "", system, "identity")
         box = regions[frame_set.index]
         distances[key] = (0.0, 0.0)
         if box and len(training):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from motiontransfer.core.downloads import Pretrained
 from motiontransfer.evaluation.image_metrics import ImageDistance
+from motiontransfer.evaluation.measurements import OF_IMAGES, Metric
 from motiontransfer.evaluation.params import NetworkParams
+
+METRICS = {"lpips": Metric("LPIPS", "", "lower", OF_IMAGES)}
 
 
 def published_alexnet(param: str) -> Pretrained:

@@ -5,6 +5,7 @@ import pytest
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.metrics import HEADLINES, METRICS, curves, nested, write_curves
 from motiontransfer.report.report import frame_errors
 from tests.evaluation.conftest import ratio_of
 
@@ -28,7 +29,7 @@ def found():
 
 
 def test_metrics_json_is_a_pivot(found):
-    assert module.nested(found) == {
+    assert nested(found) == {
         "frames": 2,
         "truth": {
             "skipped_frames": {"face": {"not_detected": 1}},
@@ -38,7 +39,7 @@ def test_metrics_json_is_a_pivot(found):
         "temporal": {"warping_error": {"ours": 0.5}},
         "trace": {"ours": 0.1235},
     }
-    intervals = module.nested(found, lambda one: one.interval)
+    intervals = nested(found, lambda one: one.interval)
     assert intervals["detection"]["ours"]["pose_error_px"]["all"] == (1, 3)
     assert intervals["truth"]["ours"]["face"]["ssim"] is None
 
@@ -61,8 +62,8 @@ def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert next(iter(found.curves())) == MetricKey("pose_error_px", "all", "", "detection")
-    assert {key.metric for key in module.HEADLINES} <= module.METRICS.keys()
+    assert next(iter(curves(found))) == MetricKey("pose_error_px", "all", "", "detection")
+    assert {key.metric for key in HEADLINES} <= METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
     assert notes == {("", "lpips"): "no weights", ("truth", "psnr"): "no film"}
 
@@ -94,7 +95,7 @@ def drawn():
 
 def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     """With empty cells for what could not be measured."""
-    module.write_curves(tmp_path / "new", drawn)
+    write_curves(tmp_path / "new", drawn)
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "truth_likeness_person.csv"
     lines = path.read_text().splitlines()
@@ -103,5 +104,5 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     assert len(lines) == 7
     # Without a baseline there is a folder, which DVC wants, and no curve.
     alone = Measurements(summary=(), per_frame={_OURS: np.ones(3)})
-    module.write_curves(tmp_path / "alone", alone)
+    write_curves(tmp_path / "alone", alone)
     assert [*(tmp_path / "alone").iterdir()] == []

@@ -11,14 +11,16 @@ from PIL import Image
 from motiontransfer.core.errors import TrainingError, VideoError
 from motiontransfer.evaluation import protocols
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames
-from motiontransfer.evaluation.measurements import MetricKey, nested
+from motiontransfer.evaluation.image_metrics import frame_metrics
+from motiontransfer.evaluation.measurements import MetricKey
+from motiontransfer.evaluation.metrics import nested, path_of
 from motiontransfer.evaluation.network_metrics import PretrainedNetworks, open_networks
 from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import detected_frames
 from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure
 from motiontransfer.evaluation.training_gain import training_gain
 from motiontransfer.pose.detectors import default_detector
-from tests.evaluation.conftest import HAND, LOCAL, PERFECT, clips_of
+from tests.evaluation.conftest import HAND, LOCAL, clips_of, textured
 from tests.films import film
 from tests.people import blocks, figure
 
@@ -32,13 +34,13 @@ def test_every_metric_sees_the_frames_of_all_videos_together(posed):
         order.append((frame_set.index, [*frame_set.frames], previous))
         return {MetricKey("frames", "", "a"): (float(frame_set.index), 3.0)}
 
-    found = measure(videos, {"counter": FrameMetric(count)})
+    found = measure(videos, [FrameMetric(count)])
     assert sorted(order, key=itemgetter(0)) == [
         (0, ["a", "b"], None),
         (1, ["a", "b"], ["a", "b"]),
         (2, ["a", "b"], ["a", "b"]),
     ]
-    of_frames = found["counter"][MetricKey("frames", "", "a")]
+    of_frames = found[MetricKey("frames", "", "a")]
     assert of_frames.mean() == (0 + 1 + 2) / 9
     assert of_frames.total.tolist() == [0, 1, 2]  # in order, whichever thread was first
 
@@ -52,8 +54,8 @@ def test_frames_that_no_metric_looks_at_are_not_read(posed):
     def index_of(frame_set):
         return {MetricKey("index", "", "a"): (float(frame_set.index), 1.0)}
 
-    found = measure({"a": video}, {"index": FrameMetric(index_of, every=3)})
-    assert found["index"][MetricKey("index", "", "a")].total.tolist() == [0, 0, 0, 3, 3, 3, 6]
+    found = measure({"a": video}, [FrameMetric(index_of, every=3)])
+    assert found[MetricKey("index", "", "a")].total.tolist() == [0, 0, 0, 3, 3, 3, 6]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ class _Evaluated:
             )
         self.metrics = nested(found)
         self.notes = {one.key.metric: one.note for one in found.summary if one.note}
-        self.per_frame = {"_".join(key.path): of for key, of in found.per_frame.items()}
+        self.per_frame = {"_".join(path_of(key)): of for key, of in found.per_frame.items()}
 
 
 @pytest.fixture(scope="module")
@@ -399,7 +401,9 @@ def _score(folder, centers):
 def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
     truth = nested(scored)["truth"]
     same, near, far = (truth[name] for name in ("same", "near", "far"))
-    assert same["person"] == PERFECT
+    image = textured(0, (40, 40))
+    perfect = frame_metrics(image, image, boxes={"person": (0, 0, 40, 40)})["person"]
+    assert same["person"] == {**perfect, "sharpness": 1}
     for region in ("frame", "person", "face", "hands"):
         assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
         assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]

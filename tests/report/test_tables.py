@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.metrics import curves
 from motiontransfer.report import tables
 from tests.report.conftest import measured
 
@@ -149,11 +150,11 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change,
 
 
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
-    chart = tables.frame_charts(measured().curves())[0]
+    chart = tables.frame_charts(curves(measured()))[0]
     assert (chart.key, chart.title) == ("truth_likeness_person", "Likeness, person's box")
     assert [*chart.curves] == ["ours", "nearest_neighbours"]
     still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
-    last = tables.frame_charts({**still, **measured().curves()})[1]
+    last = tables.frame_charts({**still, **curves(measured())})[1]
     assert last.key == "truth_lpips_person"  # constant ones come last
     assert chart.curves["ours"][20] == pytest.approx(0.4)
     assert chart.curves["nearest_neighbours"][:6] == (None, None, None, None, None, 0.3)

@@ -13,7 +13,8 @@ import yaml
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.tensor_files import read_described
-from motiontransfer.evaluation.measurements import Measurements, nested, read_measurements
+from motiontransfer.evaluation.measurements import Measurements, read_measurements
+from motiontransfer.evaluation.metrics import nested
 from motiontransfer.puppet.target_clips import HeldOut
 from stages import evaluate, evaluate_transfer
 
