@@ -59,7 +59,4 @@ def open_networks(params: NetworkParams, *, option: str) -> PretrainedNetworks:
 
 def not_measured(networks: PretrainedNetworks) -> dict[str, str]:
     """Metric that other work reports -> reason why it is missing here."""
-    return {
-        "face_identity": "needs a face-recognition network; identity compares colors instead",
-        **networks.skipped,
-    }
+    return {"face_identity": "needs a face-recognition network", **networks.skipped}

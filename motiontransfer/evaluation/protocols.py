@@ -34,11 +34,9 @@ from motiontransfer.evaluation.frames import (
 )
 from motiontransfer.evaluation.image_metrics import (
     Blurred,
-    Thumbnails,
     count_blurred,
     count_skipped,
     likeness_scores,
-    training_images,
 )
 from motiontransfer.evaluation.measurements import (
     CEILING,
@@ -62,12 +60,7 @@ from motiontransfer.evaluation.sharp_frames import (
     film_frames,
     sharp_frames,
 )
-from motiontransfer.evaluation.streaming import (
-    FrameMetric,
-    image_metric,
-    measure,
-    streaming_metrics,
-)
+from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure, over_time
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, frame_changes
 from motiontransfer.pose.detection import detect_person
@@ -192,7 +185,7 @@ def evaluate_reconstruction(
         scratch: temporary folder of the rendered frames.
 
     Returns:
-        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`.
+        Of `ours` and the baselines: metrics of images and poses, and section `temporal`.
 
     Raises:
         TrainingError: no frame was held out.
@@ -220,9 +213,8 @@ def evaluate_reconstruction(
         blurred_boxes(detection_size(clip, clip.held_out), film)
         for clip, film in zip(tails, film_frames(tails, most=_MOST_FILMED), strict=True)
     ]
-    training = training_images(clips)
     scores = {
-        **_measure_tails(videos, alone, tails, networks, training, blurred),
+        **_measure_tails(videos, alone, tails, networks, blurred),
         **_distances(videos, _REAL),
     }
     skipped = count_skipped(all_regions(real.keypoints))
@@ -242,7 +234,6 @@ def _measure_tails(
     alone: Mapping[tuple[str, str], PosedFrames],
     tails: Sequence[TargetClip],
     networks: PretrainedNetworks,
-    training: Thumbnails,
     blurred: Sequence[Blurred],
 ) -> Ratios:
     """Scores of all metrics, measured clip by clip: frames across a cut are not compared.
@@ -276,9 +267,8 @@ def _measure_tails(
             systems=(OURS,),
         )
         tail |= {name: alone[key].part(frames) for name, key in named.items()}
-        metrics = streaming_metrics(moving, real=_REAL, training=training)
         of_frames = [images, FrameMetric(likenesses), flicker, FrameMetric(around)]
-        parts.append(measure(tail, [*of_frames, *metrics]))
+        parts.append(measure(tail, [*of_frames, *over_time(moving, real=_REAL)]))
     return {key: RatioMetric.concatenated([part[key] for part in parts]) for key in parts[0]}
 
 
@@ -332,8 +322,7 @@ def evaluate_transfer(
         truth: the target filmed performing the same motion; None where there is none.
 
     Returns:
-        Sections `detection`, `temporal`, `sharpness` and `identity`, and `truth` where there is a
-        ground truth.
+        Sections `detection`, `temporal` and `sharpness`, and `truth` where there is a ground truth.
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(result, num_frames, size, "render this transfer again")
@@ -349,8 +338,8 @@ def evaluate_transfer(
         counts |= count_skipped(all_regions(posed[_TRUTH].keypoints), section=_TRUTH)
     else:
         notes[_TRUTH] = "this transfer has no ground-truth video"
-        notes["warping_error"] = "no real frames to take the flow from"
-    scores = _transfer_scores(source, posed, intended, networks, training_images(clips))
+        notes["warping_error_person"] = "no real frames to take the flow from"
+    scores = _transfer_scores(source, posed, intended, networks)
     with FrameStore(result) as store:
         films = film_frames(clips, height=store.size[0])
     in_films = films[0].keypoints.image_size
@@ -376,23 +365,18 @@ def _transfer_scores(
     posed: Mapping[str, PosedFrames],
     intended: Keypoints,
     networks: PretrainedNetworks,
-    training: Thumbnails,
 ) -> Ratios:
     """Every metric of all videos; the source is the reference of the frame change."""
-    real = _TRUTH if _TRUTH in posed else None
-    metrics = [
-        BackgroundFlicker(posed, persons=person_regions(intended)),
-        *streaming_metrics(posed, real=real, training=training),
-    ]
     to_source = partial(frame_changes, systems=(OURS,), real="source")
     with FrameStore(source) as store:  # its frames may have another shape
         shown = PosedFrames(
             frames=[(source, index) for index in range(intended.num_frames)],
             keypoints=replace(intended, image_size=store.size),
         )
-    metrics.append(FrameMetric(to_source))
+    flicker = BackgroundFlicker(posed, persons=person_regions(intended))
+    metrics = [flicker, FrameMetric(to_source)]
     if _TRUTH in posed:
-        metrics.append(_of_whole_frames(posed, networks))
+        metrics += [*over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
     found = measure({**posed, "source": shown}, metrics)
     detection = {}
     for system in (name for name in posed if name != _TRUTH):
@@ -438,8 +422,8 @@ def score_videos(
     real = detected_frames(truth, size=working, compute=compute)
     posed = {**generated, _TRUTH: real}
     flicker = BackgroundFlicker(posed, persons=person_regions(real.keypoints))
-    metrics = streaming_metrics(posed, real=_TRUTH, training=None)
-    found = measure(posed, [flicker, *metrics, _of_whole_frames(posed, networks)])
+    metrics = [flicker, *over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
+    found = measure(posed, metrics)
     return _summarize(
         {**found, **_against_truth(posed, networks, blurred)},
         block_frames=block_length(num_frames, real.keypoints.frame_rate),

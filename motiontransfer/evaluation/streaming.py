@@ -20,12 +20,7 @@ from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
 )
-from motiontransfer.evaluation.image_metrics import (
-    Blurred,
-    Thumbnails,
-    image_scores,
-    training_distances,
-)
+from motiontransfer.evaluation.image_metrics import Blurred, image_scores
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Ratios
 from motiontransfer.evaluation.network_metrics import PretrainedNetworks
 from motiontransfer.evaluation.temporal_metrics import OVER_TIME, BackgroundFlicker
@@ -66,31 +61,15 @@ class FrameMetric:
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
 
-def streaming_metrics(
-    videos: Mapping[str, PosedFrames], *, real: str | None, training: Thumbnails | None
-) -> list[StreamingMetric]:
-    """The metrics of persons, side by side, but for those of images.
-
-    Args:
-        real: the video that the others are compared with; None: only the distance to training.
-        training: the target in training; None: no distance to it.
-    """
-    persons = {name: person_regions(posed.keypoints) for name, posed in videos.items()}
-    metrics: list[StreamingMetric] = []
-    if real is not None:
-        systems = [name for name in videos if name != real]
-        of_real = {"real": real, "systems": systems, "persons": persons[real]}
-        metrics += [
-            FrameMetric(
-                partial(metric.scores, **of_real),
-                every=_every(videos[real].keypoints, metric.per_second),
-            )
-            for metric in OVER_TIME
-        ]
-    if training is not None:
-        identity = partial(training_distances, persons=persons, training=training)
-        metrics.append(FrameMetric(identity))
-    return metrics
+def over_time(videos: Mapping[str, PosedFrames], *, real: str) -> list[StreamingMetric]:
+    """The metrics of consecutive frames of all videos, beside those of the real one."""
+    poses = videos[real].keypoints
+    systems = [name for name in videos if name != real]
+    of_real = {"real": real, "systems": systems, "persons": person_regions(poses)}
+    return [
+        FrameMetric(partial(metric.scores, **of_real), every=_every(poses, metric.per_second))
+        for metric in OVER_TIME
+    ]
 
 
 def image_metric(

@@ -34,7 +34,6 @@ SECTION = "temporal"
 METRICS = {
     # Best is what real frames have: a picture that stands still has none.
     "background_flicker": Metric("Background flicker", LEVELS, "unknown", OF_VIDEOS),
-    "warping_error": Metric("Warping error, whole frame", "", "unknown", OF_VIDEOS),
     "warping_error_person": Metric("Warping error, person's box", "", "unknown", OF_VIDEOS),
     "frame_change_to_source": Metric(
         "Frame change relative to the source", "", "near one", "{section}.{metric}"
@@ -300,22 +299,17 @@ def switch_scores(
 def warping_errors(
     frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
 ) -> FrameScores:
-    """Warping error from the frame before, of the real video, too, in whole frames and in boxes."""
-    metrics, videos = ("warping_error", "warping_error_person"), (real, *systems)
-    scores = dict.fromkeys(
-        (MetricKey(metric, "", video, SECTION) for metric in metrics for video in videos),
-        (0.0, 0.0),
-    )
+    """Warping error from the frame before, in a box, of the real video, too."""
+    videos = real, *systems
+    keys = {video: MetricKey("warping_error_person", "", video, SECTION) for video in videos}
     last = frame_set.previous
     if last is None:
-        return scores
+        return dict.fromkeys(keys.values(), (0.0, 0.0))
     motion = motion_between(last[real], frame_set.frames[real])
+    box, scores = persons[frame_set.index - 1], {}
     for video in videos:
         error = warping_error(last[video], frame_set.frames[video], motion.flow)
-        height, width = error.shape
-        boxes = (0, 0, width, height), persons[frame_set.index - 1]
-        for metric, box in zip(metrics, boxes, strict=True):
-            scores[MetricKey(metric, "", video, SECTION)] = mean_visible(error, motion, box)
+        scores[keys[video]] = mean_visible(error, motion, box)
     return scores
 
 

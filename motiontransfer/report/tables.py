@@ -36,7 +36,6 @@ _TITLES = {
     "film": "What the target's films show",
     "sharpness": "Compared with the target's own sharp frames",
     "truth": "Compared with the ground truth",
-    "identity": "Identity",
 }
 _NAMES = {
     OURS: "this run",

@@ -15,7 +15,7 @@ def found():
     scores = {
         MetricKey("pose_error_px", "all", "ours", "detection"): [1.0, 3.0],
         MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
-        MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
+        MetricKey("warping_error_person", "", "ours", "temporal"): [np.nan, 0.5],
         MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
     }
     counts = {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
@@ -24,7 +24,7 @@ def found():
         Measurements.from_counts(counts)
         + Measurements.from_scores(ratios, block_frames=1)
         + Measurements.from_values({MetricKey("trace", "", "ours"): (0.123456, None)})
-        + Measurements.not_measured({"lpips": "no weights", "truth psnr": "no film"})
+        + Measurements.not_measured({"lpips": "no weights", "truth ssim": "no film"})
     )
 
 
@@ -36,7 +36,7 @@ def test_metrics_json_is_a_pivot(found):
             "ours": {"face": {"ssim": None}},
         },
         "detection": {"ours": {"pose_error_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}},
-        "temporal": {"warping_error": {"ours": 0.5}},
+        "temporal": {"warping_error_person": {"ours": 0.5}},
         "trace": {"ours": 0.1235},
     }
     intervals = nested(found, lambda one: one.interval)
@@ -65,7 +65,7 @@ def test_curves_begin_with_the_headline_metrics(found):
     assert next(iter(curves(found))) == MetricKey("pose_error_px", "all", "", "detection")
     assert {key.metric for key in HEADLINES} <= METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
-    assert notes == {("", "lpips"): "no weights", ("truth", "psnr"): "no film"}
+    assert notes == {("", "lpips"): "no weights", ("truth", "ssim"): "no film"}
 
 
 def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_off(found):

@@ -136,7 +136,7 @@ def _run(*, noise=None, **values):
 )
 def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change, verdict):
     differences = tables.metric_differences(
-        _run(likeness=(0.5, interval), psnr=(20.0, None)),
+        _run(likeness=(0.5, interval), ssim=(0.5, None)),
         _run(likeness=(after, (0.6, 0.8)), l1=(3.0, None), noise=noise),
     )
     ((title, (likeness, *alone)),) = differences.items()
@@ -145,7 +145,7 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change,
     assert (likeness.change, likeness.verdict) == (change, verdict)
     assert [(one.verdict, one.before, one.after, one.change) for one in alone] == [
         ("only after", "", "3", ""),
-        ("only before", "20", "", ""),
+        ("only before", "0.5000", "", ""),
     ]
 
 
