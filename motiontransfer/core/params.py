@@ -43,7 +43,8 @@ _Config = TypeVar("_Config")
 _FORMER_KEYS = dict.fromkeys(
     (
         "clean_keypoints.longest_outlier_seconds",
-        *("train_gan.limb_dropout", "train_gan.part_dropout"),
+        *("train_gan.limb_dropout", "train_gan.part_dropout", "train_gan.compile"),
+        *("train_face_gan.compile", "train_face_cycle.compile"),
         *("evaluate.inception_weights", "evaluate_transfer.inception_weights"),
     ),
     "it went; remove it",

@@ -136,7 +136,6 @@ class GanLossConfig(Section):
 
 class GanConfig(Section):
     ema_decay: float = Field(ge=0, lt=1)
-    compile: bool
 
 
 class PoseGanConfig(GanLossConfig, GanConfig):
