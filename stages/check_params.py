@@ -248,7 +248,7 @@ def _name_faults() -> Iterator[str]:
         key = f"videos.{name}"
         yield from _unknown(f"{key}.subject", video.subject, "subjects", subjects)
         if _is_missing(video.path):
-            yield f"{key}.path: no such file: {video.path}; copy it there, or remove-video {name}"
+            yield f"{key}.path: no such file: {video.path}; copy it there, or delete videos.{name}"
     for subject in subjects:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"
