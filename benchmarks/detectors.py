@@ -24,7 +24,8 @@ from benchmarks.machine import recorded
 from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import value_at
 from motiontransfer.core.layout import measurements_file
-from motiontransfer.evaluation.measurements import nested, read_measurements
+from motiontransfer.evaluation.measurements import read_measurements
+from motiontransfer.evaluation.metrics import nested
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.skeleton import (

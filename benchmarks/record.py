@@ -19,7 +19,8 @@ from PIL import Image
 from benchmarks.demo import reproduce
 from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.measurements import nested, read_measurements
+from motiontransfer.evaluation.measurements import read_measurements
+from motiontransfer.evaluation.metrics import nested
 from motiontransfer.pipeline.git import git
 
 TRANSFER = "ada_as_ben"

@@ -30,6 +30,7 @@ from motiontransfer.core.params import (
 from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.evaluation.params import EvaluateParams, EvaluateTransferParams
+from motiontransfer.models.choices import BACKGROUNDS
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.backgrounds import FILM, NO_MASK, check_background
 from motiontransfer.rendering.rendered import RenderParams
@@ -202,7 +203,7 @@ def _check_background() -> None:
     background = load_section(RenderParams, "render").background
     if background == FILM:
         return
-    if load_section(TrainGanParams, "train_gan").background == "generated":
+    if not BACKGROUNDS[load_section(TrainGanParams, "train_gan").background].has_image:
         raise ParamsError(f"{key}: {NO_MASK.format(background)}")
     file = layout.BACKGROUNDS_FOLDER / background
     if _is_missing(file):
@@ -247,7 +248,7 @@ def _name_faults() -> Iterator[str]:
         key = f"videos.{name}"
         yield from _unknown(f"{key}.subject", video.subject, "subjects", subjects)
         if _is_missing(video.path):
-            yield f"{key}.path: no such file: {video.path}; copy it there, or remove-video {name}"
+            yield f"{key}.path: no such file: {video.path}; copy it there, or delete videos.{name}"
     for subject in subjects:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"

@@ -14,7 +14,8 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import end_workers
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.measurements import OURS, write_curves, write_measurements
+from motiontransfer.evaluation.measurements import OURS, write_measurements
+from motiontransfer.evaluation.metrics import write_curves
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateParams
 from motiontransfer.evaluation.protocols import Render, evaluate_reconstruction

@@ -3,15 +3,14 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, Transfer, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.evaluation.headline import headline
 from motiontransfer.evaluation.measurements import (
     OURS,
     Measurements,
     MetricKey,
     read_measurements,
-    write_curves,
     write_measurements,
 )
+from motiontransfer.evaluation.metrics import headline, write_curves
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer

@@ -21,7 +21,8 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import write_results
 from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.params import Compute, load_section
-from motiontransfer.evaluation.measurements import nested, read_measurements
+from motiontransfer.evaluation.measurements import read_measurements
+from motiontransfer.evaluation.metrics import nested
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import NetworkParams
 from motiontransfer.evaluation.protocols import score_videos

@@ -30,7 +30,7 @@ _ROWS = {
     **{f"pose distance px, {group}": ("pose_distance_px", group) for group in _GROUPS},
     **{f"missed joints, {group}": ("missed_joints_per_frame", group) for group in _GROUPS},
     "background flicker": ("background_flicker", ""),
-    "warping error": ("warping_error", ""),
+    "warping error": ("warping_error_person", ""),
 }
 
 

@@ -26,7 +26,7 @@ _FIGURES = {
     "hands missed": "detection.{}.missed_detections.hands",
     "face missed": "detection.{}.missed_detections.face",
     "flicker": "temporal.background_flicker.{}",
-    "warping error": "temporal.warping_error.{}",
+    "warping error": "temporal.warping_error_person.{}",
 }
 """Column -> path in a transfer's metrics."""
 

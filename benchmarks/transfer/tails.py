@@ -231,7 +231,7 @@ def _around(tail: Tail, shown: str) -> dict[str, float]:
         )
         for name, video in {"real": FILM, shown: shown}.items()
     }
-    scores = measure(videos, {"around": FrameMetric(around)})["around"]
+    scores = measure(videos, [FrameMetric(around)])
     return {key.metric.replace("_", " "): one.mean() or 0.0 for key, one in scores.items()}
 
 

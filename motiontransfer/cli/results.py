@@ -196,7 +196,7 @@ def score(
 
     Each value is followed by its 95 % confidence interval.
     """
-    from motiontransfer.evaluation.measurements import nested
+    from motiontransfer.evaluation.metrics import nested
     from motiontransfer.evaluation.params import NetworkParams
     from motiontransfer.evaluation.protocols import as_text
     from motiontransfer.video.isolation import run_isolated

@@ -198,39 +198,6 @@ def add_transfer(
 
 
 @command
-def remove_video(
-    name: Annotated[str, typer.Argument(help="Its name in films.yaml.")],
-    *,
-    yes: Yes = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete the file too.")] = False,
-) -> None:
-    """Remove a video from films.yaml, with the transfers that use it."""
-    from motiontransfer.project.entries import orphaned_outputs, removal_of
-    from motiontransfer.project.entries import remove_video as remove
-
-    removal = removal_of(name)
-    gone = [f"{section}.{key}" for section, key in removal.entries]
-    gone += [f"{item} in {section}" for section, item in removal.items]
-    typer.echo(f"will be removed from films.yaml: {', '.join(gone) or 'nothing, it is not there'}")
-    delete = delete and not removal.users_of_file
-    if delete:
-        typer.echo(f"will be deleted: {removal.path}")
-    if not yes:
-        typer.confirm("go on?", abort=True)
-    remove(removal)
-    if delete:
-        removal.path.unlink(missing_ok=True)
-    elif removal.path.exists():
-        reason = "".join(f"; {user} uses it" for user in removal.users_of_file)
-        typer.echo(f"{removal.path} stays where it is{reason}")
-    if not Path("dvc.lock").exists():
-        return
-    paths = orphaned_outputs(Path())
-    if paths:
-        typer.echo(f"orphaned outputs: {len(paths)}; `motiontransfer clean` deletes them")
-
-
-@command
 def delete(
     name: Annotated[
         str,

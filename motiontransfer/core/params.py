@@ -40,23 +40,16 @@ from motiontransfer.core.storage import read_checked_json
 
 _Config = TypeVar("_Config")
 
-_INTERVALS = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps")
-_TRAININGS = ("train_gan", "train_face_gan", "train_face_cycle", "train_forensics")
-_MOVED_KEYS = {
-    "normalization.centring": "normalization.centering",
-    "clean_keypoints.longest_outlier_seconds": None,
-    "train_gan.held_out_fraction": "split.held_out_fraction",
-    "train_gan.gap_frames": "split.gap_frames",
-    **{f"{stage}.{key}": f"logging.{key}" for stage in _TRAININGS for key in _INTERVALS},
-    **dict.fromkeys(
-        f"{stage}.{network}_weights"
-        for stage in ("evaluate", "evaluate_transfer")
-        for network in ("dists", "inception")
+_FORMER_KEYS = dict.fromkeys(
+    (
+        "clean_keypoints.longest_outlier_seconds",
+        *("train_gan.limb_dropout", "train_gan.part_dropout", "train_gan.compile"),
+        *("train_face_gan.compile", "train_face_cycle.compile"),
+        *("evaluate.inception_weights", "evaluate_transfer.inception_weights"),
     ),
-    **dict.fromkeys(("train_gan.limb_dropout", "train_gan.part_dropout")),
-}
-"""Key of an earlier version -> where its value is now; None: there is no such param any more."""
-
+    "it went; remove it",
+)
+"""Key of version 0.1.0 -> what to do about it."""
 
 FILMS = "films"
 """The key of films.yaml below which all is: DVC reads both files as one, without a key in both."""
@@ -255,12 +248,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
         return read_checked_json(path)
     content = read_sections(path)
     keys = flattened(content)
-    moved = [
-        f"{path}: {old}: "
-        + (f"this key moved; set {new}, with the same meaning" if new else "it went; remove it")
-        for old, new in _MOVED_KEYS.items()
-        if old in keys
-    ]
+    moved = [f"{path}: {old}: {what}" for old, what in _FORMER_KEYS.items() if old in keys]
     if path.name == PARAMS_FILE.name and (films := [*filter(content.__contains__, FILM_SECTIONS)]):
         moved.append(f"{path}: {', '.join(films)}: moved to {FILMS_FILE}; {_MOVE}")
     if moved:

@@ -1,19 +1,13 @@
-"""Image metrics: likeness, L1, PSNR, SSIM and sharpness, by region.
+"""Image metrics: likeness, L1, SSIM and sharpness, by region.
 
 SSIM is that of Wang et al. 2004: Gaussian window of 11 pixels with sigma 1.5, population
 covariance, range 255, mean over channels. A region's SSIM equals that of its crop: windows that
 cross its edge are left out.
 
 The person's position is not known to the pixel. A sharp face two pixels aside has a lower SSIM than
-a blurred one. L1, PSNR and SSIM favor the mean of what might be there, which is a blur; they are
+a blurred one. L1 and SSIM favor the mean of what might be there, which is a blur; they are
 here to compare with publications. Likeness (`likeness.py`) decides. Sharpness is the mean gradient
 magnitude relative to the real one, 1 where as many edges are as steep, wherever.
-
-The distance to training measures likeness and memorization without a network. The person's box,
-resized to a thumbnail, is compared with that of every training frame. The distance is the root mean
-squared difference to the nearest, in levels of 0 to 255. A result that does not resemble the target
-is far from all of them. One that repeats training frames is nearer than the target's own unseen
-frames. The distance is more sensitive to clothes, build and light than to faces.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,38 +15,43 @@ from types import MappingProxyType
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 
 from motiontransfer.core.arrays import AnyFrame, Box, Frame
-from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.evaluation.frames import (
-    FrameSet,
-    Regions,
-    person_regions,
-    read_frames,
-    training_frames,
-)
+from motiontransfer.evaluation.frames import FrameSet, Regions
 from motiontransfer.evaluation.likeness import CONTRAST_CONSTANT, LUMINANCE_CONSTANT, likeness
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey
-from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.evaluation.measurements import (
+    FRAMES,
+    LEVELS,
+    OF_IMAGES,
+    OF_SKIPPED,
+    FrameScores,
+    Metric,
+    MetricKey,
+)
 
 # SSIM as published: side and deviation of the window in pixels.
 WINDOW_PX, _SIGMA_PX = 11, 1.5
 _MIDDLE_GRAY = 128.0  # subtracted from levels, so that single precision is enough for variances
-_PSNR_CAP_DB = 100.0  # of identical images, so that means stay finite
 
 NOT_DETECTED = "not_detected"
 TOO_SMALL = f"smaller_than_{WINDOW_PX}_pixels"
+
+METRICS = {
+    "likeness": Metric("Likeness", "", "higher", OF_IMAGES),
+    "l1": Metric("L1", LEVELS, "lower", OF_IMAGES),
+    "ssim": Metric("SSIM", "", "higher", OF_IMAGES),
+    "sharpness": Metric("Sharpness", "of the real frame's", "near one", OF_IMAGES),
+    NOT_DETECTED: Metric("Not detected", FRAMES, "unknown", OF_SKIPPED),
+    "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", OF_SKIPPED),
+    TOO_SMALL: Metric("Smaller than 11 pixels", FRAMES, "unknown", OF_SKIPPED),
+}
 
 ImageDistance = Callable[[AnyFrame, AnyFrame], float]
 """Perceptual distance of the second image from the first; 0 where they are equal."""
 
 Blurred = Mapping[str, Bool[np.ndarray, " _"]]
 """Name of a box -> in which real frames it is blurred."""
-
-Thumbnails = UInt8[np.ndarray, "images 64 32 3"]
-_THUMBNAIL_SIZE = (64, 32)  # (height, width), about a person's shape
-_MAX_IMAGES = 100  # training frames to compare with; time grows with them
 
 _FloatImage = Float32[np.ndarray, "height width 3"]
 
@@ -66,10 +65,10 @@ def frame_metrics(
     boxes: Mapping[str, Box | None],
     distances: Mapping[str, ImageDistance] = MappingProxyType({}),
 ) -> dict[str, dict[str, float]]:
-    """Metrics of each box: `l1` (levels of 0 to 255), `psnr` (dB), `ssim`, and those of networks.
+    """Metrics of each box: `l1` (levels of 0 to 255), `ssim`, and those of networks.
 
-    PSNR is at most 100 dB, also where the images are identical, so that means stay finite. The
-    box `frame` is the whole frame; the others have `likeness`. Hands are too small for networks.
+    The box `frame` is the whole frame; the others have `likeness`. Hands are too small for
+    networks.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
@@ -81,17 +80,15 @@ def frame_metrics(
         return metrics
     similarity = ssim_map(real, fake)
     for name, (x0, y0, x1, y1) in measurable.items():
-        inside, real_box = error[y0:y1, x0:x1], real[y0:y1, x0:x1]
         metrics[name] = {
-            "l1": float(np.abs(inside).mean()),
-            "psnr": psnr(float(np.square(inside).mean())),
+            "l1": float(np.abs(error[y0:y1, x0:x1]).mean()),
             "ssim": _mean_of_whole_windows(similarity[y0:y1, x0:x1].mean(axis=-1)),
         }
         if name != "frame":
             metrics[name]["likeness"] = likeness(real, fake, (x0, y0, x1, y1))
         if name not in _BOXES_OF["hands"]:
             for metric, distance in distances.items():
-                metrics[name][metric] = distance(real_box, fake[y0:y1, x0:x1])
+                metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
     return metrics
 
 
@@ -108,13 +105,6 @@ def why_skipped(box: Box | None) -> str:
     return TOO_SMALL if min(x1 - x0, y1 - y0) < WINDOW_PX else ""
 
 
-def psnr(mean_square: float) -> float:
-    """Peak signal-to-noise ratio in dB, at most 100, of a mean squared error in levels."""
-    if mean_square == 0:
-        return _PSNR_CAP_DB
-    return min(float(10 * np.log10(255**2 / mean_square)), _PSNR_CAP_DB)
-
-
 def image_scores(
     frame_set: FrameSet,
     *,
@@ -123,6 +113,7 @@ def image_scores(
     regions: Mapping[str, Regions],
     distances: Mapping[str, ImageDistance],
     blurred: Blurred = MappingProxyType({}),
+    section: str = "",
 ) -> FrameScores:
     """Each system's metrics against the frames called `real`, by region.
 
@@ -147,12 +138,15 @@ def image_scores(
             networks = () if region == "hands" else distances
             named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
             of_boxes = [found[box] for box in named]
-            for metric in ("l1", "psnr", "ssim", *own, *networks):
+            for metric in ("l1", "ssim", *own, *networks):
                 values = [of_box[metric] for of_box in of_boxes if metric in of_box]
-                scores[MetricKey(metric, region, system)] = (float(sum(values)), float(len(values)))
+                scores[MetricKey(metric, region, system, section)] = (
+                    float(sum(values)),
+                    float(len(values)),
+                )
             if region != "frame":
                 measured = [box for name in named if (box := boxes.get(name)) and found[name]]
-                scores[MetricKey("sharpness", region, system)] = (
+                scores[MetricKey("sharpness", region, system, section)] = (
                     _sum_of_means(steepness[system], measured),
                     _sum_of_means(steepness[real], measured),
                 )
@@ -245,34 +239,3 @@ def _centered(image: Frame) -> _FloatImage:
 def _windowed(image: _FloatImage) -> _FloatImage:
     window = (WINDOW_PX, WINDOW_PX)
     return cv2.GaussianBlur(image, window, _SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
-
-
-def training_images(clips: Sequence[TargetClip]) -> Thumbnails:
-    """The person in training frames, at most 100, evenly spread, each resized to a thumbnail."""
-    training = training_frames(clips)
-    chosen = training.part(evenly_spaced(range(len(training.frames)), count=_MAX_IMAGES))
-    persons = person_regions(chosen.keypoints)
-    frames = read_frames(chosen.frames, chosen.keypoints.image_size)
-    found = [thumbnail(frame, box) for frame, box in zip(frames, persons, strict=True) if box]
-    return np.stack(found) if found else np.zeros((0, *_THUMBNAIL_SIZE, 3), np.uint8)
-
-
-def thumbnail(frame: Frame, box: Box) -> UInt8[np.ndarray, "64 32 3"]:
-    x0, y0, x1, y1 = box
-    return cv2.resize(frame[y0:y1, x0:x1], _THUMBNAIL_SIZE[::-1], interpolation=cv2.INTER_AREA)
-
-
-def training_distances(
-    frame_set: FrameSet, *, persons: Mapping[str, Regions], training: Thumbnails
-) -> FrameScores:
-    """Each system's distance to training; `persons`: system -> boxes in its own frames."""
-    distances = {}
-    for system, regions in persons.items():
-        key = MetricKey("distance_to_training", "", system)
-        box = regions[frame_set.index]
-        distances[key] = (0.0, 0.0)
-        if box and len(training):
-            image = thumbnail(frame_set.frames[system], box)
-            nearest = min(cv2.norm(image, other, cv2.NORM_L2SQR) for other in training)
-            distances[key] = (float(np.sqrt(nearest / image.size)), 1.0)
-    return distances

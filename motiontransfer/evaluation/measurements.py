@@ -1,4 +1,4 @@
-"""The tidy table of measurements, the definition of every metric, and the table's pivots.
+"""The tidy table of measurements, and intervals of metrics over frames.
 
 A row is one value of a metric, in a region, of a system, in one frame. Where `frame` is null it is
 the value over all frames, with its 95 % interval. A metric that was not measured has a row with
@@ -14,7 +14,7 @@ block.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError
-from motiontransfer.core.storage import read_table, replacing, write_table
+from motiontransfer.core.storage import read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,17 +138,19 @@ FRAMES = "frames"
 """Unit of counts, and the metric that is the number of frames."""
 
 Better = Literal["higher", "lower", "near one", "unknown"]
+LEVELS = "of 255"
+"""Unit of differences of colors."""
 
 # The keys of a value in nested JSON, in their order; empty ones are left out.
-_IMAGE = "{section}.{system}.{region}.{metric}"
-_POSE = "{section}.{system}.{metric}.{region}"
-_VIDEO = "{section}.{metric}.{region}.{system}"
-_SKIPPED = "{section}.skipped_frames.{region}.{metric}"
-
-_LEVELS = "of 255"
+OF_IMAGES = "{section}.{system}.{region}.{metric}"
+OF_POSES = "{section}.{system}.{metric}.{region}"
+OF_VIDEOS = "{section}.{metric}.{region}.{system}"
+OF_SKIPPED = "{section}.skipped_frames.{region}.{metric}"
 
 
 class Metric(NamedTuple):
+    """What a page says of a metric; `metrics.METRICS` has all of them by name."""
+
     label: str
     unit: str
     """Empty for a plain number."""
@@ -159,65 +161,20 @@ class Metric(NamedTuple):
     @property
     def is_of_pose(self) -> bool:
         """True if it compares poses, not images."""
-        return self.path == _POSE
-
-
-METRICS: Mapping[str, Metric] = {
-    "likeness": Metric("Likeness", "", "higher", _IMAGE),
-    "coverage": Metric("Share of the dance that the films cover", "", "higher", _POSE),
-    "l1": Metric("L1", _LEVELS, "lower", _IMAGE),
-    "psnr": Metric("PSNR", "dB", "higher", _IMAGE),
-    "ssim": Metric("SSIM", "", "higher", _IMAGE),
-    "sharpness": Metric("Sharpness", "of the real frame's", "near one", _IMAGE),
-    "sharp_frames": Metric("Sharp frames, share", "", "higher", _IMAGE),
-    "lpips": Metric("LPIPS", "", "lower", _IMAGE),
-    "missed_detections": Metric("Missed detections, share", "", "lower", _POSE),
-    "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", _POSE),
-    "pose_error_px": Metric("Pose error", "px", "lower", _POSE),
-    "pose_distance_px": Metric("Pose distance", "px", "lower", _POSE),
-    # Best is what real frames have: a picture that stands still has none.
-    "background_flicker": Metric("Background flicker", _LEVELS, "unknown", _VIDEO),
-    "warping_error": Metric("Warping error, whole frame", "", "unknown", _VIDEO),
-    "warping_error_person": Metric("Warping error, person's box", "", "unknown", _VIDEO),
-    "frame_change_to_source": Metric(
-        "Frame change relative to the source", "", "near one", "{section}.{metric}"
-    ),
-    "frame_change_to_truth": Metric(
-        "Frame change relative to the ground truth", "", "near one", _VIDEO
-    ),
-    "frame_change_to_real": Metric(
-        "Frame change relative to the real frames", "", "near one", _VIDEO
-    ),
-    "switches": Metric("Switches, share of the person's box", "", "lower", _VIDEO),
-    "foggy_rim": Metric("Foggy rim, share", "", "lower", _VIDEO),
-    "trace": Metric("Traces, share of the room", "", "lower", _VIDEO),
-    "distance_to_training": Metric(
-        "Distance to the nearest real frame", _LEVELS, "unknown", _VIDEO
-    ),
-    FRAMES: Metric("Frames", FRAMES, "unknown", "{section}.{metric}"),
-    "not_detected": Metric("Not detected", FRAMES, "unknown", _SKIPPED),
-    "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", _SKIPPED),
-    "smaller_than_11_pixels": Metric("Smaller than 11 pixels", FRAMES, "unknown", _SKIPPED),
-}
+        return self.path == OF_POSES
 
 
 class MetricKey(NamedTuple):
     """Metric, region and system of a value."""
 
     metric: str
-    """A key of `METRICS`."""
+    """A key of `metrics.METRICS`."""
     region: str
     """A box, or a group of joints; empty for a metric that has none."""
     system: str
     """Empty where any system is meant."""
     section: str = ""
     """Reference or kind of evaluation: a first key of nested JSON, or empty."""
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """Its keys in nested JSON."""
-        keys = METRICS[self.metric].path.format_map(self._asdict()).split(".")
-        return tuple(key for key in keys if key)
 
     @property
     def of_any_system(self) -> "MetricKey":
@@ -229,30 +186,12 @@ class MetricKey(NamedTuple):
         return "_".join(filter(None, (self.section, self.metric, self.region)))
 
 
-HEADLINES = (
-    MetricKey("likeness", "person", "", "truth"),
-    MetricKey("likeness", "face", "", "truth"),
-    MetricKey("likeness", "hands", "", "truth"),
-    MetricKey("sharp_frames", "face", "", "sharpness"),
-    MetricKey("sharp_frames", "hands", "", "sharpness"),
-    MetricKey("lpips", "person", "", "truth"),
-    MetricKey("pose_distance_px", "all", "", "truth"),
-    MetricKey("pose_error_px", "all", "", "detection"),
-    MetricKey("missed_detections", "hands", "", "detection"),
-    MetricKey("background_flicker", "", "", "temporal"),
-    MetricKey("frame_change_to_source", "", "", "temporal"),
-    MetricKey("warping_error_person", "", "", "temporal"),
-)
 Ratios = Mapping[MetricKey, RatioMetric]
 Value = tuple[float | None, tuple[float, float] | None]
 """A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""
 
 FrameScores = Mapping[MetricKey, tuple[float, float]]
 """Numerator and denominator of each metric in one frame; zeros where it was not measured."""
-
-
-def in_section(section: str, scores: Ratios) -> dict[MetricKey, RatioMetric]:
-    return {key._replace(section=section): score for key, score in scores.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,15 +205,6 @@ class Measurement:
     """95 %, where it is known."""
     note: str = ""
     """Reason why it was not measured; empty where it was."""
-
-    @property
-    def is_count(self) -> bool:
-        """True if it is a number of frames."""
-        return not self.note and METRICS[self.key.metric].unit == FRAMES
-
-
-Curves = dict[MetricKey, dict[str, Float64[np.ndarray, " frames"]]]
-"""Metric of any system -> system or label -> its values in each frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,13 +258,9 @@ class Measurements:
             summary=(*self.summary, *other.summary), per_frame={**self.per_frame, **other.per_frame}
         )
 
-    def curves(self) -> Curves:
-        """The values of each system in each frame; the headline metrics first."""
-        found: Curves = {}
-        for key, values in self.per_frame.items():
-            found.setdefault(key.of_any_system, {})[key.system] = values
-        first = [key for key in HEADLINES if key in found]
-        return {key: found[key] for key in dict.fromkeys([*first, *found])}
+
+def in_section(section: str, scores: Ratios) -> dict[MetricKey, RatioMetric]:
+    return {key._replace(section=section): score for key, score in scores.items()}
 
 
 def write_measurements(path: Path, found: Measurements) -> None:
@@ -396,50 +322,6 @@ def _as_array(column: "pd.Series") -> np.ndarray:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.to_numpy(dtype=object)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def nested(
-    found: Measurements, cell: Callable[[Measurement], object] | None = None
-) -> dict[str, object]:
-    """The pivot for JSON: values over all frames under their `Key.path`.
-
-    `cell` converts each measurement; None: the value, an integer for counts.
-    """
-    tree: dict[str, object] = {}
-    for one in found.summary:
-        if one.note:
-            continue
-        *groups, name = one.key.path
-        node = tree
-        for group in groups:
-            node = node.setdefault(group, {})
-            assert isinstance(node, dict)
-        whole = one.is_count and one.value is not None
-        node[name] = cell(one) if cell else int(one.value) if whole else one.value
-    return tree
-
-
-def write_curves(folder: Path, found: Measurements) -> None:
-    """Write a CSV for each headline metric of both systems, with a row a frame.
-
-    `dvc plots` draws one plot a file and needs the same columns in all. Metrics that only one of
-    the systems has are left out. Held-out frames are compared as with a ground truth. Missing
-    values are empty cells. Numbers have four decimals, and small ones four significant digits.
-    """
-    import pandas as pd
-
-    def number(value: float) -> str:
-        return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for key, of_system in found.curves().items():
-        is_headline = key in HEADLINES or key._replace(section="truth") in HEADLINES
-        if is_headline and {OURS, NEAREST_NEIGHBORS} <= of_system.keys():
-            table = pd.DataFrame({name: of_system[name] for name in (OURS, NEAREST_NEIGHBORS)})
-            with replacing(folder / f"{key.slug}.csv") as temporary:
-                table.to_csv(
-                    temporary, index_label="frame_index", float_format=number, lineterminator="\n"
-                )
 
 
 _TABLE_KEY = "motiontransfer.measurements"

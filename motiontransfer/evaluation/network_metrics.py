@@ -9,7 +9,10 @@ from pathlib import Path
 
 from motiontransfer.core.downloads import Pretrained
 from motiontransfer.evaluation.image_metrics import ImageDistance
+from motiontransfer.evaluation.measurements import OF_IMAGES, Metric
 from motiontransfer.evaluation.params import NetworkParams
+
+METRICS = {"lpips": Metric("LPIPS", "", "lower", OF_IMAGES)}
 
 
 def published_alexnet(param: str) -> Pretrained:
@@ -56,7 +59,4 @@ def open_networks(params: NetworkParams, *, option: str) -> PretrainedNetworks:
 
 def not_measured(networks: PretrainedNetworks) -> dict[str, str]:
     """Metric that other work reports -> reason why it is missing here."""
-    return {
-        "face_identity": "needs a face-recognition network; identity compares colors instead",
-        **networks.skipped,
-    }
+    return {"face_identity": "needs a face-recognition network", **networks.skipped}

@@ -21,11 +21,17 @@ from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
-from motiontransfer.evaluation.measurements import MetricKey, RatioMetric
+from motiontransfer.evaluation.measurements import OF_POSES, Metric, MetricKey, RatioMetric
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.target_clips import TargetClip
 
+METRICS = {
+    "missed_detections": Metric("Missed detections, share", "", "lower", OF_POSES),
+    "missed_joints_per_frame": Metric("Missed joints", "a frame", "lower", OF_POSES),
+    "pose_error_px": Metric("Pose error", "px", "lower", OF_POSES),
+    "pose_distance_px": Metric("Pose distance", "px", "lower", OF_POSES),
+}
 REPORTED_GROUPS = {"body": ("body",), "hands": ("left_hand", "right_hand"), "face": ("face",)}
 """Reported group -> the skeleton's groups in it."""
 

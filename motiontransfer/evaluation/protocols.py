@@ -34,11 +34,9 @@ from motiontransfer.evaluation.frames import (
 )
 from motiontransfer.evaluation.image_metrics import (
     Blurred,
-    Thumbnails,
     count_blurred,
     count_skipped,
     likeness_scores,
-    training_images,
 )
 from motiontransfer.evaluation.measurements import (
     CEILING,
@@ -52,6 +50,7 @@ from motiontransfer.evaluation.measurements import (
     block_length,
     in_section,
 )
+from motiontransfer.evaluation.metrics import path_of
 from motiontransfer.evaluation.network_metrics import PretrainedNetworks, not_measured
 from motiontransfer.evaluation.noise import noise_of
 from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
@@ -61,15 +60,9 @@ from motiontransfer.evaluation.sharp_frames import (
     film_frames,
     sharp_frames,
 )
-from motiontransfer.evaluation.streaming import (
-    OVER_TIME,
-    FrameMetric,
-    image_metric,
-    measure,
-    streaming_metrics,
-)
+from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure, over_time
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
-from motiontransfer.evaluation.temporal_metrics import frame_changes
+from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, frame_changes
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Keypoints
@@ -108,12 +101,10 @@ def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> 
     )
 
 
-def _against_real(
-    images: Ratios, videos: Mapping[str, PosedFrames], real: str, *, section: str = ""
-) -> Ratios:
-    """Image and pose metrics of each video that was compared with the real one."""
-    scores = dict(images)
-    for system in dict.fromkeys(key.system for key in images if key.system != CEILING):
+def _distances(videos: Mapping[str, PosedFrames], real: str, *, section: str = "") -> Ratios:
+    """Pose metrics of each video but the ceiling, against the poses of the real one."""
+    scores: dict[MetricKey, RatioMetric] = {}
+    for system in (name for name in videos if name not in (real, CEILING)):
         scores |= pose_scores(videos[system].keypoints, videos[real].keypoints, system=system)
     return in_section(section, scores)
 
@@ -139,10 +130,10 @@ def _against_truth(
             size = working if name == NEAREST_NEIGHBORS else detected
             shown, real = own.at(size), posed[_TRUTH].at(size)
             videos[name] = shown.moved(offsets(shown.keypoints, real.keypoints)).at(working)
-    images = image_metric(videos, real=_TRUTH, networks=networks, blurred=blurred)
-    found = measure(videos, {"images": images})["images"]
+    images = image_metric(videos, real=_TRUTH, networks=networks, blurred=blurred, section=_TRUTH)
+    found = measure(videos, [images])
     found = {key: scores for key, scores in found.items() if key.region != "frame"}
-    return _against_real(found, videos, _TRUTH, section=_TRUTH)
+    return {**found, **_distances(videos, _TRUTH, section=_TRUTH)}
 
 
 def _size_of_detection(
@@ -158,12 +149,6 @@ def _size_of_detection(
     if not has_more_pixels((height, 0), working):
         return working
     return height, round(working[1] * height / working[0])
-
-
-def _temporal(found: Mapping[str, Ratios], *names: str) -> Ratios:
-    """Those of the metrics that were measured, in their section."""
-    scores = {key: one for name in names for key, one in found.get(name, {}).items()}
-    return in_section("temporal", scores)
 
 
 def _summarize(
@@ -200,7 +185,7 @@ def evaluate_reconstruction(
         scratch: temporary folder of the rendered frames.
 
     Returns:
-        Of `ours` and the baselines: image and pose metrics, sections `temporal` and `identity`.
+        Of `ours` and the baselines: metrics of images and poses, and section `temporal`.
 
     Raises:
         TrainingError: no frame was held out.
@@ -228,15 +213,9 @@ def evaluate_reconstruction(
         blurred_boxes(detection_size(clip, clip.held_out), film)
         for clip, film in zip(tails, film_frames(tails, most=_MOST_FILMED), strict=True)
     ]
-    training = training_images(clips)
-    measured = _measure_tails(videos, alone, tails, networks, training, blurred)
     scores = {
-        **_against_real(measured["images"], videos, _REAL),
-        **measured["likeness"],
-        **measured["flicker"],
-        **measured["surroundings"],
-        **_temporal(measured, *(name for name in OVER_TIME if name != "flicker")),
-        **in_section("identity", measured["identity"]),
+        **_measure_tails(videos, alone, tails, networks, blurred),
+        **_distances(videos, _REAL),
     }
     skipped = count_skipped(all_regions(real.keypoints))
     found = _summarize(
@@ -255,25 +234,23 @@ def _measure_tails(
     alone: Mapping[tuple[str, str], PosedFrames],
     tails: Sequence[TargetClip],
     networks: PretrainedNetworks,
-    training: Thumbnails,
     blurred: Sequence[Blurred],
-) -> dict[str, Ratios]:
-    """Scores of each metric, measured clip by clip: frames across a cut are not compared.
+) -> Ratios:
+    """Scores of all metrics, measured clip by clip: frames across a cut are not compared.
 
     Args:
         alone: videos that have likeness alone, by section and system.
     """
     named = {"_".join(name): name for name in alone}
-    parts: list[dict[str, Ratios]] = []
+    parts: list[Ratios] = []
     start = 0
     for clip, of_clip in zip(tails, blurred, strict=True):
         frames = range(start, start + len(clip.held_out))
         start = frames.stop
         tail = {name: posed.part(frames) for name, posed in videos.items()}
         moving = {name: tail[name] for name in videos if name != CEILING}
-        metrics = streaming_metrics(
-            moving, real=_REAL, background=person_regions(tail[_REAL].keypoints), training=training
-        )
+        background = person_regions(tail[_REAL].keypoints)
+        flicker = BackgroundFlicker(moving, persons=background, section="")
         images = image_metric(tail, real=_REAL, networks=networks, blurred=of_clip)
         likenesses = partial(
             likeness_scores,
@@ -289,17 +266,10 @@ def _measure_tails(
             real=_REAL,
             systems=(OURS,),
         )
-        others = {
-            "images": images,
-            "likeness": FrameMetric(likenesses),
-            "surroundings": FrameMetric(around),
-        }
         tail |= {name: alone[key].part(frames) for name, key in named.items()}
-        parts.append(measure(tail, {**metrics, **others}))
-    return {
-        name: {key: RatioMetric.concatenated([part[name][key] for part in parts]) for key in scores}
-        for name, scores in parts[0].items()
-    }
+        of_frames = [images, FrameMetric(likenesses), flicker, FrameMetric(around)]
+        parts.append(measure(tail, [*of_frames, *over_time(moving, real=_REAL)]))
+    return {key: RatioMetric.concatenated([part[key] for part in parts]) for key in parts[0]}
 
 
 def _rendered(clips: Sequence[TargetClip], render: Render, folder: Path) -> list[PosedFrames]:
@@ -352,8 +322,7 @@ def evaluate_transfer(
         truth: the target filmed performing the same motion; None where there is none.
 
     Returns:
-        Sections `detection`, `temporal`, `sharpness` and `identity`, and `truth` where there is a
-        ground truth.
+        Sections `detection`, `temporal` and `sharpness`, and `truth` where there is a ground truth.
     """
     size, num_frames = intended.image_size, intended.num_frames
     check_frames(result, num_frames, size, "render this transfer again")
@@ -369,8 +338,8 @@ def evaluate_transfer(
         counts |= count_skipped(all_regions(posed[_TRUTH].keypoints), section=_TRUTH)
     else:
         notes[_TRUTH] = "this transfer has no ground-truth video"
-        notes["warping_error"] = "no real frames to take the flow from"
-    scores = _transfer_scores(source, posed, intended, networks, training_images(clips))
+        notes["warping_error_person"] = "no real frames to take the flow from"
+    scores = _transfer_scores(source, posed, intended, networks)
     with FrameStore(result) as store:
         films = film_frames(clips, height=store.size[0])
     in_films = films[0].keypoints.image_size
@@ -383,14 +352,12 @@ def evaluate_transfer(
     if not sharp:
         notes["sharp_frames"] = "no face and no hand is to be shown large enough to be sharp"
     summary = _summarize(
-        {**scores, **in_section("sharpness", sharp)},
+        {**scores, **sharp},
         block_frames=block_length(num_frames, intended.frame_rate),
         counts=counts,
         notes=notes,
     )
-    return summary + Measurements.from_values(
-        {key._replace(section="sharpness"): value for key, value in of_film.items()}
-    )
+    return summary + Measurements.from_values(of_film)
 
 
 def _transfer_scores(
@@ -398,37 +365,31 @@ def _transfer_scores(
     posed: Mapping[str, PosedFrames],
     intended: Keypoints,
     networks: PretrainedNetworks,
-    training: Thumbnails,
 ) -> Ratios:
     """Every metric of all videos; the source is the reference of the frame change."""
-    metrics = streaming_metrics(
-        posed,
-        real=_TRUTH if _TRUTH in posed else None,
-        background=person_regions(intended),
-        training=training,
-    )
     to_source = partial(frame_changes, systems=(OURS,), real="source")
     with FrameStore(source) as store:  # its frames may have another shape
         shown = PosedFrames(
             frames=[(source, index) for index in range(intended.num_frames)],
             keypoints=replace(intended, image_size=store.size),
         )
-    of_frames = {"change_to_source": FrameMetric(to_source)}
+    flicker = BackgroundFlicker(posed, persons=person_regions(intended))
+    metrics = [flicker, FrameMetric(to_source)]
     if _TRUTH in posed:
-        of_frames["frame"] = image_metric(posed, real=_TRUTH, networks=networks, regions={})
-    found = measure({**posed, "source": shown}, {**metrics, **of_frames})
+        metrics += [*over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
+    found = measure({**posed, "source": shown}, metrics)
     detection = {}
     for system in (name for name in posed if name != _TRUTH):
         found_poses = posed[system].keypoints
         detection |= pose_scores(found_poses, intended, system=system, distance="pose_error_px")
-    scores = {
-        **in_section("detection", detection),
-        **_temporal(found, *OVER_TIME, "change_to_source"),
-        **in_section("identity", found["identity"]),
-    }
-    if _TRUTH in posed:
-        scores |= {**in_section(_TRUTH, found["frame"]), **_against_truth(posed, networks)}
-    return scores
+    of_truth = _against_truth(posed, networks) if _TRUTH in posed else {}
+    return {**in_section("detection", detection), **found, **of_truth}
+
+
+def _of_whole_frames(
+    videos: Mapping[str, PosedFrames], networks: PretrainedNetworks
+) -> FrameMetric:
+    return image_metric(videos, real=_TRUTH, networks=networks, regions={}, section=_TRUTH)
 
 
 def score_videos(
@@ -460,17 +421,11 @@ def score_videos(
     }
     real = detected_frames(truth, size=working, compute=compute)
     posed = {**generated, _TRUTH: real}
-    background = person_regions(real.keypoints)
-    metrics = streaming_metrics(posed, real=_TRUTH, background=background, training=None)
-    frame = image_metric(posed, real=_TRUTH, networks=networks, regions={})
-    found = measure(posed, {**metrics, "frame": frame})
-    scores = {
-        **in_section(_TRUTH, found["frame"]),
-        **_against_truth(posed, networks, blurred),
-        **_temporal(found, *OVER_TIME),
-    }
+    flicker = BackgroundFlicker(posed, persons=person_regions(real.keypoints))
+    metrics = [flicker, *over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
+    found = measure(posed, metrics)
     return _summarize(
-        scores,
+        {**found, **_against_truth(posed, networks, blurred)},
         block_frames=block_length(num_frames, real.keypoints.frame_rate),
         counts=count_blurred([blurred], section="truth"),
     )
@@ -480,7 +435,7 @@ def as_text(found: Measurements) -> dict[str, dict[str, str]]:
     """Name of a value, as `person ssim` -> video -> the value with its interval, as text."""
     texts: dict[str, dict[str, str]] = {}
     for one in found.summary:
-        name = " ".join(one.key._replace(section="", system="").path).replace("_", " ")
+        name = " ".join(path_of(one.key._replace(section="", system=""))).replace("_", " ")
         text = "not measured" if one.value is None else f"{one.value:.4g}"
         if one.value is not None and one.interval is not None:
             text += f" ({one.interval[0]:.4g} to {one.interval[1]:.4g})"

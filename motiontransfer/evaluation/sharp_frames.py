@@ -26,12 +26,14 @@ from motiontransfer.core.arrays import Box, Frame
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
-from motiontransfer.evaluation.measurements import MetricKey, RatioMetric, Value
+from motiontransfer.evaluation.measurements import OF_IMAGES, Metric, MetricKey, RatioMetric, Value
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
+
+METRICS = {"sharp_frames": Metric("Sharp frames, share", "", "higher", OF_IMAGES)}
 
 _GROUPS = {"face": ("face",), "hands": ("left_hand", "right_hand")}
 _SIDE_PX = 64  # of the box in which a face or a hand is measured
@@ -115,7 +117,7 @@ def sharp_frames(
         if not (of_region and expected.any()):
             continue
         film = _Parts(*map(np.concatenate, zip(*of_region, strict=True)))
-        key = MetricKey("sharp_frames", region, system)
+        key = MetricKey("sharp_frames", region, system, "sharpness")
         count = max(_NUM_ALIKE, len(film.frame) // 2) if region == "face" else _NUM_ALIKE
         sharp = np.zeros_like(expected)
         if (parts := of_video.get(region)) is not None:

@@ -3,9 +3,10 @@
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Union
 
 import numpy as np
 
@@ -19,32 +20,19 @@ from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
 )
-from motiontransfer.evaluation.image_metrics import (
-    Blurred,
-    Thumbnails,
-    image_scores,
-    training_distances,
-)
+from motiontransfer.evaluation.image_metrics import Blurred, image_scores
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Ratios
 from motiontransfer.evaluation.network_metrics import PretrainedNetworks
-from motiontransfer.evaluation.temporal_metrics import (
-    BackgroundFlicker,
-    frame_changes,
-    switch_scores,
-    warping_errors,
-)
+from motiontransfer.evaluation.temporal_metrics import OVER_TIME, BackgroundFlicker
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import num_threads
 
-OVER_TIME = ("flicker", "warping", "change", "switches")
-"""Metrics of consecutive frames, which make up the section `temporal`."""
-
 # Of a long clip: the demo's intervals are as wide from each fourth of 25 frames, within 4 %, as its
-# neighbors are alike. Flow takes longest.
-_IMAGES_PER_SECOND, _FLOWS_PER_SECOND, _FEWEST = 6, 12, 40
+# neighbors are alike.
+_IMAGES_PER_SECOND, _FEWEST = 6, 40
 
-Metrics = Mapping[str, "BackgroundFlicker | FrameMetric"]
-"""By name: `images`, `change`, `switches`, `warping`, `flicker`, `identity`, `surroundings`."""
+
+StreamingMetric = Union[BackgroundFlicker, "FrameMetric"]
 
 
 class FrameMetric:
@@ -73,37 +61,15 @@ class FrameMetric:
         return {key: RatioMetric(total=c[:, 0], weight=c[:, 1]) for key, c in columns.items()}
 
 
-def streaming_metrics(
-    videos: Mapping[str, PosedFrames],
-    *,
-    real: str | None,
-    background: Regions,
-    training: Thumbnails | None,
-) -> Metrics:
-    """The metrics of videos, side by side, but for `images`.
-
-    Args:
-        real: the video that the others are compared with; None: `warping`, `change` and `switches`
-            are left out.
-        background: boxes outside which nothing should move.
-        training: the target in training; None: no `identity`.
-    """
-    moving = [name for name in videos if name != real]
-    persons = {name: person_regions(posed.keypoints) for name, posed in videos.items()}
-    metrics: dict[str, BackgroundFlicker | FrameMetric] = {
-        "flicker": BackgroundFlicker(list(persons), persons=background)
-    }
-    if training is not None:
-        identity = partial(training_distances, persons=persons, training=training)
-        metrics["identity"] = FrameMetric(identity)
-    if real is not None:
-        of_real = {"systems": moving, "persons": persons[real]}
-        every = _every(videos[real].keypoints, _FLOWS_PER_SECOND)
-        warping = partial(warping_errors, **of_real | {"systems": [real, *moving]}, guide=real)
-        metrics["warping"] = FrameMetric(warping, every=every)
-        metrics["switches"] = FrameMetric(partial(switch_scores, **of_real, real=real), every=every)
-        metrics["change"] = FrameMetric(partial(frame_changes, **of_real, real=real))
-    return metrics
+def over_time(videos: Mapping[str, PosedFrames], *, real: str) -> list[StreamingMetric]:
+    """The metrics of consecutive frames of all videos, beside those of the real one."""
+    poses = videos[real].keypoints
+    systems = [name for name in videos if name != real]
+    of_real = {"real": real, "systems": systems, "persons": person_regions(poses)}
+    return [
+        FrameMetric(partial(metric.scores, **of_real), every=_every(poses, metric.per_second))
+        for metric in OVER_TIME
+    ]
 
 
 def image_metric(
@@ -113,8 +79,9 @@ def image_metric(
     networks: PretrainedNetworks,
     regions: Mapping[str, Regions] | None = None,
     blurred: Blurred = MappingProxyType({}),
+    section: str = "",
 ) -> FrameMetric:
-    """The metric `images` of all videos but the real one, in whole frames and in regions.
+    """The metrics of images of all videos but the real one, in whole frames and in regions.
 
     Args:
         regions: None: all of the real video.
@@ -127,22 +94,25 @@ def image_metric(
         regions=all_regions(videos[real].keypoints) if regions is None else regions,
         distances=networks.distances,
         blurred=blurred,
+        section=section,
     )
     return FrameMetric(function, every=_every(videos[real].keypoints, _IMAGES_PER_SECOND))
 
 
-def _every(poses: Keypoints, per_second: int) -> int:
+def _every(poses: Keypoints, per_second: int | None) -> int:
     """How many frames one stands for, where so many a second are looked at, or forty in all."""
+    if per_second is None:
+        return 1
     return max(min(round(poses.frame_rate / per_second), poses.num_frames // _FEWEST), 1)
 
 
-def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Ratios]:
-    """Scores of each metric over all frames of the videos, which have equally many and one size.
+def measure(videos: Mapping[str, PosedFrames], metrics: Sequence[StreamingMetric]) -> Ratios:
+    """Scores of all metrics over all frames of the videos, which have equally many and one size.
 
     Frames at which no metric looks are not read.
     """
     total = max(len(one.frames) for one in videos.values())
-    every = math.gcd(*(metric.every for metric in metrics.values()))
+    every = math.gcd(*(metric.every for metric in metrics))
     shown = range(0, total, every)
     readers = [one.part(shown).read() for one in videos.values()]
 
@@ -153,10 +123,10 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Metrics) -> dict[str, Ra
             previous = frames
 
     def scored(frame_set: FrameSet) -> list[Callable[[], None]]:
-        return [metric.scored(frame_set) for metric in metrics.values()]
+        return [metric.scored(frame_set) for metric in metrics]
 
     ahead = map_ahead(scored, frame_sets(), num_threads=num_threads())
     for number, of_frame in enumerate(track(ahead, "compare frames", total=len(shown))):
         for add in min(every, total - every * number) * of_frame:
             add()
-    return {name: metric.compute() for name, metric in metrics.items()}
+    return {key: scores for metric in metrics for key, scores in metric.compute().items()}

@@ -17,10 +17,15 @@ import numpy as np
 from motiontransfer.core.arrays import Frame, Gray, PixelMask, Plane
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import FrameSet, clip_frames, read_frames
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey
+from motiontransfer.evaluation.measurements import OF_VIDEOS, FrameScores, Metric, MetricKey
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.puppet.masks import LEAST_MASK, read_masks
 from motiontransfer.puppet.target_clips import TargetClip
+
+METRICS = {
+    "foggy_rim": Metric("Foggy rim, share", "", "lower", OF_VIDEOS),
+    "trace": Metric("Traces, share of the room", "", "lower", OF_VIDEOS),
+}
 
 # Shares of the body's height.
 _RIM = 0.06  # of pixels outside the outline; beyond, there is the room

@@ -11,7 +11,7 @@ OpenCV's DIS flow (Kroeger et al. 2016) in place of a network's; means over the 
 Without real frames the flow is the video's own, and misses errors that move like it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -21,7 +21,31 @@ from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.core.arrays import Box, Frame, PixelMask, Plane
 from motiontransfer.evaluation.frames import FrameSet, Regions
-from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric
+from motiontransfer.evaluation.measurements import (
+    LEVELS,
+    OF_VIDEOS,
+    FrameScores,
+    Metric,
+    MetricKey,
+    RatioMetric,
+)
+
+SECTION = "temporal"
+METRICS = {
+    # Best is what real frames have: a picture that stands still has none.
+    "background_flicker": Metric("Background flicker", LEVELS, "unknown", OF_VIDEOS),
+    "warping_error_person": Metric("Warping error, person's box", "", "unknown", OF_VIDEOS),
+    "frame_change_to_source": Metric(
+        "Frame change relative to the source", "", "near one", "{section}.{metric}"
+    ),
+    "frame_change_to_truth": Metric(
+        "Frame change relative to the ground truth", "", "near one", OF_VIDEOS
+    ),
+    "frame_change_to_real": Metric(
+        "Frame change relative to the real frames", "", "near one", OF_VIDEOS
+    ),
+    "switches": Metric("Switches, share of the person's box", "", "lower", OF_VIDEOS),
+}
 
 _Flow = Float32[np.ndarray, "height width 2"]
 
@@ -46,7 +70,8 @@ class BackgroundFlicker:
 
     every = 1  # each frame is looked at
 
-    def __init__(self, systems: Sequence[str], *, persons: Regions) -> None:
+    def __init__(self, systems: Iterable[str], *, persons: Regions, section: str = SECTION) -> None:
+        self._section = section
         self._pixels = {system: _PixelStatistics(persons) for system in systems}
 
     def scored(self, frame_set: FrameSet) -> Callable[[], None]:
@@ -59,7 +84,7 @@ class BackgroundFlicker:
 
     def compute(self) -> dict[MetricKey, RatioMetric]:
         return {
-            MetricKey("background_flicker", "", system): pixels.flicker()
+            MetricKey("background_flicker", "", system, self._section): pixels.flicker()
             for system, pixels in self._pixels.items()
         }
 
@@ -126,14 +151,14 @@ class _PixelStatistics:
 
 
 def frame_changes(
-    frame_set: FrameSet, *, systems: Sequence[str], real: str, persons: Regions | None = None
+    frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions | None = None
 ) -> FrameScores:
     """Each system's change from the frame before, relative to that of the frames called `real`.
 
     Counted in the smallest box around the person in both frames; without `persons` in the whole
     frame, whose size may differ from video to video.
     """
-    keys = {system: MetricKey(f"frame_change_to_{real}", "", system) for system in systems}
+    keys = {system: MetricKey(f"frame_change_to_{real}", "", system, SECTION) for system in systems}
     box = None if persons is None else _union(persons, frame_set.index)
     if frame_set.previous is None or (box is None and persons is not None):
         return dict.fromkeys(keys.values(), (0.0, 0.0))
@@ -254,7 +279,7 @@ def switch_scores(
     frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
 ) -> FrameScores:
     """Share of the person's box that switches from the frame before, of each system."""
-    keys = {system: MetricKey("switches", "", system) for system in systems}
+    keys = {system: MetricKey("switches", "", system, SECTION) for system in systems}
     last = frame_set.previous
     now = frame_set.frames
     box = persons[max(frame_set.index - 1, 0)]
@@ -272,26 +297,29 @@ def switch_scores(
 
 
 def warping_errors(
-    frame_set: FrameSet, *, systems: Sequence[str], guide: str, persons: Regions
+    frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
 ) -> FrameScores:
-    """Each system's warping error from the frame before, in the whole frame and in a box.
-
-    Args:
-        guide: name of the video that gives the flow.
-        persons: boxes in which the error is measured too.
-    """
-    metrics = ("warping_error", "warping_error_person")
-    scores = dict.fromkeys(
-        (MetricKey(metric, "", system) for metric in metrics for system in systems), (0.0, 0.0)
-    )
+    """Warping error from the frame before, in a box, of the real video, too."""
+    videos = real, *systems
+    keys = {video: MetricKey("warping_error_person", "", video, SECTION) for video in videos}
     last = frame_set.previous
     if last is None:
-        return scores
-    motion = motion_between(last[guide], frame_set.frames[guide])
-    for system in systems:
-        error = warping_error(last[system], frame_set.frames[system], motion.flow)
-        height, width = error.shape
-        boxes = (0, 0, width, height), persons[frame_set.index - 1]
-        for metric, box in zip(metrics, boxes, strict=True):
-            scores[MetricKey(metric, "", system)] = mean_visible(error, motion, box)
+        return dict.fromkeys(keys.values(), (0.0, 0.0))
+    motion = motion_between(last[real], frame_set.frames[real])
+    box, scores = persons[frame_set.index - 1], {}
+    for video in videos:
+        error = warping_error(last[video], frame_set.frames[video], motion.flow)
+        scores[keys[video]] = mean_visible(error, motion, box)
     return scores
+
+
+class OverTime(NamedTuple):
+    """A metric of consecutive frames beside the real ones."""
+
+    scores: Callable[..., FrameScores]
+    """Function of a frame set, `real`, `systems` and `persons`, the real video's boxes."""
+    per_second: int | None = None
+    """How many frames a second are looked at; None: each. Flow takes longest."""
+
+
+OVER_TIME = (OverTime(warping_errors, 12), OverTime(frame_changes), OverTime(switch_scores, 12))

@@ -1,8 +1,7 @@
 """Choices of networks in params.yaml, without PyTorch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -16,18 +15,13 @@ NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
 BackgroundChoice = Literal["plate", "generated"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackgroundMethod:
+class BackgroundMethod(NamedTuple):
     """Source of a frame's pixels around the person."""
 
     has_image: bool
     """The appearance's background image shows through the generator's alpha mask.
 
-    A viewport, a shadow network and a puppet need it."""
-
-    @property
-    def mask_channels(self) -> int:
-        return int(self.has_image)
+    A viewport, a shadow network, a puppet and another room in the result need it."""
 
 
 BACKGROUNDS: Mapping[BackgroundChoice, BackgroundMethod] = {

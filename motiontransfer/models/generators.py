@@ -97,7 +97,7 @@ class GeneratorConfig(EncoderDecoderConfig):
     @property
     def out_channels(self) -> int:
         """Color and alpha mask."""
-        return 3 + BACKGROUNDS[self.background].mask_channels
+        return 3 + self.has_background_image
 
 
 class ImageNetwork(nn.Module):

@@ -34,8 +34,8 @@ _AnyJoints = TypeVar("_AnyJoints", bound="_Joints")
 
 SCHEMA_VERSION = 2
 _METADATA_KEY = "motiontransfer.keypoints"
-_OF_JOINTS = {"filled": "bool", "completed": "bool", "depth": "float32"}
-"""Optional columns of one subject's keypoints, one for each group of joints, and their type."""
+_OF_JOINTS = ("filled", "completed", "depth")
+"""Optional columns of one subject's keypoints, one for each group of joints."""
 _WORLD = "body_world"
 
 
@@ -433,33 +433,21 @@ def _read(path: Path) -> dict[str, Any]:
 def _values(
     columns: Mapping[str, Shaped[np.ndarray, "..."]], description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    def column(name: str, kind: str, *lists: int) -> np.ndarray:
-        """One column, of numbers or of lists with so many numbers."""
-        if name not in columns:
-            raise KeyError(f"no column {name}")
-        got = (columns[name].dtype.name, columns[name].shape[1:])
-        if got != (kind, lists):
-            raise ValueError(f"column {name}: expected {(kind, lists)}, got {got}")
-        return columns[name]
-
     groups = tuple((group, tuple(names)) for group, names in description["groups"])
-    packed = [
-        column(group, "float32", 3 * len(names)).reshape(-1, len(names), 3)
-        for group, names in groups
-    ]
+    rows = len(columns["frame_index"])
+    packed = [columns[group].reshape(rows, len(names), 3) for group, names in groups]
     marks: dict[str, np.ndarray | None] = dict.fromkeys(_OF_JOINTS)
-    for mark, kind in _OF_JOINTS.items():
-        if any(f"{group}_{mark}" in columns for group, _ in groups):
-            of_groups = [column(f"{group}_{mark}", kind, len(names)) for group, names in groups]
-            marks[mark] = np.concatenate(of_groups, axis=1)
-    world = None
-    if _WORLD in columns:
-        num_body = len(dict(groups)["body"])
-        world = column(_WORLD, "float32", 3 * num_body).reshape(-1, num_body, 3)
+    for mark in _OF_JOINTS:
+        names = [f"{group}_{mark}" for group, _ in groups]
+        if names[0] in columns:
+            marks[mark] = np.concatenate([columns[name] for name in names], axis=1)
+    world = columns.get(_WORLD)
+    if world is not None:
+        world = world.reshape(-1, len(dict(groups)["body"]), 3)
     height, width = description["image_size"]
     return {
-        "frame_index": column("frame_index", "int32"),
-        "person": column("person", "int32"),
+        "frame_index": columns["frame_index"],
+        "person": columns["person"],
         "points": np.concatenate([joints[..., :2] for joints in packed], axis=1),
         "score": np.concatenate([joints[..., 2] for joints in packed], axis=1),
         "unusual": tuple((start, stop) for start, stop in description.get("unusual", ())),

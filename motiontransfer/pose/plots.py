@@ -17,26 +17,26 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int8
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.storage import replacing
-from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.keypoints import Detections, Keypoints
+from motiontransfer.pose.overlays import (
+    draw_boxes_and_rings,
+    draw_detections,
+    draw_keypoints,
+    enlarged,
+    track_color,
+)
 from motiontransfer.pose.quality import FILLED, MEASURED, MISSING, PARTS, ClipQuality
-from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.time_series import peaks, segments
 from motiontransfer.video.frame_store import FrameStore
 
-_TRACK_COLORS = (
-    *((255, 75, 75), (77, 171, 247), (81, 207, 102), (255, 212, 59), (204, 93, 232)),
-    *((255, 146, 43), (34, 184, 207), (247, 131, 172), (148, 216, 45), (177, 151, 252)),
-)
 _STATE_COLORS = {MISSING: "#e03131", FILLED: "#f59f00", MEASURED: "#a5d8ff"}
 _STATE_NAMES = {MISSING: "missing", FILLED: "filled in", MEASURED: "found"}
 
@@ -72,11 +72,6 @@ def tiles(figure: FigureBase, rows: int, columns: int) -> list[Axes]:
     for axes in grid:
         axes.set_axis_off()
     return list(grid)
-
-
-def track_color(track: int) -> tuple[int, int, int]:
-    """RGB, 0 to 255; every tenth track has the same."""
-    return _TRACK_COLORS[track % len(_TRACK_COLORS)]
 
 
 def plot_tracks(path: Path, video: Path, detections: Detections) -> None:
@@ -145,33 +140,11 @@ def representative_frames(detections: Detections, *, count: int) -> list[int]:
 
 
 def _draw_people(axes: Axes, frame: Frame, detections: Detections, index: int) -> None:
-    height, width = detections.image_size
-    axes.imshow(frame, extent=(0, width, height, 0))
+    overlay, boxes = draw_detections(enlarged(frame), detections, index)
+    axes.imshow(draw_boxes_and_rings(overlay, boxes, np.zeros((0, 2), np.float32)))
     axes.set_title(
         f"frame {index}, {index / float(detections.frame_rate):.2f} s", fontsize="small", loc="left"
     )
-    limbs = _limbs(detections.skeleton)
-    rows = np.flatnonzero(detections.frame_index == index)
-    boxes = joint_boxes(detections.points[rows], detections.score[rows])
-    for row, (x0, y0, x1, y1) in zip(rows, boxes, strict=True):
-        track = int(detections.person[row])
-        points, score = detections.points[row], detections.score[row]
-        drawn = [(ends, group) for ends, group in limbs if score[ends].min() > 0]
-        lines = [points[ends] for ends, _ in drawn]
-        widths = [1.2 if group == "body" else 0.4 for _, group in drawn]
-        color = _hex(track)
-        axes.add_collection(LineCollection(lines, colors=color, linewidths=widths))
-        axes.add_patch(
-            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color, linewidth=2)
-        )
-        axes.text(
-            *(x0, max(y0, 0.06 * height), f" {track} "),
-            color="black",
-            weight="bold",
-            fontsize="small",
-            va="bottom",
-            bbox={"facecolor": color, "edgecolor": "none", "pad": 1.0},
-        )
 
 
 def _draw_bars(
@@ -228,7 +201,7 @@ def plot_quality(
         _draw_scores(panels[1, 1], quality)
         panels[1, 0].sharex(panels[0, 0])
         for axes, index in zip(tiles(strip, 1, _NUM_WORST), worst, strict=False):
-            _draw_pose(axes, store[index], keypoints, index)
+            axes.imshow(draw_keypoints(enlarged(store[index]), keypoints, index))
             axes.set_title(_faults(quality, index), fontsize="small")
 
 
@@ -312,18 +285,6 @@ def _draw_residual(axes: Axes, quality: ClipQuality) -> None:
     axes.set_title("joints from the fitted body", loc="left", fontsize="medium")
 
 
-def _draw_pose(axes: Axes, frame: Frame, keypoints: Keypoints, index: int) -> None:
-    axes.imshow(frame)
-    points, score = keypoints.points[index], keypoints.score[index]
-    filled = np.zeros(len(score), np.bool_) if keypoints.filled is None else keypoints.filled[index]
-    for ends, group in _limbs(keypoints.skeleton):
-        if score[ends].min() > 0:
-            color = _STATE_COLORS[FILLED] if filled[ends].any() else "#37b24d"
-            line = points[ends].T - 0.5  # imshow puts pixel centers at whole numbers
-            axes.plot(*line, color=color, linewidth=1.6 if group == "body" else 0.7)
-    axes.set(xlim=(0, frame.shape[1]), ylim=(frame.shape[0], 0))
-
-
 def _faults(quality: ClipQuality, index: int) -> str:
     wrong = [f"{index / quality.frame_rate:.1f} s, frame {index}"]
     for state in (MISSING, FILLED):
@@ -338,12 +299,3 @@ def _faults(quality: ClipQuality, index: int) -> str:
 
 def _hex(track: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*track_color(track))
-
-
-def _limbs(skeleton: Skeleton) -> list[tuple[list[int], str]]:
-    """Indices of both joints of each limb, and the limb's group."""
-    return [
-        ([skeleton.index(joint) for joint in limb], group)
-        for group, _ in skeleton.groups
-        for limb in LIMBS_OF_GROUP.get(group, ())
-    ]

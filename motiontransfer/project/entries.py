@@ -104,7 +104,7 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     if name in videos:
         raise ParamsError(
             f"{FILMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
-            f"first `motiontransfer remove-video {name}`"
+            f"first `motiontransfer delete videos.{name}`"
         )
     subjects = (video.subject for video in videos.values())
     for option, own, others in ("--name", name, videos), ("--subject", subject, subjects):
@@ -245,15 +245,13 @@ class Removal:
 
 
 def removal_of(name: str, *, root: Path = Path()) -> Removal:
-    """List the entries removed with a video; none with a file in data/videos/ without an entry.
+    """List the entries removed with a video.
 
     Raises:
         ParamsError: there is none of this name.
     """
     videos = load_videos(root)
     if name not in videos:
-        if path := files_without_entry(root).get(name):
-            return Removal(path=path, users_of_file=(), entries=(), items=())
         raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
     path = videos[name].path
     entries, items = going_with({("videos", name)}, root=root)

@@ -31,8 +31,8 @@ FILM, GREEN, ALPHA = "film", "green", "alpha"
 """Backgrounds that are no file: the target's own room, a plain one, and none."""
 
 NO_MASK = (
-    "{} needs the person's mask, which train_gan.background: generated does not give; set it to "
-    "film"
+    "{} needs the person's mask, which train_gan.background gives with an image of the room alone; "
+    "set it to film"
 )
 _GREEN = (0, 177, 64)  # chroma key green
 _NEARBY = 0.01  # distance within which the room has the same shadow, of a frame's height

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from jaxtyping import UInt8
+from PIL import Image
 
 from motiontransfer.body.completion import complete
 from motiontransfer.body.motion import BodyMotion, read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
-from motiontransfer.core.arrays import AnyFrame, Frame, Joints
+from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.core.errors import MissingFileError, ParamsError, StatisticsError
 from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
-from motiontransfer.pose.drawing import display_style, draw_rgb
 from motiontransfer.pose.keypoints import (
     Detections,
     Keypoints,
@@ -32,9 +31,14 @@ from motiontransfer.pose.keypoints import (
     read_keypoints,
     resize_points,
 )
+from motiontransfer.pose.overlays import (
+    draw_boxes_and_rings,
+    draw_detections,
+    draw_limbs,
+    enlarged,
+    is_ringed,
+)
 from motiontransfer.pose.photos import lasting
-from motiontransfer.pose.plots import track_color
-from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.fit.pose_advice import compare_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
@@ -45,13 +49,10 @@ from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box
 from motiontransfer.video.writer import write_video
 
-_MIN_HEIGHT_PX = 480  # smaller images are enlarged: lines would cover them
-_LINE_WIDTHS = 125.0  # widths of a body limb that are the image's height
 _DETECTION_INTENSITY = 0.45
 _NUM_COLUMNS = 8
 _MARGIN = 0.15  # around a person's joints, of their extent: hair and shoes
 _NUM_ADVISED = 6  # poses: a picture of more is not looked at; `guide` has them all
-JointScores = Float32[np.ndarray, " joints"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,64 +191,15 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
 def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """One frame, enlarged where it is small, with the keypoints found in it."""
     keypoints, detections = inspection.keypoints, inspection.detections
-    size = _shown_size(keypoints.image_size)
-    zoom = np.full(2, size[0] / keypoints.image_size[0])
-    enlarged = Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    overlay = np.asarray(enlarged)
-    boxes: dict[int, tuple[int, int, int, int]] = {}
+    overlay, boxes = enlarged(frame), {}
+    zoom = len(overlay) / keypoints.image_size[0]
     if detections is not None:
-        for row in np.flatnonzero(detections.frame_index == index):
-            points, score = resize_points(detections.points[row], zoom), detections.score[row]
-            overlay = _draw_limbs(
-                overlay, points, score, skeleton=detections.skeleton, intensity=_DETECTION_INTENSITY
-            )
-            box = enclosing_box(points[score > 0], margin=0.03, image_size=size)
-            if box is not None:
-                boxes[int(detections.person[row])] = box
-    points, score = resize_points(keypoints.points[index], zoom), keypoints.score[index]
-    motion = inspection.motion if inspection.motion and inspection.motion.fits.any() else None
+        overlay, boxes = draw_detections(overlay, detections, index, intensity=_DETECTION_INTENSITY)
+    points = resize_points(keypoints.points[index], np.full(2, zoom))
+    score, motion = keypoints.score[index], inspection.motion
+    motion = motion if motion and motion.fits.any() else None
     if motion and motion.fits[index]:
         score = np.where(np.arange(len(score)) < keypoints.skeleton.slice("body").stop, 0, score)
-    overlay = _draw_limbs(overlay, points, score, skeleton=keypoints.skeleton, intensity=1.0)
-    marks = [m[index] for m in (keypoints.filled, keypoints.completed) if m is not None]
-    ringed = np.any(marks, axis=0) if marks else np.zeros(len(points), bool)
-    overlay = _draw_boxes_and_rings(overlay, boxes, points[ringed])
-    return overlay if motion is None else with_views(overlay, motion, index, zoom=zoom[0])
-
-
-def _shown_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    factor = -(-max(_MIN_HEIGHT_PX, image_size[0]) // image_size[0])
-    return image_size[0] * factor, image_size[1] * factor
-
-
-def _draw_limbs(
-    frame: Frame, points: Joints, score: JointScores, *, skeleton: Skeleton, intensity: float
-) -> Frame:
-    """Draw limbs over a frame; their strongest channel is their opacity."""
-    height, width, _ = frame.shape
-    limbs = intensity * draw_rgb(
-        points,
-        score,
-        skeleton=skeleton,
-        size=(height, width),
-        style=display_style(height, widths=_LINE_WIDTHS),
-    )
-    opacity = limbs.max(axis=2, keepdims=True) / 255
-    return np.round(frame * (1 - opacity) + limbs).astype(np.uint8)
-
-
-def _draw_boxes_and_rings(
-    frame: Frame, boxes: dict[int, tuple[int, int, int, int]], rings: Float32[np.ndarray, "rings 2"]
-) -> Frame:
-    image = Image.fromarray(frame)
-    draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(size=max(12, frame.shape[0] // 28))
-    for person, (x0, y0, x1, y1) in boxes.items():
-        color = track_color(person)
-        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=color, width=2)
-        label = draw.textbbox((x0 + 4, y0 + 3), str(person), font)
-        draw.rectangle((x0, y0, label[2] + 4, label[3] + 4), fill=color)
-        draw.text((x0 + 4, y0 + 3), str(person), (0, 0, 0), font)
-    for x, y in rings.tolist():
-        draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=(255, 255, 255), width=2)
-    return np.asarray(image)
+    overlay = draw_limbs(overlay, points, score, skeleton=keypoints.skeleton)
+    overlay = draw_boxes_and_rings(overlay, boxes, points[is_ringed(keypoints, index)])
+    return overlay if motion is None else with_views(overlay, motion, index, zoom=zoom)

@@ -13,7 +13,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MissingFileError, ParamsError
 from motiontransfer.core.params import FILM_SECTIONS, FILMS, Transfer
 from motiontransfer.core.storage import replacing
-from motiontransfer.evaluation.measurements import OURS, Curves, Measurements, read_measurements
+from motiontransfer.evaluation.measurements import OURS, Measurements, read_measurements
+from motiontransfer.evaluation.metrics import Curves, curves
 from motiontransfer.pipeline.dvc_api import (
     DataIndexDirError,
     DvcException,
@@ -232,7 +233,7 @@ def _panel_sources(
 
 def _curves(before: Measurements, after: Measurements, *, names: tuple[str, str]) -> Curves:
     """Ours of both runs, the newer one's first, as far as both have frames."""
-    old, new = before.curves(), after.curves()
+    old, new = curves(before), curves(after)
     found: Curves = {}
     for key in dict.fromkeys([*new, *old]):
         runs = zip(reversed(names), (new, old), strict=True)

@@ -22,6 +22,7 @@ from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
+from motiontransfer.evaluation.metrics import curves
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
 from motiontransfer.pose.drawing import draw_pose
@@ -83,9 +84,9 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
     sources = _panel_sources(run)
     found = read_measurements(layout.measurements_file("evaluate_transfer", run.name))
     systems = systems_of(measured(found))
-    curves = {
+    shown = {
         key: {name_of(name): of_system[name] for name in systems if name in of_system}
-        for key, of_system in found.curves().items()
+        for key, of_system in curves(found).items()
     }
     content = {
         "title": f"{run.names.target} performs {run.names.source_subject}'s motion",
@@ -112,7 +113,7 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         sources=sources,
         master="result",
         max_bytes=int(max_bytes / _BASE64),
-        charts=frame_charts(curves),
+        charts=frame_charts(shown),
     )
 
 

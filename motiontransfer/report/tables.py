@@ -15,18 +15,16 @@ from jaxtyping import Float64
 
 from motiontransfer.evaluation.measurements import (
     FRAMES,
-    HEADLINES,
-    METRICS,
     NOISE,
     OURS,
     Better,
-    Curves,
     Measurement,
     Measurements,
     Metric,
     MetricKey,
     rounded,
 )
+from motiontransfer.evaluation.metrics import HEADLINES, METRICS, Curves, is_count, path_of
 from motiontransfer.evaluation.noise import BEYOND_NOISE
 
 _TITLES = {
@@ -38,7 +36,6 @@ _TITLES = {
     "film": "What the target's films show",
     "sharpness": "Compared with the target's own sharp frames",
     "truth": "Compared with the ground truth",
-    "identity": "Identity",
 }
 _NAMES = {
     OURS: "this run",
@@ -165,7 +162,7 @@ def not_measured(found: Measurements) -> tuple[str, ...]:
         where = [name_of(name) for name in (key.section, key.system, key.region) if name]
         if item.note:
             reason = item.note
-        elif item.is_count and item.value and key.metric != FRAMES:
+        elif is_count(item) and item.value and key.metric != FRAMES:
             reason = f"{number_text(item.value)} frames"
         else:
             continue
@@ -265,12 +262,12 @@ def number_text(value: float, *, digits: int = 4) -> str:
 
 def measured(found: Measurements) -> list[Measurement]:
     """The values, without counts and notes."""
-    return [item for item in found.summary if not item.note and not item.is_count]
+    return [item for item in found.summary if not item.note and not is_count(item)]
 
 
 def _heading_and_label(item: Measurement) -> tuple[str, str]:
     """Heading and label: "Person's box" and "SSIM"; for a pose distance the other way round."""
-    keys = item.key._replace(section="", system="").path
+    keys = path_of(item.key._replace(section="", system=""))
     words = [METRICS[key].label if key in METRICS else name_of(key) for key in keys]
     words = [word[:1].upper() + word[1:] for word in words]
     return ("", words[0]) if len(words) == 1 else (words[0], words[1])

@@ -18,10 +18,12 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from motiontransfer.core.errors import CheckpointError, DamagedFileError
+from motiontransfer.core.params import Section
 from motiontransfer.core.storage import replacing, sha256_of, source_files
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import read_tensors, write_tensors
 from motiontransfer.training.distributed import all_gather
+from motiontransfer.training.params import DECIDES_NO_WEIGHTS
 from motiontransfer.training.run_log import Throughput
 from motiontransfer.video.tensors import CPU
 
@@ -35,14 +37,26 @@ def run_key(runtime: Runtime, config: Sequence[object], files: Sequence[Path], *
     """Hash of all that decides a run's result, but the number of processes.
 
     Args:
-        config: values whose `repr` shows all that decides.
+        config: values whose `repr` shows all that decides; of params what is not marked.
         files: whose bytes decide.
         code: the module that trains, as in `__name__`; all that it imports counts.
     """
-    digest = hashlib.sha256(repr([*config, runtime.device.type, runtime.precision]).encode())
+    deciding = [*map(_deciding, config), runtime.device.type, runtime.precision]
+    digest = hashlib.sha256(repr(deciding).encode())
     for path in [*files, *source_files(code)]:
         digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()[:16]
+
+
+def _deciding(value: object) -> object:
+    if not isinstance(value, Section):
+        return value
+    marked = (
+        name
+        for name, field in type(value).model_fields.items()
+        if DECIDES_NO_WEIGHTS in field.metadata
+    )
+    return value.model_dump(exclude={*marked})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ betas 0.5 and 0.999, as there.
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.core.downloads import Pretrained, pretrained_file, read_tensors
-from motiontransfer.core.errors import MissingLibraryError, WeightsError, one_line
+from motiontransfer.core.errors import WeightsError, one_line
 from motiontransfer.models.discriminators import DiscriminatorOutput
 from motiontransfer.models.layers import Features, to_device
 from motiontransfer.models.runtime import Runtime
@@ -159,17 +158,11 @@ class GanTask(AdamTask[TaskBatch, Data]):
         config: GanConfig,
         perceptual: nn.Module | None = None,
     ) -> None:
-        """Move the networks to the device.
-
-        The discriminator is never compiled: its graph is retained and differentiated twice.
-        """
+        """Move the networks to the device."""
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(runtime, networks, betas=_BETAS, ema_decay=config.ema_decay)
         self.generator, self.discriminator = generator, discriminator
         self._perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
-        if config.compile:
-            require_triton(runtime.device)
-            self.generator.compile()
 
     def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         """Step both networks on the sums of their losses; return all losses by full name."""
@@ -215,14 +208,6 @@ class PosedGanTask(GanTask[TaskBatch, Data]):
         super().__init__(runtime, *networks, config=config, perceptual=perceptual)
         self._config = config
         self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
-
-
-def require_triton(device: torch.device) -> None:
-    """Refuse to compile for a GPU without Triton, which makes the code."""
-    if device.type == "cuda" and find_spec("triton") is None:
-        raise MissingLibraryError(
-            "compile: true needs Triton on a GPU; run `uv sync --extra compile`"
-        )
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -36,14 +36,19 @@ Devices = Literal["auto"] | Annotated[int, Field(ge=1)]
 Objective = Literal["least_squares", "log"]
 
 
+DECIDES_NO_WEIGHTS = "decides no weights"
+"""Mark of a param in its annotation: a run goes on where it is another one."""
+_Interval = Annotated[int, Field(ge=1), DECIDES_NO_WEIGHTS]
+
+
 class LoggingParams(Section):
-    """Intervals of all trainings. They decide no weights, and `run_key` reads what `repr` shows."""
+    """Intervals of all trainings."""
 
     affects_outputs = False
 
-    log_every_steps: int = Field(ge=1, repr=False)
-    sample_every_steps: int = Field(ge=1, repr=False)
-    checkpoint_every_steps: int = Field(ge=1, repr=False)
+    log_every_steps: _Interval
+    sample_every_steps: _Interval
+    checkpoint_every_steps: _Interval
 
 
 class LengthParams(Section):
@@ -98,8 +103,8 @@ class Schedule(LengthParams, LoggingParams):
 class RunParams(LengthParams):
     """Base of every training stage's section: its length, and where it runs."""
 
-    devices: Devices = Field(repr=False)
-    precision: Precision = Field(repr=False)  # `run_key` adds what it comes to on this machine
+    devices: Annotated[Devices, DECIDES_NO_WEIGHTS]
+    precision: Annotated[Precision, DECIDES_NO_WEIGHTS]  # but what it comes to on this machine does
 
     def schedule(self, logging: LoggingParams) -> Schedule:
         return self.to_config(Schedule, **logging.model_dump())
@@ -136,7 +141,6 @@ class GanLossConfig(Section):
 
 class GanConfig(Section):
     ema_decay: float = Field(ge=0, lt=1)
-    compile: bool
 
 
 class PoseGanConfig(GanLossConfig, GanConfig):

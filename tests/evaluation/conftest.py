@@ -16,8 +16,6 @@ from tests.people import blocks, figure, lost
 
 LOCAL = Compute(num_workers=1)
 BODY = HOLISTIC.joints[HOLISTIC.slice("body")]
-PERFECT = {"l1": 0, "psnr": 100, "ssim": 1, "likeness": 1, "sharpness": 1}
-"""Metrics of a box that shows what the real one shows."""
 HAND = ("left_hand_wrist", "left_hand_index_tip")
 
 

@@ -1,13 +1,10 @@
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError
-from motiontransfer.evaluation import image_metrics, pose_metrics
-from motiontransfer.evaluation.frames import person_regions, read_frames
-from motiontransfer.evaluation.image_metrics import training_images
+from motiontransfer.evaluation import pose_metrics
 from motiontransfer.evaluation.pose_metrics import nearest_neighbors
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation import conftest
@@ -83,28 +80,3 @@ def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
     nearest = pose_metrics.nearest_frames(wanted, clips)
     assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
     assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()
-
-
-def _distances(images, persons, frames):
-    function = partial(image_metrics.training_distances, persons={"ours": persons}, training=images)
-    (found,) = conftest.scores_of(function, {"ours": list(frames)}).values()
-    return found
-
-
-def test_a_training_frame_is_at_distance_zero_wherever_the_box_is(clips, monkeypatch):
-    clip = clips[0]
-    images = training_images(clips)
-    assert images.shape == (len(clip.training), 64, 32, 3)
-    frames = read_frames([(clip.frames, index) for index in clip.training], (64, 64))
-    found = _distances(images, person_regions(clip.keypoints), frames)
-    assert found.per_frame().tolist() == [0] * len(clip.training)
-    monkeypatch.setattr(image_metrics, "_MAX_IMAGES", 3)  # of long clips, evenly spread
-    np.testing.assert_array_equal(training_images(clips), images[[0, 2, 4]])
-
-
-def test_the_distance_is_that_to_the_nearest_in_levels():
-    images = np.stack([conftest.flat(level, (64, 32)) for level in (40, 100, 200)])
-    persons = [(10, 10, 42, 42), (10, 10, 42, 42), None, (10, 10, 42, 42)]
-    found = _distances(images, persons, map(conftest.flat, (93, 45, 40, 255)))
-    assert found.mean() == (7 + 5 + 55) / 3  # one frame has no person
-    assert _distances(images[:0], persons, [conftest.flat(53)]).mean() is None

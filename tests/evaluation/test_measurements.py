@@ -5,6 +5,7 @@ import pytest
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.evaluation import measurements as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.metrics import HEADLINES, METRICS, curves, nested, write_curves
 from motiontransfer.report.report import frame_errors
 from tests.evaluation.conftest import ratio_of
 
@@ -14,7 +15,7 @@ def found():
     scores = {
         MetricKey("pose_error_px", "all", "ours", "detection"): [1.0, 3.0],
         MetricKey("missed_detections", "body", "ours", "detection"): [0.0, 1.0],
-        MetricKey("warping_error", "", "ours", "temporal"): [np.nan, 0.5],
+        MetricKey("warping_error_person", "", "ours", "temporal"): [np.nan, 0.5],
         MetricKey("ssim", "face", "ours", "truth"): [np.nan, np.nan],
     }
     counts = {MetricKey("frames", "", ""): 2, MetricKey("not_detected", "face", "", "truth"): 1}
@@ -23,22 +24,22 @@ def found():
         Measurements.from_counts(counts)
         + Measurements.from_scores(ratios, block_frames=1)
         + Measurements.from_values({MetricKey("trace", "", "ours"): (0.123456, None)})
-        + Measurements.not_measured({"lpips": "no weights", "truth psnr": "no film"})
+        + Measurements.not_measured({"lpips": "no weights", "truth ssim": "no film"})
     )
 
 
 def test_metrics_json_is_a_pivot(found):
-    assert module.nested(found) == {
+    assert nested(found) == {
         "frames": 2,
         "truth": {
             "skipped_frames": {"face": {"not_detected": 1}},
             "ours": {"face": {"ssim": None}},
         },
         "detection": {"ours": {"pose_error_px": {"all": 2.0}, "missed_detections": {"body": 0.5}}},
-        "temporal": {"warping_error": {"ours": 0.5}},
+        "temporal": {"warping_error_person": {"ours": 0.5}},
         "trace": {"ours": 0.1235},
     }
-    intervals = module.nested(found, lambda one: one.interval)
+    intervals = nested(found, lambda one: one.interval)
     assert intervals["detection"]["ours"]["pose_error_px"]["all"] == (1, 3)
     assert intervals["truth"]["ours"]["face"]["ssim"] is None
 
@@ -61,10 +62,10 @@ def test_the_file_is_tidy_and_is_read_back_whole(found, tmp_path):
 
 
 def test_curves_begin_with_the_headline_metrics(found):
-    assert next(iter(found.curves())) == MetricKey("pose_error_px", "all", "", "detection")
-    assert {key.metric for key in module.HEADLINES} <= module.METRICS.keys()
+    assert next(iter(curves(found))) == MetricKey("pose_error_px", "all", "", "detection")
+    assert {key.metric for key in HEADLINES} <= METRICS.keys()
     notes = {(one.key.section, one.key.metric): one.note for one in found.summary if one.note}
-    assert notes == {("", "lpips"): "no weights", ("truth", "psnr"): "no film"}
+    assert notes == {("", "lpips"): "no weights", ("truth", "ssim"): "no film"}
 
 
 def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_off(found):
@@ -94,7 +95,7 @@ def drawn():
 
 def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     """With empty cells for what could not be measured."""
-    module.write_curves(tmp_path / "new", drawn)
+    write_curves(tmp_path / "new", drawn)
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "truth_likeness_person.csv"
     lines = path.read_text().splitlines()
@@ -103,5 +104,5 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     assert len(lines) == 7
     # Without a baseline there is a folder, which DVC wants, and no curve.
     alone = Measurements(summary=(), per_frame={_OURS: np.ones(3)})
-    module.write_curves(tmp_path / "alone", alone)
+    write_curves(tmp_path / "alone", alone)
     assert [*(tmp_path / "alone").iterdir()] == []

@@ -14,8 +14,8 @@ from tests.evaluation.conftest import textured
 from tests.films import film, training_clip
 from tests.people import lost, standing
 
-FACE = MetricKey("sharp_frames", "face", "ours")
-HANDS = MetricKey("sharp_frames", "hands", "ours")
+FACE = MetricKey("sharp_frames", "face", "ours", "sharpness")
+HANDS = MetricKey("sharp_frames", "hands", "ours", "sharpness")
 MIDDLE = np.float32((128, 128))
 SHARP = np.tile(textured(1, (64, 64), contrast=9), (4, 4, 1))
 BLURRED = cv2.GaussianBlur(SHARP, (0, 0), 3)

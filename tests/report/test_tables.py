@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.metrics import curves
 from motiontransfer.report import tables
 from tests.report.conftest import measured
 
@@ -135,7 +136,7 @@ def _run(*, noise=None, **values):
 )
 def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change, verdict):
     differences = tables.metric_differences(
-        _run(likeness=(0.5, interval), psnr=(20.0, None)),
+        _run(likeness=(0.5, interval), ssim=(0.5, None)),
         _run(likeness=(after, (0.6, 0.8)), l1=(3.0, None), noise=noise),
     )
     ((title, (likeness, *alone)),) = differences.items()
@@ -144,16 +145,16 @@ def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change,
     assert (likeness.change, likeness.verdict) == (change, verdict)
     assert [(one.verdict, one.before, one.after, one.change) for one in alone] == [
         ("only after", "", "3", ""),
-        ("only before", "20", "", ""),
+        ("only before", "0.5000", "", ""),
     ]
 
 
 def test_a_chart_has_a_curve_for_each_system_with_gaps_where_nothing_was_measured():
-    chart = tables.frame_charts(measured().curves())[0]
+    chart = tables.frame_charts(curves(measured()))[0]
     assert (chart.key, chart.title) == ("truth_likeness_person", "Likeness, person's box")
     assert [*chart.curves] == ["ours", "nearest_neighbours"]
     still = {MetricKey("lpips", "person", "", "truth"): {"ours": np.ones(50)}}
-    last = tables.frame_charts({**still, **measured().curves()})[1]
+    last = tables.frame_charts({**still, **curves(measured())})[1]
     assert last.key == "truth_lpips_person"  # constant ones come last
     assert chart.curves["ours"][20] == pytest.approx(0.4)
     assert chart.curves["nearest_neighbours"][:6] == (None, None, None, None, None, 0.3)

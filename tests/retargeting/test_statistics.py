@@ -167,34 +167,19 @@ def test_clips_without_statistics_are_refused(clips, named):
     ("change", "named"),
     [
         ({"median_ankle_x_px": math.nan}, "finite"),
-        ({"head_shape": {"nose": (0.0, math.inf)}}, "the head"),
-        ({"leg_shape": {"left_knee": (0.0, math.nan)}}, "the legs"),
+        ({"height_at_closest_px": 0.0}, "heights above 0"),
     ],
 )
-def test_numbers_that_are_not_finite_are_refused(change, named):
+def test_numbers_that_cannot_be_are_refused(change, named):
     with pytest.raises(StatisticsError, match=named):
         replace(module.fit_statistics([WALK], **PAPER), **change)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"schema_version": 9}, "schema version 6, got 9"),
-        ({"height_at_closest_px": 0}, "heights"),
-        ({"closest_ankle_y_px": 1}, "ankle line"),
-        ({"surprise": 1}, "surprise"),
-        ({"proportions": {"thigh": 0}}, "proportions"),
-        ({"proportions": {"lips": 1, "thigh": 1}}, "proportions of hips, .*, got lips$"),
-        ({"leg_shape": {"left_knie": [0, 0]}}, "leg_shape of .*_knee, got left_knie$"),
-        ({"proportions": 3}, ""),
-        ({"frames_used": "many"}, ""),
-    ],
-)
-def test_invalid_files_are_refused(tmp_path, change, named):
+def test_files_of_another_version_and_missing_ones_are_refused(tmp_path):
     path = tmp_path / "ada.json"
     module.write_statistics(path, module.fit_statistics([WALK], **PAPER))
-    write_checked_json(path, read_checked_json(path) | change)
-    with pytest.raises(StatisticsError, match=rf"ada\.json: .*{named}"):
+    write_checked_json(path, read_checked_json(path) | {"schema_version": 9})
+    with pytest.raises(StatisticsError, match=r"ada\.json: .*schema version 6, got 9"):
         module.read_statistics(path)
     with pytest.raises(MissingFileError, match=r"eve\.json: no such statistics file"):
         module.read_statistics(tmp_path / "eve.json")

@@ -176,7 +176,7 @@ def write_translator(path, translator):
     write_weights(path, translator, description={"face_translator": asdict(translator_config())})
 
 
-_GAN = {"ema_decay": 0.9, "compile": False}
+_GAN = {"ema_decay": 0.9}
 _LOSSES = {"adversarial_weight": 1.0, "l1_weight": 20.0, "perceptual_weight": 0.0}
 
 

@@ -1,12 +1,8 @@
-from functools import partial
-
 import pytest
 import torch
 from torch import nn
 
-from motiontransfer.core.errors import MissingLibraryError
-from motiontransfer.training import gan
-from motiontransfer.training.gan import GanTask, require_triton
+from motiontransfer.training.gan import GanTask
 from motiontransfer.training.params import GanConfig
 from tests.training.small import runtime
 
@@ -25,8 +21,8 @@ class Task(GanTask):
     def sample(self, dataset): ...
 
 
-def task_of(generator, discriminator, *, ema_decay, compiled=False):
-    config = GanConfig(ema_decay=ema_decay, compile=compiled)
+def task_of(generator, discriminator, *, ema_decay):
+    config = GanConfig(ema_decay=ema_decay)
     return Task(runtime(), generator, discriminator, config=config)
 
 
@@ -98,17 +94,10 @@ def test_the_average_starts_fast_and_then_follows_its_decay():
         assert pair.ema.value.item() == pytest.approx(average)
 
 
-def test_compiling_for_a_gpu_without_triton_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(gan, "find_spec", lambda name: None)
-    require_triton(torch.device("cpu"))
-    with pytest.raises(MissingLibraryError, match="--extra compile"):
-        require_triton(torch.device("cuda"))
-
-
-def convolutions(memory_format=torch.contiguous_format, *, compiled=False):
+def convolutions(memory_format=torch.contiguous_format):
     torch.manual_seed(0)
     pair = (nn.Conv2d(3, 4, 3).to(memory_format=memory_format) for _ in range(2))
-    return task_of(*pair, ema_decay=0.5, compiled=compiled)
+    return task_of(*pair, ema_decay=0.5)
 
 
 def train_convolutions(pair, steps):
@@ -121,19 +110,11 @@ def train_convolutions(pair, steps):
         pair.update(losses_of, step=number, learning_rate=0.01)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"memory_format": torch.channels_last},
-        pytest.param({"compiled": True}, marks=pytest.mark.slow),
-    ],
-)
-def test_neither_memory_format_nor_compiling_changes_a_step_nor_a_state_put_back(
-    options, monkeypatch
-):
-    """Compiled without the making of machine code, which is PyTorch's and takes ten seconds."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    plain, other, resumed = convolutions(), convolutions(**options), convolutions(**options)
+def test_a_memory_format_changes_neither_a_step_nor_a_state_put_back():
+    plain, (other, resumed) = (
+        convolutions(),
+        (convolutions(torch.channels_last) for _ in range(2)),
+    )
     assert plain.state().keys() == other.state().keys()
     train_convolutions(plain, range(6))
     train_convolutions(other, range(3))

@@ -31,8 +31,6 @@ from motiontransfer.puppet.parts import (
 )
 from motiontransfer.puppet.sharpness import SHARP
 
-Excluded = Bool[np.ndarray, "frames filmed_references"]
-"""References that may not be used for a frame, as filmed or mirrored."""
 Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
@@ -123,11 +121,6 @@ class References:
         own = _HIDDEN_PENALTY * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
-
-    def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
-        """The references that are less than so many frames away from each frame of a clip."""
-        clips, frames = self._appearance.frames.T
-        return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""

@@ -1,8 +1,8 @@
 import pytest
 
-from motiontransfer.evaluation import headline as module
-from motiontransfer.evaluation.headline import headline
+from motiontransfer.evaluation import metrics as module
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.metrics import headline
 
 
 def values(**of_name):
