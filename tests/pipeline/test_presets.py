@@ -33,11 +33,13 @@ VIDEOS = {"demo_target": "target", "demo_dance": "source"}
 OF_CLEANED = ("segment_person ada", "fit_appearance ada")
 OF_PRESET = (
     *("fit_normalization ada", "fit_normalization ben", "train_gan ada", "train_face_gan ada"),
-    *("normalize ada_as_ben", "render ada_as_ben", "preview ada_as_ben", "encode ada_as_ben"),
+    *("normalize ada_as_ben", "render ada_as_ben", "encode ada_as_ben"),
 )
-EVALUATION = ("evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben")
-EVALUATED = {"frame_by_frame", "paper", "retold"}
-"""One with each kind of face: what is evaluated are videos, of whichever network."""
+EVALUATION = (
+    *("preview ada_as_ben", "evaluate ada", "evaluate_transfer ada_as_ben", "report ada_as_ben"),
+)
+EVALUATED = {"retold"}
+"""That of another skeleton: what is evaluated are videos, of whichever network."""
 
 
 def run(*stages):
