@@ -1,4 +1,4 @@
-"""Stages on a Ray cluster, whose machines are nodes on this one with folders of their own."""
+"""Stages on a Ray cluster, whose machine is a node on this one with folders of its own."""
 
 import importlib.util
 import os
@@ -51,20 +51,19 @@ def test_a_stage_asks_for_the_gpus_that_it_uses(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Of a cluster of a control node without cores and two machines.
+    """Of a cluster of a control node without cores and a machine.
 
-    They ignore SIGINT, as what a script starts in the background does.
+    It ignores SIGINT, as what a script starts in the background does.
     """
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     cluster = importlib.import_module("ray.cluster_utils").Cluster()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         cluster.add_node(num_cpus=0, include_dashboard=False)
-        for name in ("first", "second"):
-            folder = tmp_path_factory.mktemp(name)
-            variables = {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
-            variables["RAY_process_group_cleanup_enabled"] = "true"
-            cluster.add_node(num_cpus=1, include_dashboard=False, env_vars=os.environ | variables)
+        folder = tmp_path_factory.mktemp("machine")
+        variables = {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+        variables["RAY_process_group_cleanup_enabled"] = "true"
+        cluster.add_node(num_cpus=1, include_dashboard=False, env_vars=os.environ | variables)
         cluster.wait_for_nodes()
         signal.signal(signal.SIGINT, before)
         yield cluster.address
