@@ -18,6 +18,8 @@ from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import Job, RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
+from motiontransfer.video import isolation
+from motiontransfer.video.isolation import run_isolated
 from tests.command import run_command
 from tests.films import carrying, film_person
 from tests.people import standing
@@ -66,8 +68,20 @@ NAME = "IMG_42_as_the_dance"
 TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 
+CHECKED = {}
+
+
+def checked_once(function, *arguments, **how):
+    """In place of `run_isolated`: the films are those of all tests."""
+    asked = str((function.__name__, arguments, how))
+    if function is not check_video or asked not in CHECKED:
+        CHECKED[asked] = run_isolated(function, *arguments, **how)
+    return CHECKED[asked]
+
+
 @pytest.fixture(autouse=True)
 def project(warm, tmp_path, monkeypatch):
+    monkeypatch.setattr(isolation, "run_isolated", checked_once)
     files = {"dvc.yaml": PIPELINE, "train.sh": TRAIN}
     return project_of_films(tmp_path / "project", files, monkeypatch)
 

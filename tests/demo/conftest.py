@@ -3,19 +3,18 @@
 import pytest
 
 from demo.actors.choreography import compose
-from demo.actors.renderer import load_actor, pose_actor
-
-SIZE = (64, 64)
+from demo.actors.renderer import pose_actor
+from tests.actors import actor
 
 
 @pytest.fixture(scope="session")
 def ada():
-    return load_actor.__wrapped__("ada", SIZE, 1)
+    return actor("ada")
 
 
 @pytest.fixture(scope="session")
 def ben():
-    return load_actor.__wrapped__("ben", SIZE, 1)
+    return actor("ben")
 
 
 @pytest.fixture(scope="session")

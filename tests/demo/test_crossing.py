@@ -8,13 +8,14 @@ import pytest
 
 from demo.actors.choreography import perform
 from demo.actors.footwork import Bar
-from demo.actors.renderer import load_actor, pose_actor, shoot
+from demo.actors.renderer import pose_actor, shoot
 from demo.actors.scenes import ROOMS, Camera, draw_plate
 from motiontransfer.pose.keypoints import Detections
 from motiontransfer.pose.mediapipe_detectors import WHEEL, open_pose_landmarker
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.subject import choice_metrics, choose_person
 from motiontransfer.pose.tracking import track_people
+from tests.actors import actor
 
 # Frames of every second of which there is one, 12.5 a second; the far one is hidden in the middle.
 CROSSING = range(185, 250, 2)
@@ -100,9 +101,11 @@ def test_true_joints_that_are_lost_while_hidden_are_followed(ada, ben):
 @pytest.mark.slow
 def test_detected_people_are_followed():
     size = (192, 192)
-    actors = [load_actor.__wrapped__(name, size, 1) for name in ("ada", "ben")]
     plate = draw_plate(ROOM, size)
-    actors = [replace(it, film=replace(it.film, room=ROOM, plate=plate)) for it in actors]
+    actors = [
+        replace(it, film=replace(it.film, room=ROOM, plate=plate))
+        for it in (actor("ada"), actor("ben"))
+    ]
     posed = poses(actors)
     frames = []
     for pair in posed:

@@ -1,13 +1,17 @@
 """The fog test: a person two pixels off is liker than fog, and more blur is worse."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from demo.actors.choreography import compose
-from demo.actors.renderer import load_actor, pose_actor, shoot
+from demo.actors.renderer import pose_actor, shoot
+from demo.actors.scenes import draw_plate
 from motiontransfer.evaluation.image_metrics import ssim_map
 from motiontransfer.evaluation.likeness import likeness
+from tests.actors import actor
 from tests.evaluation.conftest import textured
 from tests.people import painted, posed
 
@@ -41,9 +45,10 @@ def person(request):
     """The box of a person who fills it."""
     if request.param == "drawn":
         return painted(posed())[0][30:230, 60:200]
-    actor = load_actor("ada", (256, 256), 1)
+    ada = actor("ada")
+    film = replace(ada.film, plate=draw_plate(ada.film.room, (256, 256)))
     motion = compose(8, frame_rate=25.0, beats_per_minute=112.0, seed=5)
-    frame, cover = shoot(actor.film, pose_actor(actor, motion, 6)[0])
+    frame, cover = shoot(film, pose_actor(ada, motion, 6)[0])
     rows, columns = (np.flatnonzero(cover.any(axis=axis)) for axis in (1, 0))
     return np.ascontiguousarray(frame[rows[0] : rows[-1], columns[0] : columns[-1]])
 

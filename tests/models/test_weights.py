@@ -25,7 +25,6 @@ from motiontransfer.models.weights import (
 )
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
-from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.target_clips import HeldOut
 from tests.people import SIZE, dance, lost, puppet_of
 from tests.training import small
@@ -196,18 +195,6 @@ def puppet():
 def drawn(puppet):
     clip = puppet.follow(dance(2, seed=4))
     return np.stack([clip.draw(index, box=(0, 0, *SIZE[::-1])) for index in range(2)])
-
-
-def test_an_appearance_comes_back(tmp_path, puppet):
-    path = tmp_path / "appearance/ada.safetensors"
-    write_appearance(path, puppet.appearance)
-    read = read_appearance(path)
-    assert np.isnan(read.full_lengths).any()
-    assert np.array_equal(read.background, puppet.appearance.background)
-    assert np.array_equal(read.frames, puppet.appearance.frames)
-    before = drawn(puppet)
-    assert before.any()
-    assert np.array_equal(drawn(Puppet(read)), before)
 
 
 @pytest.fixture(scope="module")

@@ -77,22 +77,13 @@ def test_a_second_repro_runs_nothing(project):
     assert repro(project) == set()
 
 
-CONCERNED = {
-    "motiontransfer/training/params.py": {"check_params", "train_gan@ada", "train_face_gan@ada"},
-    "stages/evaluate.py": {"evaluate@ada"},
-}
-
-
 def test_editing_a_module_concerns_the_stages_that_import_it(project):
-    for module, expected in CONCERNED.items():
-        path = project / module
-        original = path.read_text()
-        path.write_text(original + "\n# edited\n")
-        try:
-            assert repro(project, "code") == {"code"}
-            assert would_run(project) == expected, module
-        finally:
-            path.write_text(original)
+    path = project / "motiontransfer/training/params.py"
+    original = path.read_text()
+    path.write_text(original + "\n# edited\n")
+    assert repro(project, "code") == {"code"}
+    assert would_run(project) == {"check_params", "train_gan@ada", "train_face_gan@ada"}
+    path.write_text(original)
     repro(project, "code")
 
 

@@ -1,14 +1,13 @@
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.actors.renderer import load_actor
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68, mirrored
+from tests.actors import actor
 from tests.people import keypoints_of, known_to, stick_person
 
 
@@ -192,15 +191,9 @@ JOINTS_OF = {
 }
 
 
-@cache
-def true_joints(actor):
-    """(x, y, z) in meters of someone who stands."""
-    return np.asarray(load_actor(actor, (64, 64), 1).joints)
-
-
-def actors_face(actor, turns, *, pixels_per_meter=500):
+def actors_face(name, turns, *, pixels_per_meter=500):
     """An actor's joints, the whole body turned by (yaw, pitch) degrees, one a frame."""
-    joints = true_joints(actor)
+    joints = actor(name).joints  # (x, y, z) in meters of someone who stands
     middle = joints[HOLISTIC.index("left_shoulder")] * (0, 1, 1)
     frames = []
     for yaw, pitch in np.radians(turns):
@@ -216,12 +209,12 @@ def actors_face(actor, turns, *, pixels_per_meter=500):
     return keypoints_of(frames, LARGE)
 
 
-@pytest.mark.parametrize("actor", ["ada", "ben"])
+@pytest.mark.parametrize("name", ["ada", "ben"])
 @pytest.mark.parametrize("joints", JOINTS_OF.values(), ids=JOINTS_OF)
-def test_other_detectors_give_the_face_box_that_mediapipe_does(actor, joints):
+def test_other_detectors_give_the_face_box_that_mediapipe_does(name, joints):
     """Mouth and hidden ear are placed as on the average head: an actor's is 15 % off at most."""
     turns = [(yaw, pitch) for yaw in (-70, -40, 0, 40, 70) for pitch in (-20, 0, 20)]
-    face = actors_face(actor, turns)
+    face = actors_face(name, turns)
     expected, valid = face_boxes(face)
     boxes, is_seen = face_boxes(known_to(joints, face))
     assert valid.all()

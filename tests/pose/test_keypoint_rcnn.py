@@ -108,35 +108,35 @@ def test_doubtful_joints_are_missing_and_one_half_is_detectrons_limit():
     assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+@pytest.mark.slow
+def test_a_weights_file_is_loaded_and_run_by_torchvisions_network(tmp_path):
     """Random weights, in the form in which torchvision publishes its own."""
-    torch.manual_seed(0)
-    network = torchvision_network()
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(network.state_dict(), path)
-    return str(path)
-
-
-def torchvision_network():
     from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
-    return keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-
-
-@pytest.mark.slow
-def test_a_weights_file_is_loaded_and_run(weights):
+    torch.manual_seed(0)
+    theirs = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    torch.save(theirs.state_dict(), tmp_path / "random.pth")
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-12
+    image = torch.rand(3, 40, 64, generator=torch.Generator().manual_seed(0))
     settings = {"max_people": 20, "min_detection_confidence": 0.0, "min_visibility": 0.0}
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
-
-    def run(num_times):
-        with keypoint_rcnn.open_keypoint_rcnn(weights, **settings) as find:
-            find.args[0].transform.min_size = (64,)  # not 800: quick
-            return [find(frames) for _ in range(num_times)]
-
-    people, again = run(2)
-    with pretend_cuda() as gpu:
-        (on_gpu,) = run(1)
+    opened = partial(keypoint_rcnn.open_keypoint_rcnn, str(tmp_path / "random.pth"), **settings)
+    with opened() as find:
+        ours = find.args[0]
+        for network in (ours, theirs):
+            network.transform.min_size = (64,)  # not 800: quick
+        people, again = find(frames), find(frames)
+        ours.roi_heads.score_thresh, ours.roi_heads.detections_per_img = 0.05, 100  # as theirs
+        with torch.inference_mode():
+            (ours_found,), (theirs_found,) = ours([image]), theirs([image])
+    assert len(ours_found["scores"]) > 0
+    for name, values in theirs_found.items():
+        torch.testing.assert_close(ours_found[name], values, atol=1e-3, rtol=1e-3)
+    with pretend_cuda() as gpu, opened() as find:
+        find.args[0].transform.min_size = (64,)
+        on_gpu = find(frames)
     assert gpu.kernels["convolution"] > 50
     for one, other, there in zip(people, again, on_gpu, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -145,24 +145,6 @@ def test_a_weights_file_is_loaded_and_run(weights):
         assert set(np.flatnonzero(one[..., 2].any(axis=0))) <= {
             HOLISTIC.index(joint) for joint in COCO_17
         }
-
-
-@pytest.mark.slow
-def test_the_network_is_torchvisions(weights):
-    ours = load(weights, max_people=100, min_detection_confidence=0.05)
-    theirs = torchvision_network().eval()
-    theirs.load_state_dict(torch.load(weights, weights_only=True))
-    for module in theirs.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = 1e-12
-    image = torch.rand(3, 40, 64, generator=torch.Generator().manual_seed(0))
-    for network in (ours, theirs):
-        network.transform.min_size = (64,)
-    with torch.inference_mode():
-        (ours_found,), (theirs_found,) = ours([image]), theirs([image])
-    assert len(ours_found["scores"]) > 0
-    for name, values in theirs_found.items():
-        torch.testing.assert_close(ours_found[name], values, atol=1e-3, rtol=1e-3)
 
 
 def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):

@@ -1,7 +1,6 @@
 import re
 import shutil
 import signal
-import sys
 
 import pytest
 
@@ -107,8 +106,7 @@ def test_a_killed_share_goes_on(owner, s3, tmp_path):
     owner.environment.update(s3.environment)
     address = ("share", f"{s3.url}/killed", *s3.options)
     client = s3_client(s3.options[1], s3.environment)
-    program = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", *address]
-    killed = started(*program, cwd=owner.root, env=owner.all_variables())
+    killed = started("motiontransfer", *address, cwd=owner.root, env=owner.all_variables())
     wait_for(lambda: _count(client, "dance/killed/files") > 10)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()

@@ -50,12 +50,6 @@ def test_no_other_choice_costs_less(distances, seam):
     assert cost_of(chosen, distances, seam) == pytest.approx(least)
 
 
-def test_without_a_seams_cost_each_part_is_the_nearest():
-    distances = np.array([[3.0, 1, 2], [0, 1, 2], [2, 1, 0], [1, 0, 2]])
-    assert choose_jointly(distances, joined=TREE, seam=0.0).tolist() == [1, 0, 2, 1]
-    assert choose_jointly(distances, joined=TREE, seam=9.0).tolist() == [1, 1, 1, 1]
-
-
 def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
     root_of = {PARTS[part].name: PARTS[root].name for part, root in joined_parts(PARTS)}
     assert root_of == {

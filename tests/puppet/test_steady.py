@@ -35,14 +35,6 @@ def test_no_other_path_costs_less(costs, switch):
     assert cost_of(path, costs, switch) == pytest.approx(least)
 
 
-def test_a_part_changes_between_look_alikes_and_not_for_a_frame():
-    """The third is nearer in one frame by 2, a switch there and back costs 0.1 x 80."""
-    costs = np.full((6, 1, 3), 5.0)
-    costs[:3, 0, 0], costs[3:, 0, 1], costs[1, 0, 2] = 1, 1, -1
-    assert chosen_of(costs)[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
-    assert chosen_of(costs, switch=0.0)[:, 0].tolist() == [0, 2, 0, 1, 1, 1]
-
-
 def test_a_switch_is_made_as_soon_as_what_comes_pays_for_it():
     """Causally it would wait; the one before the clip counts as well."""
     costs = np.array([[(0.0, 0.9, 9)], [(0.5, 0, 9)], [(3.0, 0, 9)]])

@@ -8,7 +8,6 @@ import pytest
 
 from motiontransfer.report import page
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
 from motiontransfer.video.writer import write_video
 from tests.report.conftest import RATE, coded_frames
 
@@ -108,18 +107,6 @@ def test_above_the_limit_videos_are_smaller():
     assert _make([_source("a", frames)], 10, 10)[1] == small
     (large,), _ = _make([_source("a", _noise(2, (1024, 600)))], 100_000_000, 2)
     assert large.size == (512, 300)
-
-
-def test_a_copy_of_a_large_video_shows_means_of_areas(tmp_path):
-    path = tmp_path / "large.mp4"
-    large = [frame.repeat(16, axis=0).repeat(12, axis=1) for frame in coded_frames(6)]
-    write_video(path, large, frame_rate=RATE, crf=1)
-    (panel,), _ = _make([page.video_panel("a", "a", "a", path)], 10_000_000, 6)
-    assert panel.size == (512, 512)
-    (tmp_path / "video.mp4").write_bytes(panel.video)
-    with FrameStore(tmp_path / "video.mp4") as copy:
-        for shown, frame in zip(copy.frames(), large, strict=True):
-            assert np.abs(shown - resize(frame, panel.size).astype(int)).mean() < 3
 
 
 def test_sound_survives_a_copy(finished, tmp_path):

@@ -9,14 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.models import weights as on_disk
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.puppet.target_clips import HeldOut
-from motiontransfer.training.gan import VGG19Features
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.clone import ROOT
 from tests.digests import digests
@@ -102,17 +99,6 @@ def test_a_generator_and_its_face_generator_are_where_the_pipeline_looks(clips):
     assert (LOGS[train_face_gan] / "metrics/discriminator/adversarial.tsv").exists()
 
 
-def test_the_recipe_of_the_released_code_is_noted_in_the_weights(clips):
-    whole = {**LEARNED, "viewport": "frame", "upsampling": "transposed"}
-    run(train_gan, whole)
-    changes = {"previous_frame": "corrected", "full_frame_weight": 1.0}
-    assert run(train_face_gan, whole, changes)["windows"] == 7  # of 8 frames
-    _, config = on_disk.read_face_generator(MODELS / "face_generator.safetensors")
-    assert (config.previous_frame, config.upsampling) == ("corrected", "transposed")
-    for loss in ("adversarial", "full_frame_adversarial", "full_frame_feature_matching"):
-        assert (LOGS[train_face_gan] / f"metrics/generator/{loss}.tsv").exists()
-
-
 def test_a_face_cycle_is_where_the_pipeline_looks(clips):
     metrics = run(train_face_cycle)
     # all of the source; of the target what the main generator is trained on: 8 of 12 frames
@@ -150,15 +136,6 @@ def test_no_steps_and_no_face_mean_no_weights_and_need_no_networks(clips, why):
     assert run(train_face_gan, gan, {"steps": 0} if why == "no steps" else {}) == {"steps": 0}
     assert on_disk.read_face_generator(MODELS / "face_generator.safetensors") is None
     assert LOGS[train_face_gan].is_dir()
-
-
-def test_the_perceptual_network_is_read_from_a_file(clips):
-    torch.manual_seed(0)
-    save_file(VGG19Features().state_dict(), "vgg19.safetensors")
-    loss = {"perceptual_weight": 10.0, "perceptual_file": "vgg19.safetensors"}
-    run(train_gan, LEARNED | loss)
-    curve = LOGS[train_gan] / "metrics/generator/perceptual.tsv"
-    assert all(float(row.split("\t")[1]) > 0 for row in curve.read_text().splitlines()[1:])
 
 
 @pytest.mark.parametrize(
