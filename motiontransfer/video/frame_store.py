@@ -163,7 +163,7 @@ class FrameStore:
         return resize(to_srgb(frame), size) if shrunk is None else shrunk.to_ndarray()
 
     def reduced_frames(self, size: tuple[int, int]) -> Iterator[Frame]:
-        """Yield all frames in order, on all cores; as `reduced` makes them, if the size is smaller."""
+        """Yield all frames in order, on all cores; smaller ones are as `reduced` makes them."""
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
             yield from reader.chosen(range(len(reader)), None if size == self.size else size)
