@@ -46,6 +46,7 @@ from motiontransfer.rendering.videos import (
     Panels,
     check_truth,
     comparison_writer,
+    panel_size,
     transfer_writer,
     write_videos,
 )
@@ -207,7 +208,7 @@ def _write_in_turn(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: 
             folder, panels, own.source, crf=params.crf, **_sheet(own, params)
         ) as compare,
     ):
-        for frame in result.frames():
+        for frame in result.reduced_frames(panel_size(result.size)):
             compare(frame)
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import av
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.core.arrays import AnyFrame, Box
+from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -53,7 +54,21 @@ from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video, full_framing
 from motiontransfer.video.crop import Place, crop_around
 from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
-from motiontransfer.video.reader import VideoMetadata, decode_at, read_metadata, truncation, upright
+from motiontransfer.video.reader import (
+    Timed,
+    VideoMetadata,
+    decode_at,
+    read_metadata,
+    truncation,
+    upright,
+)
+
+_Times = Float64[np.ndarray, " times"]
+"""Ascending, seconds."""
+_Pairs = Float64[np.ndarray, "samples 2"]
+"""When a sample is shown, and the later frame that it is compared with; seconds."""
+_Thumbnails = tuple[Float64[np.ndarray, " frames"], Float32[np.ndarray, "frames rows columns 3"]]
+"""Times and small copies of frames, each once."""
 
 _NUM_SAMPLES = 20
 _WHOLE_PX = 360  # height of small copies
@@ -124,17 +139,21 @@ def check_video(
         VideoError: no video, or none of its frames can be decoded.
     """
     metadata = read_metadata(path, rotate=rotate)
-    sizes: set[tuple[int, int]] = set()
     within = metadata.within(trim)
-    samples = list(_samples(metadata, sizes, within))
+    starts = _inside(metadata.packet_times.starts_seconds, within)
+    samples, decoded, thumbnails = [], {}, _stacked({})
+    if starts.size:
+        pairs = _pair_times(starts)
+        decoded, thumbnails = _decoded(metadata, pairs, _look_times(metadata, within))
+        samples = [*_samples(metadata, pairs, decoded)]
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
+    sizes = {metadata.shown_size(timed.item) for timed in decoded.values()} - {metadata.size}
     metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
-    starts = _inside(metadata.packet_times.starts_seconds, within)
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
     cuts = cutting.submit(
-        lambda: tuple(_cuts(metadata, within))
+        lambda: tuple(_cuts(metadata, starts, thumbnails))
     )  # FFmpeg's work, beside MediaPipe's
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
@@ -233,33 +252,53 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
     fit_statistics([*lasting(clips).values()], **dict(params))
 
 
-def _inside(
-    times: Float64[np.ndarray, " times"], within: tuple[float, float]
-) -> Float64[np.ndarray, " inside"]:
+def _inside(times: _Times, within: tuple[float, float]) -> Float64[np.ndarray, " inside"]:
     return times[(times >= within[0]) & (times < within[1])]
 
 
-def _samples(
-    metadata: VideoMetadata, other_sizes: set[tuple[int, int]], within: tuple[float, float]
-) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
-    """Evenly spread (frame, later frame, seconds between them) of the video.
-
-    Those that cannot be decoded are left out.
-
-    Args:
-        other_sizes: of frames that do not have the video's size, to which more are added.
-    """
-    starts = _inside(metadata.packet_times.starts_seconds, within)
-    if not starts.size:
-        return
+def _pair_times(starts: _Times) -> _Pairs:
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
-    wanted = evenly_spaced(range(last + 1), count=_NUM_SAMPLES)
-    times, places = np.unique(starts[wanted, None] + (0, PAIR_SECONDS), return_inverse=True)
-    frames = list(decode_at(metadata, times))
-    shown = {metadata.shown_size(timed.item) for timed in frames if timed}
-    other_sizes |= shown - {metadata.size}
-    for first, second in places.reshape(-1, 2).tolist():
-        before, after = frames[first], frames[second]
+    return starts[evenly_spaced(range(last + 1), count=_NUM_SAMPLES), None] + (0, PAIR_SECONDS)
+
+
+def _look_times(metadata: VideoMetadata, within: tuple[float, float]) -> _Times:
+    """When frames are shown between which cuts are looked for: key frames, and some others."""
+    starts = _inside(metadata.packet_times.starts_seconds, within)
+    keys = _inside(metadata.packet_times.keys_seconds, within)
+    keys = keys if keys.size else starts
+    kept = np.unique(np.floor((keys - keys[:1]) / _LOOK_SECONDS), return_index=True)[1]
+    return np.union1d(keys[kept], starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
+
+
+def _decoded(
+    metadata: VideoMetadata, pairs: _Pairs, looks: _Times
+) -> tuple[Mapping[float, Timed[av.VideoFrame]], _Thumbnails]:
+    """Frames by the times at which they are wanted, and small copies of those looked at.
+
+    A film of few key frames is decoded nearly whole, therefore once. Those that cannot be decoded
+    are left out.
+    """
+    frames, small, times = {}, {}, np.union1d(pairs, looks)
+    each = zip(
+        times.tolist(),
+        np.isin(times, pairs),
+        np.isin(times, looks),
+        decode_at(metadata, times),
+        strict=True,
+    )
+    for seconds, is_sample, is_looked_at, timed in each:
+        if timed and is_sample:
+            frames[seconds] = timed
+        if timed and is_looked_at:
+            small[timed.start_seconds] = _thumbnail(timed.item)
+    return frames, _stacked(small)
+
+
+def _samples(
+    metadata: VideoMetadata, pairs: _Pairs, decoded: Mapping[float, Timed[av.VideoFrame]]
+) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
+    """(frame, later frame, seconds between them) of each pair whose first could be decoded."""
+    for before, after in (map(decoded.get, pair) for pair in pairs.tolist()):
         if before is None:
             continue
         between = after.start_seconds - before.start_seconds if after else 0.0
@@ -267,24 +306,28 @@ def _samples(
         yield upright(before.item, metadata), later, between
 
 
-def _cuts(metadata: VideoMetadata, within: tuple[float, float]) -> Iterator[float]:
+def _cuts(metadata: VideoMetadata, starts: _Times, looked_at: _Thumbnails) -> Iterator[float]:
     """Starts of shots: changes far above those around them, after which the picture stays changed.
 
-    They are looked for between key frames that differ, so that few frames are decoded.
+    They are looked for between frames that differ, which are decoded in one go.
     """
-    packets = metadata.packet_times
-    starts = _inside(packets.starts_seconds, within)
-    keys = _inside(packets.keys_seconds, within)
-    keys = keys if keys.size else starts
-    kept = keys[np.unique(np.floor((keys - keys[0]) / _LOOK_SECONDS), return_index=True)[1]]
-    looks = np.union1d(kept, starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
-    times, shown = _thumbnails(metadata, looks)
+    times, shown = looked_at
     changes = _changes(shown)
-    for index in sorted(np.argsort(-changes, kind="stable")[:_MOST_LOOKED_INTO].tolist()):
-        if changes[index] < _LEAST_CHANGE:
-            continue
-        first, last = np.searchsorted(starts, times[index : index + 2])
-        inside, frames = _thumbnails(metadata, starts[max(first - 3, 0) : last + 4])
+    most = np.sort(np.argsort(-changes, kind="stable")[:_MOST_LOOKED_INTO])
+    edges = np.searchsorted(starts, times)
+    spans = [
+        starts[max(edges[index] - 3, 0) : edges[index + 1] + 4]
+        for index in most[changes[most] >= _LEAST_CHANGE].tolist()
+    ]
+    wanted = np.unique(np.concatenate([starts[:0], *spans]))
+    decoded = zip(wanted.tolist(), decode_at(metadata, wanted), strict=True)
+    small = {
+        seconds: (timed.start_seconds, _thumbnail(timed.item))
+        for seconds, timed in decoded
+        if timed
+    }
+    for span in spans:
+        inside, frames = _stacked(dict(small[each] for each in span.tolist() if each in small))
         steps = _changes(frames)
         for step in range(2, len(steps) - 2):
             around = np.delete(steps[step - 2 : step + 3], 2).mean()
@@ -294,20 +337,14 @@ def _cuts(metadata: VideoMetadata, within: tuple[float, float]) -> Iterator[floa
                 yield float(inside[step + 1] - starts[0])
 
 
-def _thumbnails(
-    metadata: VideoMetadata, times: Float64[np.ndarray, " times"]
-) -> tuple[Float64[np.ndarray, " frames"], Float32[np.ndarray, "frames rows columns 3"]]:
-    """Times and small copies of the frames shown at some times, each once."""
+def _thumbnail(frame: av.VideoFrame) -> Frame:
     side = _THUMBNAIL_PX
-    shown = {
-        timed.start_seconds: timed.item.to_ndarray(
-            format="rgb24", width=side, height=side, interpolation="AREA"
-        )
-        for timed in decode_at(metadata, times)
-        if timed
-    }
-    frames = np.array([*shown.values()], np.float32).reshape(-1, side, side, 3)
-    return np.array([*shown]), frames
+    return frame.to_ndarray(format="rgb24", width=side, height=side, interpolation="AREA")
+
+
+def _stacked(small: Mapping[float, Frame]) -> _Thumbnails:
+    frames = np.array([*small.values()], np.float32)
+    return np.array([*small]), frames.reshape(-1, _THUMBNAIL_PX, _THUMBNAIL_PX, 3)
 
 
 def _changes(frames: Float32[np.ndarray, "frames rows columns 3"]) -> Float[np.ndarray, " _"]:

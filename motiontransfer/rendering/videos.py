@@ -213,6 +213,12 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     return np.concatenate(columns[1:], axis=1)
 
 
+def panel_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) in which images of a size are compared, at most 540 pixels high."""
+    height = min(size[0], _LARGEST_PANEL_PX)
+    return height, max(1, round(size[1] * height / size[0]))
+
+
 def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str]) -> AnyFrame:
     """Lay out frames as a grid: a label left of each row, a caption above each column.
 

@@ -135,8 +135,7 @@ def video_panel(
 
     def frames() -> Iterator[Frame]:
         with FrameStore(path) as store:
-            size = _fitted(store.size)
-            yield from store.frames() if size == store.size else store.reduced_frames(size)
+            yield from store.reduced_frames(_fitted(store.size))
 
     finished = path if is_finished else None
     return PanelSource(

@@ -163,10 +163,10 @@ class FrameStore:
         return resize(to_srgb(frame), size) if shrunk is None else shrunk.to_ndarray()
 
     def reduced_frames(self, size: tuple[int, int]) -> Iterator[Frame]:
-        """Yield all frames in order, as `reduced` makes them, on all cores."""
+        """Yield all frames in order, on all cores; smaller ones are as `reduced` makes them."""
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
-            yield from reader.chosen(range(len(reader)), size)
+            yield from reader.chosen(range(len(reader)), None if size == self.size else size)
 
     def _frame(self, index: int) -> av.VideoFrame:
         wanted = index + self._num_frames if index < 0 else index

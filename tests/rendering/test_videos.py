@@ -183,6 +183,11 @@ def bands(image, colour):
     return np.flatnonzero((lower == colour).all(axis=(0, 2)))
 
 
+def test_panels_are_at_most_540_pixels_high():
+    assert videos.panel_size((1920, 1080)) == (540, 304)
+    assert videos.panel_size((256, 145)) == (256, 145)
+
+
 def test_panels_of_other_sizes_become_as_high_as_the_highest():
     image = videos.side_by_side({"small": plain(RED, 32, 20), "large": plain(GREEN, 64, 64)})
     assert len(bands(image, RED)) == 40
