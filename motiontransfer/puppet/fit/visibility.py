@@ -66,7 +66,7 @@ def joined_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: i
 
     Of a limb's bone, what is covered near its worse end, where it meets another part. A caption
     before an ankle takes little of a shin, and parts the foot from it. Of a trunk, rows across the
-    spine without a gap: of a jacket that an arm held open, the tail would hang apart.
+    spine without a gap, in its worst quarter: the tail of a jacket that an arm held hangs apart.
 
     Args:
         filled: the part with its hidden pixels filled.
@@ -86,7 +86,7 @@ def joined_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: i
 def _whole_rows(
     coverage: Mask, top: Float32[np.ndarray, "2"], bottom: Float32[np.ndarray, "2"]
 ) -> float:
-    """Share of the rows across a line between two points (x, y) in which no gap is seen."""
+    """Share of rows across a line between two points (x, y) without a gap, in the worst quarter."""
     down = (bottom - top) / _NUM_ROWS
     across = np.array([down[1], -down[0]])
     aside, below = np.arange(-_NUM_ROWS, _NUM_ROWS), np.arange(_NUM_ROWS // 8, _NUM_ROWS)
@@ -95,7 +95,7 @@ def _whole_rows(
     sides = (np.maximum.accumulate(side, axis=1) for side in (covered, covered[:, ::-1]))
     from_left, from_right = sides
     gaps = (from_left & from_right[:, ::-1] & ~covered).sum(axis=1)
-    return float((gaps < _GAP * _NUM_ROWS).mean())
+    return float((gaps < _GAP * _NUM_ROWS).reshape(4, -1).mean(axis=1).min())
 
 
 def _face(
