@@ -22,19 +22,26 @@ def test_beside_two_switches_the_nearer_one_counts():
     assert nearest == [(1, 3 / 7), (3, 3 / 7)]
 
 
-def test_beside_a_switch_a_part_has_a_share_of_the_others_colors_and_its_own_outline():
+@pytest.mark.parametrize(
+    ("own", "other", "levels"),
+    [
+        (150, 120, [150, 144, 138, 132, 126, 120]),
+        (180, 120, [180, 174, 168, 132, 126, 120]),  # halfway to unlike
+        (200, 60, [200, 200, 200, 60, 60, 60]),
+    ],
+)
+def test_beside_a_switch_a_part_has_a_share_of_like_colors_and_its_own_outline(own, other, levels):
     keypoints = posed()
     frame, masks = painted(keypoints)
     inside = masks["torso"][..., None]
-    frames = [np.where(inside, np.uint8(level), frame) for level in (200, 60)]
+    frames = [np.where(inside, np.uint8(level), frame) for level in (own, other)]
     clip = Puppet(appearance_of(keypoints, keypoints, frames=frames)).follow(
         joined(*[keypoints] * 6)
     )
     clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
     y, x = (int(np.median(of)) for of in np.nonzero(masks["torso"]))
     drawn = [clip.draw(index, box=WHOLE) for index in range(6)]
-    levels = [int(each[y, x, 0]) for each in drawn]
-    assert levels == pytest.approx([200, 172, 144, 116, 88, 60], abs=2)
+    assert [int(each[y, x, 0]) for each in drawn] == pytest.approx(levels, abs=2)
     outlines = [each[..., 3] for each in drawn]
     assert all((outlines[0] == each).all() for each in outlines[1:3])
     assert all((outlines[5] == each).all() for each in outlines[3:5])

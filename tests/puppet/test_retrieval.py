@@ -170,6 +170,16 @@ def test_a_part_is_less_alike_by_the_side_from_which_the_body_is_seen():
     assert puppet.follow(posed()).distances[0, foot] == pytest.approx(0, abs=0.01)
 
 
+def test_an_arm_seen_end_on_is_less_alike_than_one_as_long_in_another_direction():
+    """Its other length counts twice: a forearm of 25 px and one of 15 px beside it."""
+    forearm, upright = NUMBER_OF["left_forearm"], posed(left_wrist=(28, 0))
+    references = Puppet(appearance_of(posed(left_wrist=(28, -10)), upright)).references
+    poses = BodyPoses(upright.skeleton, upright.points, upright.score)
+    distance = references.distances(poses, np.ones(1))[0, forearm]
+    assert distance[1] == pytest.approx(0, abs=1e-6)
+    assert distance[0] == pytest.approx(2 * 100 * 5 / HEIGHT_PX, rel=0.1)
+
+
 def test_a_trunk_that_an_arm_hid_is_avoided_though_it_was_filled():
     """By 10 % of the height for all of it."""
     left = {"left_wrist": (0, -32), "left_elbow": (30, -22)}

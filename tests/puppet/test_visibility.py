@@ -7,7 +7,7 @@ import pytest
 
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.visibility import end_share, shown_share, usual_colors
+from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
 from motiontransfer.puppet.parts import BodyPoses
 from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 
@@ -54,7 +54,18 @@ def test_a_gap_at_an_end_of_a_limb_is_a_share_of_the_quarter_there(name, hidden_
     pose = posed(left_elbow=(28, -31), left_wrist=(28, 0))
     cut = replace(cut_part(hidden_rows=hidden_rows), corner=(128 + 20, 128 - 31))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    assert end_share(PARTS[NUMBER_OF[name]], cut, poses, 0) == share
+    assert joined_share(PARTS[NUMBER_OF[name]], cut, poses, 0) == share
+
+
+@pytest.mark.parametrize(("gap", "share"), [(0, 1), (3, 1), (8, 0.75)])
+def test_a_trunk_holds_together_in_the_rows_without_a_gap(gap, share):
+    """Of its 50 rows, of which the first eighth does not count, a quarter of the others is torn."""
+    pose = posed()
+    coverage = np.full((50, 60), 255, np.uint8)
+    coverage[-11:, 10 : 10 + gap] = 0
+    cut = replace(cut_part(), corner=(128 - 30, 128 - 50), coverage=coverage)
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    assert joined_share(PARTS[NUMBER_OF["torso"]], cut, poses, 0) == pytest.approx(share, abs=0.03)
 
 
 def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():

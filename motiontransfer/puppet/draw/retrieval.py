@@ -40,6 +40,7 @@ Chosen = Int64[np.ndarray, " parts"]
 _MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong side
 _EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
 _FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
+_FORESHORTENED = 3.0  # weight of an arm's other length, squared: an end-on one widens at its elbow
 _OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
 _ENLARGING_DISTANCE = 1.5  # per factor e of size: enlarged it is blurred
 _MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
@@ -54,7 +55,7 @@ _SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothin
 _NUM_SIMILAR = 8  # references in similar poses, with which a limb is compared; fewer tell nothing
 _ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
 # Of it, from which nothing is hidden: masks differ by a few percent, those of hands by far more.
-_WHOLE_SHARE = {"head": 0.9, "hand": 0.5, "other": 0.9}
+_WHOLE_SHARE = {"head": 0.9, "hand": 0.75, "other": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,10 @@ class References:
             shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
         )
         square /= np.maximum(shared, 1)
+        if part.is_arm:
+            square += _FORESHORTENED * np.square(
+                _half_length(shape)[:, None] - _half_length(reference_shape)
+            )
         for bone in part.neighbors:
             square += part.neighbor_weight * self._bone_distance(bone, poses, scales)[:, rows]
         distance = np.sqrt(square) / self._appearance.height_px * 100
@@ -262,6 +267,11 @@ def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
     ]
     distances = np.full(len(others), _MIRRORED_DISTANCE)
     return _Views(points, appearance.score[:, joints], patches, distances)
+
+
+def _half_length(shape: Complex128[np.ndarray, "frames joints"]) -> Float64[np.ndarray, " frames"]:
+    """Distance of a limb's ends from its middle."""
+    return np.abs(shape[:, 1] - shape[:, 0]) / 2
 
 
 def _square_distance(

@@ -25,7 +25,12 @@ from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.part_masks import THIN
-from motiontransfer.puppet.fit.visibility import end_share, shown_share, unusual_mask, usual_colors
+from motiontransfer.puppet.fit.visibility import (
+    joined_share,
+    shown_share,
+    unusual_mask,
+    usual_colors,
+)
 from motiontransfer.puppet.masks import GRAY, SOLID
 from motiontransfer.puppet.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
@@ -407,7 +412,7 @@ def _filled(
     patches = {}
     for reference, own in views.cut.items():
         filled = views.filled(reference)
-        shown = views.shown[reference] * end_share(views.part, filled, views.poses, reference)
+        shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
         patches[reference] = part_patch(
             own, filled, None, shown=shown, sharpness=views.sharpness[reference]
         )
