@@ -68,8 +68,8 @@ def _blended(
 def with_guesses(keypoints: Keypoints, motion: BodyMotion) -> Keypoints:
     """Joints of the body that are missing, where the film shows them elsewhere.
 
-    Those in the picture are marked as filled in, those beyond its edge as completed, so that an
-    arm that leaves a dance's picture is whole in the target's. Their score is low.
+    Those in the picture are marked as filled in, those beyond its edge as completed. So an arm
+    that leaves a dance's picture is whole in the target's. Their score is low.
     """
     place = motion.projected()
     seen = keypoints.measured().score[:, _BODY] > 0
