@@ -7,11 +7,12 @@ are the detector's. In frames that the body does not fit, joints stay as they we
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.shown import inside_film, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
@@ -19,6 +20,8 @@ _LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that
 _GUESSED_SCORE = 0.3  # of joints that were not seen
 _HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the trunk
 _BODY = slice(len(BODY_JOINTS))
+
+_Marks = Bool[np.ndarray, "frames joints"]
 
 
 def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
@@ -63,21 +66,32 @@ def _blended(
 
 
 def with_guesses(keypoints: Keypoints, motion: BodyMotion) -> Keypoints:
-    """Joints of the body that are missing in the picture, where the film shows them elsewhere.
+    """Joints of the body that are missing, where the film shows them elsewhere.
 
-    They are marked as filled in, with a low score.
+    Those in the picture are marked as filled in, those beyond its edge as completed. So an arm
+    that leaves a dance's picture is whole in the target's. Their score is low.
     """
     place = motion.projected()
     seen = keypoints.measured().score[:, _BODY] > 0
     known = seen.any(axis=1)
     shown = seen[known].mean(axis=0) >= _LEAST_SHOWN if known.any() else seen.any(axis=0)
-    width_height = np.array(keypoints.image_size[::-1])
-    inside = ((place >= 0) & (place < width_height)).all(axis=2)
     is_guess = np.zeros(keypoints.score.shape, np.bool_)
-    is_guess[:, _BODY] = motion.fits[:, None] & shown & inside
+    is_guess[:, _BODY] = motion.fits[:, None] & shown
     is_guess &= keypoints.score == 0
     points = keypoints.points.copy()
     points[:, _BODY] = np.where(is_guess[:, _BODY, None], place, points[:, _BODY])
-    filled = is_guess if keypoints.filled is None else keypoints.filled | is_guess
+    inside = inside_film(points.astype(np.float64), whole_image(keypoints))
     score = np.where(is_guess, np.float32(_GUESSED_SCORE), keypoints.score)
-    return replace(keypoints, points=points, score=score, filled=filled)
+    return replace(
+        keypoints,
+        points=points,
+        score=score,
+        filled=_marked(keypoints.filled, is_guess & inside),
+        completed=_marked(keypoints.completed, is_guess & ~inside),
+    )
+
+
+def _marked(marks: _Marks | None, more: _Marks) -> _Marks | None:
+    if not more.any():
+        return marks
+    return more if marks is None else marks | more

@@ -84,8 +84,18 @@ def test_hidden_joints_are_guessed_with_a_low_score_where_the_film_shows_them(tu
     np.testing.assert_array_equal(guessed.score[others], repaired.score[others])
 
 
-def test_nothing_is_guessed_beyond_the_picture_or_without_a_fit(turning):
+def test_a_wrist_that_leaves_the_picture_is_completed_by_the_body(turning):
     hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
     away = replace(turning.motion, place=turning.motion.place + 400)
-    for motion in (away, BodyMotion.unfitted(len(TURN))):
-        np.testing.assert_array_equal(with_guesses(hidden, motion).points, hidden.points)
+    guessed = with_guesses(hidden, away)
+    np.testing.assert_allclose(guessed.points[10:30, WRIST], away.projected()[10:30, WRIST])
+    assert guessed.completed[10:30, WRIST].all()
+    assert guessed.completed.sum() == len(range(10, 30))
+    assert guessed.filled is None
+    np.testing.assert_array_equal(guessed.measured().score, hidden.score)
+
+
+def test_nothing_is_guessed_without_a_fit(turning):
+    hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
+    guessed = with_guesses(hidden, BodyMotion.unfitted(len(TURN)))
+    np.testing.assert_array_equal(guessed.points, hidden.points)

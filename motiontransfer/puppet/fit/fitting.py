@@ -17,6 +17,7 @@ from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.shown import HALF, what_is_shown
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
@@ -91,7 +92,8 @@ def target_appearance(
         pass
     heights = [body_height_px(clips[clip].training_keypoints) for clip in {c for c, _ in chosen}]
     height_px = float(np.median(heights) * zoom[1])
-    is_cut = any(clip.keypoints.completed is not None for clip in clips)
+    poses = [clip.keypoints for clip in clips]
+    is_cut = any(it.completed is not None and what_is_shown(it) in HALF for it in poses)
     margin = margin_of(height_px) if is_cut else NO_MARGIN
     coarse = margin.scaled(min(1.0, 2 * image_size[0] / size[0]))
     appearance = fit_appearance(
