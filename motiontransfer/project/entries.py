@@ -23,7 +23,7 @@ from motiontransfer.core.params import (
     DancersScene,
     Guide,
     Name,
-    Scene,
+    SceneChoice,
     Transfer,
     Video,
     load_films,
@@ -167,7 +167,7 @@ def add_transfer(
     target: str,
     name: str | None,
     truth: str,
-    scene: Scene = "target",
+    scene: SceneChoice = "target",
     film: Path | None = None,
     root: Path = Path(),
 ) -> str:
