@@ -25,7 +25,6 @@ from motiontransfer.project.entries import (
     load_scenes,
     load_transfers,
     load_videos,
-    removal_of,
     remove_demo_videos,
     remove_video,
 )
@@ -304,11 +303,9 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
         texts, videos = _texts(root), load_videos(root)
         for name, file in dance.new.items():
             if name in videos:
-                removal = removal_of(name, root=root)
-                remove_video(removal, root=root)
-                copy = root / removal.path
-                if not removal.users_of_file and copy.resolve() != file.resolve():
-                    copy.unlink(missing_ok=True)
+                copy = remove_video(name, root=root)
+                if copy and (root / copy).resolve() != file.resolve():
+                    (root / copy).unlink(missing_ok=True)
         for file, before in dance.before.items():
             if texts[file] == dance.after[file]:
                 write_text(root / file, before)
