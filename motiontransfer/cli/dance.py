@@ -20,7 +20,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import Scene
+from motiontransfer.core.params import SceneChoice
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def dance(  # noqa: PLR0913 - a command's options
         bool, typer.Option("--preview", help="Stop at the preview, before any training.")
     ] = False,
     scene: Annotated[
-        Scene, typer.Option(help="Where ME performs: in ME's own room, or in the film of DANCER.")
+        SceneChoice,
+        typer.Option(help="Where ME performs: in ME's own room, or in the film of DANCER."),
     ] = "target",
     other: Annotated[
         Path | None,

@@ -18,7 +18,7 @@ from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
 from motiontransfer.core.events import Note, emit
-from motiontransfer.core.params import Scene
+from motiontransfer.core.params import SceneChoice
 
 if TYPE_CHECKING:
     from motiontransfer.project.deletion import Deletion
@@ -179,7 +179,8 @@ def add_transfer(
         str, typer.Option(help="Ground truth: a file in data/truth/ of the target.")
     ] = "none",
     scene: Annotated[
-        Scene, typer.Option(help="Where TARGET performs: in their room, or in the film of SOURCE.")
+        SceneChoice,
+        typer.Option(help="Where TARGET performs: in their room, or in the film of SOURCE."),
     ] = "target",
 ) -> None:
     """Add a transfer to films.yaml."""

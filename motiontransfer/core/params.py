@@ -165,7 +165,7 @@ class Video(BaseModel):
     person: object = "largest"
 
 
-Scene = Literal["target", "dancer"]
+SceneChoice = Literal["target", "dancer"]
 """Where a target performs: in their own room, or in the dancer's film."""
 
 

@@ -23,7 +23,7 @@ _OWN = ("render.provenance", "render.visible_label")
 _ELSEWHERE = ("compute", "logging", "evaluate", "evaluate_transfer", "report", "train_forensics")
 """Sections on which no result depends."""
 
-Value = bool | int | float | str | None
+ParamValue = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,4 +96,4 @@ def _is_plain(key: str, value: object) -> bool:
 def _is_value(value: object) -> bool:
     if isinstance(value, list):
         return len(value) <= _MOST_ITEMS and all(isinstance(item, int | float) for item in value)
-    return isinstance(value, Value) and len(str(value)) <= _MOST_LETTERS
+    return isinstance(value, ParamValue) and len(str(value)) <= _MOST_LETTERS

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-Array = Shaped[np.ndarray, "..."]
+AnyArray = Shaped[np.ndarray, "..."]
 
 
 def overlap(first: Path, second: Path) -> bool:
@@ -157,7 +157,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_table(
-    path: Path, columns: Mapping[str, Array], *, key: str, description: Mapping[str, object]
+    path: Path, columns: Mapping[str, AnyArray], *, key: str, description: Mapping[str, object]
 ) -> None:
     """Write a table; the same numbers are the same bytes.
 
@@ -198,7 +198,7 @@ def _numbers(values: np.ndarray) -> "pa.Array":
     return pa.Array.from_buffers(kind, len(values), [None if is_known.all() else validity, content])
 
 
-def read_table(path: Path, *, key: str) -> tuple[dict[str, Array], dict[str, object]]:
+def read_table(path: Path, *, key: str) -> tuple[dict[str, AnyArray], dict[str, object]]:
     """Columns and description of a table that `write_table` wrote.
 
     Raises:

@@ -22,7 +22,7 @@ from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box, resize
 
-Frames = Mapping[str, AnyFrame]
+SyncedFrames = Mapping[str, AnyFrame]
 """Name of a video -> its frame, all at one point in time."""
 
 
@@ -30,8 +30,8 @@ class FrameSet(NamedTuple):
     """The frames of all videos at one point in time, and those before."""
 
     index: int
-    frames: Frames
-    previous: Frames | None
+    frames: SyncedFrames
+    previous: SyncedFrames | None
     """None at the first frame."""
 
 

@@ -187,7 +187,7 @@ class MetricKey(NamedTuple):
 
 
 Ratios = Mapping[MetricKey, RatioMetric]
-Value = tuple[float | None, tuple[float, float] | None]
+ValueAndInterval = tuple[float | None, tuple[float, float] | None]
 """A metric and its 95 % interval; None where it was not measured, or the interval is unknown."""
 
 FrameScores = Mapping[MetricKey, tuple[float, float]]
@@ -226,7 +226,7 @@ class Measurements:
         return cls(summary=cls.from_values(means).summary, per_frame=frames)
 
     @classmethod
-    def from_values(cls, values: Mapping[MetricKey, Value]) -> "Measurements":
+    def from_values(cls, values: Mapping[MetricKey, ValueAndInterval]) -> "Measurements":
         return cls(
             summary=tuple(
                 Measurement(

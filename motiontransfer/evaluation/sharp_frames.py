@@ -26,7 +26,13 @@ from motiontransfer.core.arrays import Box, Frame
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
-from motiontransfer.evaluation.measurements import OF_IMAGES, Metric, MetricKey, RatioMetric, Value
+from motiontransfer.evaluation.measurements import (
+    OF_IMAGES,
+    Metric,
+    MetricKey,
+    RatioMetric,
+    ValueAndInterval,
+)
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
@@ -99,7 +105,7 @@ def detection_size(
 
 def sharp_frames(
     video: PosedFrames, films: Sequence[PosedFrames], *, intended: Keypoints, system: str
-) -> tuple[dict[MetricKey, RatioMetric], dict[MetricKey, Value]]:
+) -> tuple[dict[MetricKey, RatioMetric], dict[MetricKey, ValueAndInterval]]:
     """Share of the faces and hands that are as sharp as those of the films: a video's, the films'.
 
     Args:

@@ -13,10 +13,10 @@ import numpy as np
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.progress import track
 from motiontransfer.evaluation.frames import (
-    Frames,
     FrameSet,
     PosedFrames,
     Regions,
+    SyncedFrames,
     all_regions,
     person_regions,
 )
@@ -117,7 +117,7 @@ def measure(videos: Mapping[str, PosedFrames], metrics: Sequence[StreamingMetric
     readers = [one.part(shown).read() for one in videos.values()]
 
     def frame_sets() -> Iterator[FrameSet]:
-        previous: Frames | None = None
+        previous: SyncedFrames | None = None
         for index, row in zip(shown, zip(*readers, strict=True), strict=True):
             yield FrameSet(index, frames := dict(zip(videos, row, strict=True)), previous)
             previous = frames

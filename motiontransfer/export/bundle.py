@@ -133,7 +133,7 @@ def _check_exportable(folder: Path, libraries: Sequence[str]) -> None:
         )
 
 
-class _Frame(nn.Module):
+class _FrameOutput(nn.Module):
     """A generator with only the inputs that it was trained with; returns the frame."""
 
     def __init__(self, generator: FrameGenerator, inputs: Sequence[Signal]) -> None:
@@ -159,7 +159,7 @@ class _Scene(nn.Module):
 def _write_generator(folder: Path, generator: FrameGenerator, config: GeneratorConfig) -> None:
     inputs = _inputs(config)
     frame = Signal("frame", (1, 3, "height", "width"), _IMAGE)
-    network, stride = _Frame(generator, inputs), generator.network.stride
+    network, stride = _FrameOutput(generator, inputs), generator.network.stride
     _write_onnx(folder / GENERATOR_FILE, network, inputs, frame, multiple_of=stride)
 
 
@@ -254,7 +254,7 @@ def _write_onnx(
             tuple(map(torch.zeros, shapes)),
             input_names=[signal.name for signal in inputs],
             output_names=[output.name],
-            dynamic_shapes=(tuple(axes),) if isinstance(network, _Frame) else tuple(axes),
+            dynamic_shapes=(tuple(axes),) if isinstance(network, _FrameOutput) else tuple(axes),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

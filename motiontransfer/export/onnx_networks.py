@@ -19,7 +19,7 @@ from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpac
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
-from motiontransfer.rendering.rollout import Generated, ReadFrames
+from motiontransfer.rendering.rollout import GeneratedFrame, ReadFrames
 
 FORMAT_VERSION = 4
 GENERATOR_FILE = "generator.onnx"
@@ -32,19 +32,19 @@ ARRAYS_FILE = "arrays.npz"
 STATISTICS_FILE = "statistics.json"
 """The target's pose statistics, for `motiontransfer.retargeting.normalization`."""
 
-Images = Float32[np.ndarray, "batch 3 height width"]
-Maps = Float32[np.ndarray, "batch _ height width"]
-PoseMaps = Float32[np.ndarray, "_ channels height width"]
+ImageArrays = Float32[np.ndarray, "batch 3 height width"]
+MapArrays = Float32[np.ndarray, "batch _ height width"]
+PoseMapArrays = Float32[np.ndarray, "_ channels height width"]
 
 Engine = Literal["onnxruntime", "openvino", "openvino_bf16"]
 """`bf16` is fp32 where the processor has no bfloat16."""
 Inputs = Mapping[str, Float32[np.ndarray, "_ _ _ _"]]
 """Images by name; those that a network does not have are ignored."""
 Output = Float32[np.ndarray, "_ _ _ _"]
-Network = Callable[[Inputs], Output]
+RunNetwork = Callable[[Inputs], Output]
 
 
-def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> Network:
+def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0) -> RunNetwork:
     """Load an ONNX file with one output; 0 threads: the engine's own choice.
 
     Raises:
@@ -59,7 +59,7 @@ def open_network(path: Path, *, engine: Engine = "onnxruntime", num_threads: int
         raise MissingLibraryError(f"{library} is not installed: pip install {library}") from error
 
 
-def _onnxruntime(path: Path, num_threads: int) -> Network:
+def _onnxruntime(path: Path, num_threads: int) -> RunNetwork:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -75,7 +75,7 @@ def _onnxruntime(path: Path, num_threads: int) -> Network:
     return run
 
 
-def _openvino(path: Path, num_threads: int, precision: str) -> Network:
+def _openvino(path: Path, num_threads: int, precision: str) -> RunNetwork:
     from motiontransfer.pose.openvino_holistic import openvino_core
 
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
@@ -130,7 +130,7 @@ class OnnxNetworks:
         self._multiple_of: int = model["multiple_of"]
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
-        self._background: Images | None = arrays.pop("background_image", None)
+        self._background: ImageArrays | None = arrays.pop("background_image", None)
         arrays.pop("label")
         self.viewport = self.puppet = self._generator = self._scene = self._face = None
         if model["viewport"]:
@@ -159,19 +159,23 @@ class OnnxNetworks:
     ) -> list[Float32[np.ndarray, "..."]]:
         return [*arrays]
 
-    def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps:
+    def concatenate(self, arrays: Sequence[PoseMapArrays]) -> PoseMapArrays:
         return np.concatenate(arrays)
 
     def zeros(self, shape: Sequence[int]) -> Float32[np.ndarray, "..."]:
         return np.zeros(shape, np.float32)
 
-    def resize(self, image: Images, size: tuple[int, int]) -> Float32[np.ndarray, "batch 3 _ _"]:
+    def resize(
+        self, image: ImageArrays, size: tuple[int, int]
+    ) -> Float32[np.ndarray, "batch 3 _ _"]:
         down, across = (
             _interpolation(old, new) for old, new in zip(image.shape[2:], size, strict=True)
         )
         return (down @ image @ across.T).astype(np.float32)
 
-    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Generated:
+    def generate(
+        self, pose_map: MapArrays, previous: ImageArrays, background: ImageArrays | None
+    ) -> GeneratedFrame:
         assert self._generator is not None
         images = {
             "pose_map": pose_map,
@@ -184,17 +188,17 @@ class OnnxNetworks:
             for name, image in images.items()
             if image is not None
         }
-        return Generated(self._generator(padded)[..., :height, :width], None)
+        return GeneratedFrame(self._generator(padded)[..., :height, :width], None)
 
-    def scene(self, coarse_pose: Maps) -> Float32[np.ndarray, "1 3 _ _"]:
+    def scene(self, coarse_pose: MapArrays) -> Float32[np.ndarray, "1 3 _ _"]:
         assert self._scene is not None
         return self._scene({"pose_map": coarse_pose})
 
-    def face_residual(self, pose_map: Maps, face: Images) -> Images:
+    def face_residual(self, pose_map: MapArrays, face: ImageArrays) -> ImageArrays:
         assert self._face is not None
         return self._face({"pose_map": pose_map, "face": face})
 
-    def start_reading(self, images: Images) -> ReadFrames:
+    def start_reading(self, images: ImageArrays) -> ReadFrames:
         levels = ((images.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
         return lambda: list(np.ascontiguousarray(levels.transpose(0, 2, 3, 1)))
 
@@ -228,7 +232,7 @@ def open_target(folder: Path, *, engine: Engine = "onnxruntime", num_threads: in
     return Renderer(networks=networks, face=faces)
 
 
-def _padded(image: Maps, multiple: int) -> Maps:
+def _padded(image: MapArrays, multiple: int) -> MapArrays:
     """Replicate the right and lower edge until `multiple` divides height and width."""
     height, width = image.shape[2:]
     lacking = ((0, 0), (0, 0), (0, -height % multiple), (0, -width % multiple))

@@ -89,11 +89,8 @@ class TrainedGenerator:
     held_out: HeldOut
 
 
-def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGenerator:
-    """Build the generator that a file describes.
-
-    Args:
-        appearance: file of its puppet's appearance; None: the one of its project.
+def read_generator(path: Path) -> TrainedGenerator:
+    """Build the generator that a file describes, of a drawn target with the puppet beside it.
 
     Raises:
         WeightsError: the generator was trained with another appearance.
@@ -106,7 +103,7 @@ def read_generator(path: Path, *, appearance: Path | None = None) -> TrainedGene
 
     network, config = read_network(path, "generator", GeneratorConfig, build)
     if isinstance(network, DrawnGenerator):
-        file = appearance or path.with_name(layout.APPEARANCE_FILE)
+        file = path.with_name(layout.APPEARANCE_FILE)
         pixels = read_appearance(file)
         expected, got = read_described(path, "appearance_sha256", str), sha256_of(file)
         if got != expected:

@@ -31,7 +31,7 @@ from motiontransfer.pose.skeleton import (
 from motiontransfer.video.clip import read_clip, read_source_frames
 from motiontransfer.video.geometry import Framing
 
-_Frame = TypeVar("_Frame")
+_OfFrame = TypeVar("_OfFrame")
 _Schema = TypeVar("_Schema", bound=BaseModel)
 
 _NUM_NAMED = 5  # missing frames that a message names
@@ -53,8 +53,8 @@ _OPENPOSE_PARTS: dict[str, dict[str, JointSet]] = {
 
 
 def frames_in_order(
-    numbered: Sequence[tuple[int, _Frame]], *, num_frames: int, source: Path
-) -> list[_Frame]:
+    numbered: Sequence[tuple[int, _OfFrame]], *, num_frames: int, source: Path
+) -> list[_OfFrame]:
     """The first frames, whether they are numbered from 0 or from 1; those beyond are left out."""
     counts = Counter(number for number, _ in numbered)
     number, count = counts.most_common(1)[0] if counts else (0, 0)
@@ -137,13 +137,13 @@ def _parsed(schema: type[_Schema], content: bytes | object, *, where: str, remed
         raise KeypointsError(f"{where}: {fault}; {remedy}") from error
 
 
-_Pairs = list[tuple[float, float]]
-_Person = tuple[_Pairs, list[float]]
+_JointPairs = list[tuple[float, float]]
+_Person = tuple[_JointPairs, list[float]]
 """The joints' (x, y), and their scores."""
 
 
 class _MmposeInstance(BaseModel):
-    keypoints: _Pairs
+    keypoints: _JointPairs
     keypoint_scores: list[float]
 
 
@@ -157,7 +157,7 @@ class _MmposeFrame(BaseModel):
 
 
 class _RtmlibFrame(BaseModel):
-    keypoints: list[_Pairs]
+    keypoints: list[_JointPairs]
     scores: list[list[float]]
 
     def frame(self, index: int) -> tuple[int, list[_Person]]:

@@ -44,7 +44,7 @@ _PERSON = 1  # torchvision's label; 0 is the background
 # lib/utils/vis.py: kp_thresh).
 _DOUBTFUL_LOGIT = 2.0
 
-Network = Callable[[list[Tensor]], list[dict[str, Tensor]]]
+RunRcnn = Callable[[list[Tensor]], list[dict[str, Tensor]]]
 """Gives for each image (RGB in [0, 1]) what `torchvision.models.detection.KeypointRCNN` gives."""
 
 
@@ -86,7 +86,7 @@ def label_of(model: str) -> str:
 
 @torch.inference_mode()
 def detect(
-    network: Network,
+    network: RunRcnn,
     frames: Sequence[AnyFrame],
     *,
     max_people: int,
@@ -118,7 +118,7 @@ def detect(
     return people
 
 
-def _run(network: Network, images: list[Tensor]) -> list[dict[str, Tensor]]:
+def _run(network: RunRcnn, images: list[Tensor]) -> list[dict[str, Tensor]]:
     try:
         return network(images)
     except torch.OutOfMemoryError:

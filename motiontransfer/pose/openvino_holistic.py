@@ -55,7 +55,7 @@ _logger = logging.getLogger(__name__)
 
 Hands = Literal["in every frame", "in turns"]
 
-Points = Float64[np.ndarray, "_ 2"]
+PlanePoints = Float64[np.ndarray, "_ 2"]
 Point = Float64[np.ndarray, "2"]
 Outputs = list[Float64[np.ndarray, "..."]]
 Square = Float64[np.ndarray, "2 3"]
@@ -124,7 +124,7 @@ class FollowedPerson:
         self._head = _Model(models / _HEAD_MODEL, *detected, low=-1)
         self.hands: Hands = "in every frame"
         self._square: Square | None = None
-        self._from_wrists: dict[str, Points] = {}
+        self._from_wrists: dict[str, PlanePoints] = {}
         """Landmarks of the hands in the frame before, from the pose's wrist."""
         self._turn = 0
         self._world = np.zeros((_NUM_LANDMARKS, 3), np.float32)
@@ -191,7 +191,7 @@ class FollowedPerson:
             if len(points)
         }
 
-    def _find_hand(self, frame: Frame, wrist: Point, little: Point, index: Point) -> Points:
+    def _find_hand(self, frame: Frame, wrist: Point, little: Point, index: Point) -> PlanePoints:
         near = around_hand(wrist, little, index)
         (ends,) = self._wrist.look(frame, near)
         center, bottom = placed(ends.reshape(2, 2) / self._wrist.side, near)
@@ -200,7 +200,7 @@ class FollowedPerson:
         points = placed(landmarks.reshape(-1, 3)[:, :2] / self._hand.side, square)
         return points[: len(points) if presence.item() >= _MIN_PRESENCE else 0]
 
-    def _find_face(self, frame: Frame, of_pose: Points) -> Points:
+    def _find_face(self, frame: Frame, of_pose: PlanePoints) -> PlanePoints:
         near = _around(of_pose, of_pose[_LEFT_EYE] - of_pose[_RIGHT_EYE], scale=3.0)
         boxes, scores = self._head.look(frame, near)
         best = scores.argmax()
@@ -216,7 +216,7 @@ def _sigmoid(logits: Float64[np.ndarray, "*any"]) -> Float64[np.ndarray, "*any"]
     return 0.5 + 0.5 * np.tanh(0.5 * logits)
 
 
-def placed(points: Points, square: Square) -> Points:
+def placed(points: PlanePoints, square: Square) -> PlanePoints:
     """Points of the unit square, in pixels of the frame."""
     return points @ square[:, :2].T + square[:, 2]
 
@@ -241,13 +241,15 @@ def _square(center: Point, up: Point, *, scale: float, shift: float = 0.0) -> Sq
     return np.column_stack([axes, center + shift * down - axes.mean(axis=1)])
 
 
-def _around(points: Points, right: Point, *, scale: float, shift: float = 0.0) -> Square:
+def _around(points: PlanePoints, right: Point, *, scale: float, shift: float = 0.0) -> Square:
     low, high = points.min(axis=0), points.max(axis=0)
     up = np.array([right[1], -right[0]]) / max(float(np.linalg.norm(right)), 1e-6)
     return _square((low + high) / 2, (high - low).max() / 2 * up, scale=scale, shift=shift)
 
 
-def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"]) -> Points:
+def _refined(
+    points: PlanePoints, heatmaps: Float64[np.ndarray, "rows columns points"]
+) -> PlanePoints:
     """Centers of mass of the heatmaps around landmarks, where these are clear."""
     size = len(heatmaps)
     columns, rows = (points * size).astype(int).T[..., None] + np.arange(-_REACH, _REACH + 1)
@@ -261,7 +263,7 @@ def _refined(points: Points, heatmaps: Float64[np.ndarray, "rows columns points"
     return np.where(is_clear[:, None], np.column_stack(centers), points)
 
 
-def _anchors(num_cells: int, repeats: int) -> Points:
+def _anchors(num_cells: int, repeats: int) -> PlanePoints:
     """Centers of cells, as shares of the square."""
     centers = (np.arange(num_cells) + 0.5) / num_cells
     return np.stack(np.meshgrid(centers, centers), axis=-1).reshape(-1, 2).repeat(repeats, axis=0)

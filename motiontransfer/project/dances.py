@@ -15,7 +15,7 @@ from motiontransfer.core.errors import (
     ParamsError,
 )
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Guide, Scene, Video, load_section, read_text
+from motiontransfer.core.params import Guide, SceneChoice, Video, load_section, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
@@ -25,7 +25,6 @@ from motiontransfer.project.entries import (
     load_scenes,
     load_transfers,
     load_videos,
-    removal_of,
     remove_demo_videos,
     remove_video,
 )
@@ -118,7 +117,7 @@ _LONGEST = 32  # letters of a transfer's name; `dvc metrics show` has 86 charact
 def add_dance(
     dancer: Path,
     *me: Path,
-    scene: Scene = "target",
+    scene: SceneChoice = "target",
     crop: Literal["none", "auto"] = "auto",
     other: Dance | None = None,
     wishes: Wishes = _NO_WISHES,
@@ -304,11 +303,9 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
         texts, videos = _texts(root), load_videos(root)
         for name, file in dance.new.items():
             if name in videos:
-                removal = removal_of(name, root=root)
-                remove_video(removal, root=root)
-                copy = root / removal.path
-                if not removal.users_of_file and copy.resolve() != file.resolve():
-                    copy.unlink(missing_ok=True)
+                copy = remove_video(name, root=root)
+                if copy and (root / copy).resolve() != file.resolve():
+                    (root / copy).unlink(missing_ok=True)
         for file, before in dance.before.items():
             if texts[file] == dance.after[file]:
                 write_text(root / file, before)
@@ -339,7 +336,7 @@ def pair_all(*, source: str | None, target: str | None) -> list[str]:
 
 
 def pair(
-    source: str, target: str, *, scene: Scene = "target", film: Path | None = None, root: Path
+    source: str, target: str, *, scene: SceneChoice = "target", film: Path | None = None, root: Path
 ) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
     transfers, in_film = load_transfers(root), load_pairs("in_film", root)

@@ -7,7 +7,6 @@ another video shows them, and the transfers that use either.
 
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -23,7 +22,7 @@ from motiontransfer.core.params import (
     DancersScene,
     Guide,
     Name,
-    Scene,
+    SceneChoice,
     Transfer,
     Video,
     load_films,
@@ -167,7 +166,7 @@ def add_transfer(
     target: str,
     name: str | None,
     truth: str,
-    scene: Scene = "target",
+    scene: SceneChoice = "target",
     film: Path | None = None,
     root: Path = Path(),
 ) -> str:
@@ -229,42 +228,16 @@ def is_picture(file: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """Everything that goes from films.yaml with a video."""
-
-    path: Path
-    """File of the video, relative to the project."""
-    users_of_file: tuple[str, ...]
-    """Other entries with the same file, as `videos.walk`: the file and its .dvc file stay."""
-    entries: tuple[tuple[str, str], ...]
-    """(section, name) of the video; of transfers and guides of it, or to whom no other shows."""
-    items: tuple[tuple[str, str], ...]
-    """(list, item): its subject in the lists of subjects, unless another video shows them; in
-    `trained` where that is no film."""
-
-
-def removal_of(name: str, *, root: Path = Path()) -> Removal:
-    """List the entries removed with a video.
-
-    Raises:
-        ParamsError: there is none of this name.
-    """
-    videos = load_videos(root)
-    if name not in videos:
-        raise ParamsError(f"no video {name!r}; videos has {_listed(videos)}")
-    path = videos[name].path
-    entries, items = going_with({("videos", name)}, root=root)
-    return Removal(
-        path=path, users_of_file=users_of_file(path, entries, root=root), entries=entries,
-        items=items,
-    )  # fmt: skip
-
-
 def going_with(
     chosen: Collection[tuple[str, str]], subjects: Collection[str] = (), *, root: Path
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
-    """Entries and items of lists, as of a `Removal`, that go with some entries and subjects."""
+    """What goes from films.yaml with some entries and subjects.
+
+    Returns:
+        (section, name) of entries: these, transfers and guides of their videos, or to whom no other
+        film shows; (list, item) of subjects, unless another video shows them, in `trained` where
+        that is no film.
+    """
     videos = load_videos(root)
     gone = {key: videos.pop(key) for key in [*videos] if ("videos", key) in chosen}
     shown = {video.subject for video in videos.values()}
@@ -314,19 +287,26 @@ def users_of_file(path: Path, gone: Collection[tuple[str, str]], *, root: Path) 
     )
 
 
-def remove_video(removal: Removal, *, root: Path = Path()) -> None:
-    """Remove a video and its `Removal` from films.yaml, and its .dvc file; its file stays.
+def remove_video(name: str, *, root: Path = Path()) -> Path | None:
+    """Remove a video and what goes with it from films.yaml, and its .dvc file; its own file stays.
+
+    Returns:
+        That file, relative to the project; None if another entry has it, too.
 
     Raises:
-        ParamsError: films.yaml has changed since, or cannot be edited.
+        ParamsError: films.yaml cannot be edited.
     """
     with params_lock(root):
-        params = without(removal.entries, removal.items, root=root)
-        pointer = root / removal.path.with_name(f"{removal.path.name}.dvc")
-        if pointer.exists() and not removal.users_of_file:
+        path = load_videos(root)[name].path
+        entries, items = going_with({("videos", name)}, root=root)
+        is_shared = bool(users_of_file(path, entries, root=root))
+        params = without(entries, items, root=root)
+        pointer = root / path.with_name(f"{path.name}.dvc")
+        if pointer.exists() and not is_shared:
             with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
                 repo.remove(str(pointer))
         write_text(root / FILMS_FILE, params)
+        return None if is_shared else path
 
 
 def without(
@@ -351,7 +331,7 @@ def remove_demo_videos(*, root: Path) -> list[str]:
         if any((each.source in demo) != (each.target in actors) for each in transfers):
             return []
         for name in demo:
-            remove_video(removal_of(name, root=root), root=root)
+            remove_video(name, root=root)
         return sorted(demo)
 
 

@@ -86,14 +86,14 @@ def _set_face_cycles(root: Path) -> list[Change]:
     return [Change(f"{FILMS_FILE}: face_cycles", *names)]
 
 
-class _Value(NamedTuple):
+class _Written(NamedTuple):
     value: object
     written: str
     start: int
     end: int
 
 
-def _values(text: str) -> dict[str, _Value]:
+def _values(text: str) -> dict[str, _Written]:
     """Each value below a section by its dotted key."""
     found = {}
     for section, values in sections_of(text):
@@ -106,11 +106,11 @@ def _values(text: str) -> dict[str, _Value]:
                 if node.start_mark.column == key.start_mark.column:  # only a block may stand there
                     start = text.index(":", key.end_mark.index) + 1
                 written = in_one_line(value) if isinstance(value, list) else text[start:end]
-                found[f"{section.value}.{key.value}"] = _Value(value, written, start, end)
+                found[f"{section.value}.{key.value}"] = _Written(value, written, start, end)
     return found
 
 
-def _load_preset(name: str, folder: Path) -> dict[str, _Value]:
+def _load_preset(name: str, folder: Path) -> dict[str, _Written]:
     """Values that differ from the shipped ones: a preset's, and those of its base."""
     path = folder / f"{name}.yaml"
     if not path.exists():
@@ -139,7 +139,7 @@ def with_preset(
     return text, _changes(_values(before), _values(text))
 
 
-def _with_values(text: str, chosen: Mapping[str, _Value], name: str, folder: Path) -> str:
+def _with_values(text: str, chosen: Mapping[str, _Written], name: str, folder: Path) -> str:
     values = _values(text)
     if missing := sorted(chosen.keys() - values.keys()):
         raise ParamsError(f"preset {name}: {missing[0]}: no such key in params.yaml")
@@ -158,12 +158,12 @@ def with_values(text: str, chosen: Mapping[str, object]) -> tuple[str, list[Chan
     values = _values(text)
     if missing := sorted(chosen.keys() - values.keys()):
         raise ParamsError(f"{PARAMS_FILE}: {missing[0]}: no such key")
-    new = {key: _Value(value, in_one_line(value), 0, 0) for key, value in chosen.items()}
+    new = {key: _Written(value, in_one_line(value), 0, 0) for key, value in chosen.items()}
     after = _rewritten(text, {**values, **new})
     return after, _changes(values, _values(after))
 
 
-def _rewritten(text: str, meant: Mapping[str, _Value]) -> str:
+def _rewritten(text: str, meant: Mapping[str, _Written]) -> str:
     """The text with values that differ exchanged."""
     values = _values(text)
     for key in sorted(values, key=lambda key: values[key].start, reverse=True):
@@ -173,7 +173,7 @@ def _rewritten(text: str, meant: Mapping[str, _Value]) -> str:
     return text
 
 
-def _changes(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> list[Change]:
+def _changes(old: Mapping[str, _Written], new: Mapping[str, _Written]) -> list[Change]:
     return [
         Change(key, *(them[key].written if key in them else "missing" for them in (old, new)))
         for key in {**new, **old}
@@ -181,12 +181,12 @@ def _changes(old: Mapping[str, _Value], new: Mapping[str, _Value]) -> list[Chang
     ]
 
 
-def _differs(old: _Value, new: _Value) -> bool:
+def _differs(old: _Written, new: _Written) -> bool:
     """Unequal in YAML: Python has False == 0."""
     return old.value != new.value or isinstance(old.value, bool) != isinstance(new.value, bool)
 
 
-def _replaced(text: str, old: _Value, new: str) -> str:
+def _replaced(text: str, old: _Written, new: str) -> str:
     """The text with one value exchanged; a comment behind it keeps its column."""
     before, after = text[: old.start], text[old.end :]
     if before.endswith(":"):  # an empty value

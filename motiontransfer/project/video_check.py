@@ -52,7 +52,7 @@ from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video, full_framing
-from motiontransfer.video.crop import Place, crop_around
+from motiontransfer.video.crop import PersonPlace, crop_around
 from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import (
     Timed,
@@ -126,7 +126,7 @@ def check_video(
     crop: Literal["none", "auto"],
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
-    person: Place | None = None,
+    person: PersonPlace | None = None,
 ) -> VideoCheck:
     """Measure people and camera motion in 20 frames of a video, which are all that are decoded.
 

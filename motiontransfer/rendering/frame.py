@@ -39,17 +39,17 @@ from motiontransfer.rendering.rollout import (
     BATCH_FRAMES,
     Array,
     FramePose,
-    Generated,
+    GeneratedFrame,
     Image,
-    Maps,
     Networks,
+    PoseMap,
     Rollout,
     rooms,
     view_of,
 )
 from motiontransfer.video.geometry import resize
 
-_Frame = TypeVar("_Frame")
+_Shown = TypeVar("_Shown")
 _MOST_LIVE_PX = 540  # height of a puppet alone, which takes time by its pixels
 
 
@@ -104,7 +104,7 @@ class ResidualFaces:
         keypoints: Keypoints,
         shown: Int[np.ndarray, " faces"],
         boxes: Int[np.ndarray, "faces 4"],
-    ) -> Iterable[tuple[Box, Maps, Float[Array, "_ _"]]]:
+    ) -> Iterable[tuple[Box, PoseMap, Float[Array, "_ _"]]]:
         """Box, pose map and blending weight of each face, drawn and uploaded together."""
         drawer = self.networks.drawer(keypoints.skeleton)
         places = list(map(tuple, boxes.tolist()))
@@ -164,7 +164,7 @@ class Renderer:
         return finish
 
     def start_masked(
-        self, step: Generated, box: Box, make_patch: Callable[[], FacePatch] | None
+        self, step: GeneratedFrame, box: Box, make_patch: Callable[[], FacePatch] | None
     ) -> Callable[[], Frame | MaskedFrame]:
         """As `start_frame`, with the person's mask where the networks tell it."""
         finish, networks = self.start_frame(step.image, make_patch), self.networks
@@ -221,7 +221,7 @@ def render_masked(renderer: Renderer, keypoints: Keypoints) -> Iterator[Frame | 
 
 def _generate(
     renderer: Renderer, keypoints: Keypoints
-) -> Iterator[tuple[Generated, Box, Callable[[], FacePatch] | None]]:
+) -> Iterator[tuple[GeneratedFrame, Box, Callable[[], FacePatch] | None]]:
     """What the networks make of each pose, its viewport, and what makes its face."""
     rollout, face, previous = Rollout(renderer.networks), renderer.face, None
     patches = repeat(None, keypoints.num_frames) if face is None else face.patches(keypoints)
@@ -244,7 +244,7 @@ def _carried(
     return patch.image, lambda: patch
 
 
-def _one_later(pending: Iterable[Callable[[], _Frame]]) -> Iterator[_Frame]:
+def _one_later(pending: Iterable[Callable[[], _Shown]]) -> Iterator[_Shown]:
     """Yield each frame once the next has been started, which a GPU computes meanwhile."""
     waiting = None
     for finish in pending:

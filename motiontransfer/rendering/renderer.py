@@ -77,17 +77,13 @@ def make_renderer(
     return TrainedRenderer(networks=networks, face=faces, main=main, runtime=runtime)
 
 
-def load_renderer(
-    models: Path, runtime: Runtime, *, face: FaceMode, appearance: Path | None = None
-) -> TrainedRenderer:
+def load_renderer(models: Path, runtime: Runtime, *, face: FaceMode) -> TrainedRenderer:
     """Read a target's networks; a drawn target has the faces of its film.
 
     Args:
         models: folder of the weights, artifacts/models/TARGET.
-        appearance: what `train_gan.texture: puppet` draws from; None:
-            appearance.safetensors beside them.
     """
-    main = read_generator(models / layout.GENERATOR_FILE, appearance=appearance)
+    main = read_generator(models / layout.GENERATOR_FILE)
     has_residual = face == "residual" and main.config.texture == "none"
     faces = read_face_generator(models / layout.FACE_GENERATOR_FILE) if has_residual else None
     return make_renderer(main, runtime, faces)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -15,25 +15,22 @@ from jaxtyping import Float, Float32
 from motiontransfer.core.arrays import Box, Boxes, Frame
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
-from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
+from motiontransfer.pose.drawing import Array, NumpyDrawer, PoseMaps, PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.draw.warping import Puppet
 
-Array = Any
-"""NumPy's or PyTorch's, on the networks' device."""
 Image = Float[Array, "1 3 height width"]
 """In [-1, 1]."""
-Maps = Float[Array, "1 _ height width"]
+PoseMap = Float[Array, "1 _ height width"]
 ReadFrames = Callable[[], list[Frame]]
 """Waits for the frames of images; their values are clipped and rounded to 256 levels."""
 
 BATCH_FRAMES = 8
 """Frames whose pose maps are drawn at once."""
-PoseMaps = Float[Array, "_ channels height width"]
 
 
-class Generated(NamedTuple):
+class GeneratedFrame(NamedTuple):
     """A generated frame."""
 
     image: Image
@@ -78,7 +75,9 @@ class Networks(Protocol):
         """Interpolate bilinearly, with antialiasing."""
         ...
 
-    def generate(self, pose_map: Maps, previous: Image, background: Image | None) -> Generated:
+    def generate(
+        self, pose_map: PoseMap, previous: Image, background: Image | None
+    ) -> GeneratedFrame:
         """The next frame, or its part in a viewport; see `FrameGenerator.forward`."""
         ...
 
@@ -86,7 +85,7 @@ class Networks(Protocol):
         """The background image with the shadows of people in these poses; a new array."""
         ...
 
-    def face_residual(self, pose_map: Maps, face: Image) -> Image: ...
+    def face_residual(self, pose_map: PoseMap, face: Image) -> Image: ...
 
     def start_reading(self, images: Float[Array, "batch 3 height width"]) -> ReadFrames:
         """Begin to copy images to the CPU."""
@@ -105,7 +104,7 @@ class FramePose:
 
     box: Box
     """Viewport in the frame: x0, y0, x1, y1; pixels."""
-    pose_map: Maps
+    pose_map: PoseMap
     """Viewport's pose map, after those of the preceding frames that it is conditioned on."""
     coarse_pose: Float[Array, "1 _ rows columns"] | None
     """Whole frame's pose map, from `draw_coarse`; None without a viewport."""
@@ -137,7 +136,7 @@ class Rollout:
         for batch in batches(num_frames):
             yield from self._draw_batch(keypoints.part(batch), boxes[batch])
 
-    def step(self, pose: FramePose, previous: Image | None) -> Generated:
+    def step(self, pose: FramePose, previous: Image | None) -> GeneratedFrame:
         """Generate one frame.
 
         Outside a viewport, it is the background image with shadows. The previous frame may have
@@ -153,7 +152,7 @@ class Rollout:
             frame = networks.scene(pose.coarse_pose)
             step = networks.generate(pose.pose_map, previous, frame[view])
             frame[view] = step.image
-            return Generated(frame, step.mask)
+            return GeneratedFrame(frame, step.mask)
 
     def _draw_batch(self, keypoints: Keypoints, boxes: Boxes) -> Iterator[FramePose]:
         networks, points, score = self._networks, keypoints.points, keypoints.score

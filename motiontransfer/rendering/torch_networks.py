@@ -16,10 +16,10 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.rendering.rollout import Generated, ReadFrames, Rollout
+from motiontransfer.rendering.rollout import GeneratedFrame, ReadFrames, Rollout
 from motiontransfer.video.tensors import Images, start_reading, tensor_to_frames, upload_together
 
-PoseMaps = Float[Tensor, "_ channels height width"]
+PoseMapTensors = Float[Tensor, "_ channels height width"]
 
 
 class TorchNetworks:
@@ -62,7 +62,7 @@ class TorchNetworks:
     def upload(self, arrays: Sequence[Float32[np.ndarray, "..."]]) -> list[Float[Tensor, "..."]]:
         return upload_together([*map(torch.from_numpy, arrays)], self.device)
 
-    def concatenate(self, arrays: Sequence[PoseMaps]) -> PoseMaps:
+    def concatenate(self, arrays: Sequence[PoseMapTensors]) -> PoseMapTensors:
         return torch.cat([*arrays])
 
     def zeros(self, shape: Sequence[int]) -> Float[Tensor, "..."]:
@@ -71,10 +71,12 @@ class TorchNetworks:
     def resize(self, image: Images, size: tuple[int, int]) -> Float[Tensor, "batch 3 _ _"]:
         return resize(image, size)
 
-    def generate(self, pose_map: Maps, previous: Images, background: Images | None) -> Generated:
+    def generate(
+        self, pose_map: Maps, previous: Images, background: Images | None
+    ) -> GeneratedFrame:
         with self._autocast():
             generated = self.generator(pose_map, previous, background)
-        return Generated(generated.frame, generated.mask)
+        return GeneratedFrame(generated.frame, generated.mask)
 
     def scene(self, coarse_pose: Maps) -> Float[Tensor, "1 3 _ _"]:
         with self._autocast():

@@ -44,16 +44,10 @@ _LARGEST_HEIGHT_PX = 512  # of copies; several are beside each other
 _LARGEST_SHARE_AS_IT_IS = 0.4  # of the limit, up to which a finished video is not encoded again
 _PLAYABLE_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 _JPEG_QUALITY = 82
+_SCRIPTS = ("player.js", "charts.js", "page.js")
 
 
-def write_page(
-    path: Path,
-    template: str,
-    content: Mapping[str, object],
-    *,
-    style: str = "page.css",
-    scripts: Sequence[str] = ("player.js", "charts.js", "page.js"),
-) -> None:
+def write_page(path: Path, template: str, content: Mapping[str, object]) -> None:
     """Fill in a template of this package and write the page."""
     environment = Environment(
         loader=PackageLoader("motiontransfer.report"),
@@ -63,8 +57,8 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
-    css = _source(environment, style)
-    script = "\n".join(_source(environment, name) for name in scripts)
+    css = _source(environment, "page.css")
+    script = "\n".join(_source(environment, name) for name in _SCRIPTS)
     html = environment.get_template(template).render(
         {
             **content,

@@ -38,7 +38,7 @@ class HeadView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Heads:
+class _MeasuredHeads:
     """Place and direction of a head in each frame; NaN where it was not found."""
 
     ears: Vectors
@@ -140,7 +140,7 @@ def _with_heads(poses: Keypoints, places: Mapping[str, Vectors], weight: Series)
     return replace(poses, points=points, score=score, filled=filled)
 
 
-def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
+def _measure_heads(keypoints: Keypoints, min_score: float) -> _MeasuredHeads:
     """Yaw by nose and ears, across the line from the hips to the head; tilt by the ears.
 
     The ears of a profile lie behind each other: there a head is as tilted as the body.
@@ -158,7 +158,7 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _Heads:
     side = _unit_vectors(1j * (shoulders - hips), otherwise=body)
     offset = ((ears - shoulders) * side.conj()).real
     before = np.nan_to_num(np.where(offset * depth > 0, offset * side, 0))
-    return _Heads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
+    return _MeasuredHeads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
 
 
 def _unit_vectors(vectors: Vectors, *, otherwise: Vectors | complex) -> Vectors:

@@ -40,7 +40,6 @@ MIN_FRAMES = 10  # a part seen in fewer frames has no known length, a joint no k
 _UNITS = {"knee": ("thigh", "shin"), "foot_index": ("foot",)}
 """Joint of the legs -> the parts whose lengths together are its unit."""
 _OTHER_SIDE = {"left": "right", "right": "left"}
-LEG_JOINTS = tuple(sorted(f"{side}_{joint}" for side in _OTHER_SIDE for joint in _UNITS))
 _STRAIGHT = 0.93  # distance of the hip from the ankle, relative to a straight leg's ...
 _STRAIGHT_QUANTILE = 0.8  # ... which is this quantile over all frames
 _HIPS_WIDTH = 0.5  # least width of the hips, relative to hips parallel to the image

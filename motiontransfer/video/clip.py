@@ -27,7 +27,7 @@ from motiontransfer.core.storage import (
     write_table,
 )
 from motiontransfer.video.color import OnePass
-from motiontransfer.video.crop import FindPeople, Place, crop_box
+from motiontransfer.video.crop import FindPeople, PersonPlace, crop_box
 from motiontransfer.video.frame_store import frame_writer
 from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
 from motiontransfer.video.reader import (
@@ -199,7 +199,7 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
     size: WorkingSize,
     frame_rate: Fraction | None = None,
     crop: Literal["none"] | Box | FindPeople,
-    person: Place | None = None,
+    person: PersonPlace | None = None,
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
     on_damage: Literal["fail", "truncate"] = "fail",

@@ -30,7 +30,7 @@ _MAY_BE_SAME = 0.3  # overlap of boxes in two frames, of what both cover: two wh
 
 FindPeople = Callable[[Iterable[AnyFrame]], Sequence[Sequence[Box]]]
 """Person detector: the boxes around people in each frame."""
-Place = tuple[float, float, float]
+PersonPlace = tuple[float, float, float]
 """Where and when somebody is in a film: shares of its width and height, seconds."""
 
 
@@ -40,7 +40,7 @@ def crop_box(
     size: WorkingSize,
     *,
     within: tuple[float, float],
-    person: Place | None,
+    person: PersonPlace | None,
 ) -> Box:
     """The part of a film that is decoded; all of it where a detector finds nobody.
 
@@ -72,7 +72,7 @@ def crop_around(
     *,
     brightest: Frame,
     within: tuple[float, float],
-    person: Place | None,
+    person: PersonPlace | None,
 ) -> Box | None:
     """The automatic crop of a film; None without people.
 

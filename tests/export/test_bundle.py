@@ -82,7 +82,7 @@ def write_target(folder, *, style=STYLE, face=None, **changes):
     """Random weights of a target, where the pipeline keeps them."""
     torch.manual_seed(0)
     config = generator_config(size=SIZE, **changes)
-    plate = torch.rand(3, *SIZE) * 2 - 1 if config.background == "plate" else None
+    plate = torch.rand(3, *SIZE) * 2 - 1 if config.has_background_image else None
     puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3]) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate).apply(initialize)
     for parameter in network.parameters():  # more than pixels' rounding

@@ -7,7 +7,7 @@ from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.project.dances import Wishes, add_dance, add_guide, pair_all, take_back
-from motiontransfer.project.entries import add_video, removal_of, remove_video
+from motiontransfer.project.entries import add_video, remove_video
 from tests.project.small_project import files, params, small_project
 from tests.project_files import films_text
 
@@ -95,7 +95,7 @@ def test_a_film_beside_photos_is_trained_on(films, photos):
     assert add_dance(films[0], photos[0], films[1]).is_trained
     assert params()["trained"] == ["me"]
     assert [*params()["videos"]][1:] == ["me", "me_1"]
-    remove_video(removal_of("me_1"))
+    remove_video("me_1")
     assert (params()["targets"], params()["trained"]) == (["me"], [])
 
 
@@ -121,7 +121,7 @@ def test_two_dancers_in_one_film_are_replaced_one_in_the_result_of_the_other(fil
     other = add_dance(films[1], photos[1], scene="dancer", crop="none")
     third = add_dance(films[1], photos[0], scene="dancer", crop="none", other=other)
     assert third.source == "film_00008_second_1"
-    remove_video(removal_of("me"))
+    remove_video("me")
     assert [*params()["transfers"]] == [other.transfer]
     assert [*params()["scenes"]] == ["film_00008"]
 
@@ -269,7 +269,7 @@ def test_a_guide_is_entered_once_with_the_films_it_needs(films):
 
 def test_a_guide_goes_with_its_dance_and_with_whom_it_is_for(films):
     dance, mine = (add_guide(films[0], me)[0] for me in (None, films[1]))
-    remove_video(removal_of("film_00008"))
+    remove_video("film_00008")
     assert [*params()["guides"]] == [dance] != [mine]
-    remove_video(removal_of(dance))
+    remove_video(dance)
     assert params()["guides"] == {}

@@ -123,9 +123,9 @@ def test_a_film_is_one_scene_for_all_who_perform_in_it_as_long_as_anyone_does(fi
         entries.add_transfer(**wanted, target=target)
     assert params()["scenes"] == {"dance": {"subject": "ben", "film": "data/videos/dance.mp4"}}
     assert [*params()["in_film"]] == ["ben_as_ben", "eve_as_ben"]
-    entries.remove_video(entries.removal_of("solo"))
+    entries.remove_video("solo")
     assert [*params()["scenes"]] == ["dance"]
-    entries.remove_video(entries.removal_of("dance"))
+    entries.remove_video("dance")
     assert params()["scenes"] == params()["in_film"] == {}
 
 
@@ -147,14 +147,11 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
 
 
 def test_a_target_is_removed_with_its_only_video(film):
-    removal = entries.removal_of("walk")
-    assert removal.entries == (("videos", "walk"), ("transfers", "ada_as_ben"))
-    assert removal.items == (("subjects", "ada"), ("targets", "ada"), ("trained", "ada"))
+    walk, root = ("videos", "walk"), Path()
+    items = (("subjects", "ada"), ("targets", "ada"), ("trained", "ada"))
+    assert entries.going_with({walk}, root=root) == ((walk, ("transfers", "ada_as_ben")), items)
     add(film, subject="ada")
-    removal = entries.removal_of("walk")
-    assert (removal.entries, removal.items) == ((("videos", "walk"),), ())
-    with pytest.raises(ParamsError, match="no video 'no'; videos has dance, solo, walk"):
-        entries.removal_of("no")
+    assert entries.going_with({walk}, root=root) == ((walk,), ())
 
 
 @pytest.mark.parametrize(
@@ -172,9 +169,9 @@ def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(entry, user):
     Path("data/truth").mkdir(parents=True)
     pointer.parent.mkdir()
     pointer.write_text("outs: []\n")
-    removal = entries.removal_of("walk")
-    assert user in removal.users_of_file
-    entries.remove_video(removal)
+    gone, _ = entries.going_with({("videos", "walk")}, root=Path())
+    assert user in entries.users_of_file(Path("data/videos/walk.mp4"), gone, root=Path())
+    assert entries.remove_video("walk") is None
     assert pointer.exists()
     assert "walk" not in params()["videos"]
 
