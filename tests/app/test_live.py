@@ -110,15 +110,14 @@ def test_the_target_performs_what_the_camera_sees_until_the_server_ends(served, 
     with shown(address) as page:
         page.get_by_role("tab", name="Live").click()
         page.get_by_title("grant webcam access").click()
-        capture = page.get_by_role("button", name="capture photo")
-        capture.click()
+        page.get_by_role("button", name="capture photo").click()
         expect(page.get_by_text("Nobody is there to perform yet").first).to_be_visible(timeout=SOON)
         page.evaluate("navigator.mediaDevices.enumerateDevices = async () => []")
         for tab in ("Make", "Live"):
             page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.get_by_text("finds no camera")).to_be_visible(timeout=SOON)
-        write_target(project, "ada")
-        page.reload()
+    write_target(project, "ada")
+    with shown(address) as page:
         page.get_by_role("tab", name="Live").click()
         expect(page.get_by_role("combobox").first).to_have_value("ada", timeout=SOON)
         page.get_by_role("button", name="Start", exact=True).click()
@@ -136,6 +135,7 @@ def test_the_target_performs_what_the_camera_sees_until_the_server_ends(served, 
             other.get_by_title("grant webcam access").click()
             other.get_by_role("button", name="capture photo").click()
             expect(other.get_by_text(re.compile("Live runs in another page")).first).to_be_visible()
+        capture = page.get_by_role("button", name="capture photo")
         capture.click()
         wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)
         capture.click()
