@@ -23,8 +23,8 @@ from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.retrieval import Excluded
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.background import is_shadow
 from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
+from motiontransfer.puppet.shadow import is_shadow
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
