@@ -28,7 +28,7 @@ from motiontransfer.report.tables import Chart
 from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import RESULT_PRESET, write_video
 
 
 class QualityLevel(NamedTuple):
@@ -224,6 +224,7 @@ def _panel(
                 frame_rate=frame_rate,
                 sound=sound if sound and has_sound(sound) else None,
                 crf=quality.crf,
+                preset=RESULT_PRESET,
             )
         with FrameStore(path) as store:
             size = store.size
