@@ -62,7 +62,8 @@ def _size(renderer: Renderer) -> tuple[int, int]:
 
 
 def _near_and_far(renderer: TrainedRenderer, appearance: Path) -> dict[tuple[str, str], Render]:
-    puppet = Puppet(read_appearance(appearance), renderer.networks.size)
+    puppet = renderer.networks.puppet  # which has decoded patches
+    puppet = puppet or Puppet(read_appearance(appearance), renderer.networks.size)
     renders: dict[tuple[str, str], Render] = {}
     for section, distance in LEAST_DISTANCES.items():
         renders[section, OURS] = partial(render_poses, renderer.beyond(distance))

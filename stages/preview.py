@@ -1,7 +1,7 @@
 """Preview of one transfer before any training: `python -m stages preview ada_as_ben`."""
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import SplitParams, Transfer, load_section
+from motiontransfer.core.params import Compute, SplitParams, Transfer, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
@@ -79,5 +79,5 @@ def _sketched(target: str) -> Appearance:
             frames,
             num_references=_NUM_REFERENCES,
             num_frames=_NUM_BACKGROUND_FRAMES,
-            num_workers=None,
+            num_workers=load_section(Compute, "compute").num_workers,
         )[0]

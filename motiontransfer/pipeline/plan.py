@@ -263,15 +263,12 @@ def urgencies(graph: Graph, seconds: Mapping[str, float], *, first: str) -> dict
     return longest_chains(graph, {**seconds, first: sum(seconds.values(), 0.0)})
 
 
-def longest_chain(graph: Graph, seconds: Mapping[str, float], last: str) -> list[str]:
-    """Stages that end with `last`, each after the one that it waits for longest."""
-    until: dict[str, float] = {}
-    for name, before in graph.items():
-        until[name] = seconds.get(name, 0.0) + max((until[each] for each in before), default=0.0)
-    chain = [last] if last in graph else []
-    while chain and graph[chain[0]]:
-        chain.insert(0, max(graph[chain[0]], key=until.__getitem__))
-    return chain
+def needed_for(graph: Graph, last: str) -> set[str]:
+    """A stage and all that it waits for."""
+    needed = {last}
+    for name in reversed([*graph]):
+        needed.update(graph[name] if name in needed else ())
+    return needed
 
 
 def planned(title: str, forecasts: Mapping[str, float], seconds: float | None = None) -> Planned:

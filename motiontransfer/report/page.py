@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,14 +22,16 @@ from markupsafe import Markup
 from PIL import Image
 
 from motiontransfer.core.arrays import Frame
+from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.params import flattened
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
+from motiontransfer.rendering.compositing import num_threads
 from motiontransfer.report.tables import Chart
 from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import RESULT_PRESET, write_video
 
 
 class QualityLevel(NamedTuple):
@@ -187,10 +190,14 @@ def make_panels(
     largest = int(_LARGEST_SHARE_AS_IT_IS * max_bytes)
     panels: tuple[Panel, ...] = ()
     for quality in QUALITY_LEVELS:
-        panels = tuple(
-            _panel(source, quality, frame_rate, num_frames, largest_as_it_is=largest)
-            for source in sources
+        encode = partial(
+            _panel,
+            quality=quality,
+            frame_rate=frame_rate,
+            num_frames=num_frames,
+            largest_as_it_is=largest,
         )
+        panels = tuple(map_ahead(encode, sources, num_threads=num_threads()))
         if sum(len(panel.video) for panel in panels) <= max_bytes:
             return panels, quality
     return panels, QUALITY_LEVELS[-1]
@@ -198,10 +205,10 @@ def make_panels(
 
 def _panel(
     source: PanelSource,
+    *,
     quality: QualityLevel,
     frame_rate: Fraction,
     num_frames: int,
-    *,
     largest_as_it_is: int,
 ) -> Panel:
     path = source.finished
@@ -218,6 +225,7 @@ def _panel(
                 frame_rate=frame_rate,
                 sound=sound if sound and has_sound(sound) else None,
                 crf=quality.crf,
+                preset=RESULT_PRESET,
             )
         with FrameStore(path) as store:
             size = store.size

@@ -20,8 +20,8 @@ from motiontransfer.models.layers import downsample_by_2
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.fit.background import is_shadow
 from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
+from motiontransfer.puppet.shadow import is_shadow
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses

@@ -21,7 +21,7 @@ from motiontransfer.core.events import LOGGER, JsonLines, Step, read_events
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
-from motiontransfer.pipeline.plan import longest_chain, longest_chains, plan, urgencies
+from motiontransfer.pipeline.plan import longest_chains, needed_for, plan, urgencies
 from motiontransfer.pipeline.runs import (
     Job,
     LocalExecutor,
@@ -256,14 +256,10 @@ def test_what_the_first_stage_waits_for_goes_before_all_else_and_its_longest_cha
     assert sorted(graph, key=order.__getitem__) == ["other", "first", "short", "long"]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "chain"),
-    [({"b": 2.0, "c": 5.0}, "acd"), ({"b": 6.0, "c": 5.0}, "abd"), ({"a": 9.0, "e": 1.0}, "abd")],
-)
-def test_the_longest_chain_to_a_stage_is_what_it_waits_for(seconds, chain):
-    graph = {"a": [], "b": ["a"], "c": ["a"], "e": ["c"], "d": ["b", "c"]}
-    assert longest_chain(graph, seconds, "d") == [*chain]
-    assert longest_chain(graph, seconds, "done before") == []
+def test_a_stage_needs_all_that_it_waits_for():
+    graph = {"a": [], "b": ["a"], "other": ["a"], "c": ["b"]}
+    assert needed_for(graph, "c") == {"a", "b", "c"}
+    assert needed_for(graph, "done before") == {"done before"}
 
 
 def test_a_chain_is_as_long_as_the_longest_way_to_the_end():

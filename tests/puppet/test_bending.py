@@ -37,11 +37,26 @@ def test_what_is_so_far_from_the_joint_in_the_pose_is_so_far_in_the_reference(de
 
 def test_places_of_a_box_are_interpolated():
     """To a tenth of a radius, on a grid of half of one."""
-    places = sampling_grid(SAME, [limb_bend(60)], corner=(80, 90), size=(37, 29))
+    box = {"corner": (80, 90), "size": (37, 29)}
+    places, first = sampling_grid(SAME, [limb_bend(60)], **box, patch=(200, 200))
     assert places.shape == (29, 37, 2)
+    assert first == (80, 90)
     for x, y in ((80, 90), (93, 101), (100, 104), (111, 97), (116, 118)):
         there = complex(*places[y - 90, x - 80].tolist())
         assert there == pytest.approx(place(x, y, limb_bend(60)), abs=1)
+
+
+def test_a_grid_leaves_out_what_is_far_from_the_patch():
+    box = {"corner": (50, 60), "size": (230, 210)}
+    whole, (x, y) = sampling_grid(SAME, [limb_bend(60)], **box, patch=(400, 400))
+    near, (left, top) = sampling_grid(SAME, [limb_bend(60)], **box, patch=(120, 110))
+    assert 0 < near.size < whole.size / 2
+    inside = np.zeros(whole.shape[:2], bool)
+    inside[top - y : top - y + len(near), left - x : left - x + near.shape[1]] = True
+    np.testing.assert_array_equal(near.reshape(-1, 2), whole[inside])
+    assert (whole[~inside] >= (120, 110)).any(axis=1).all()
+    nothing, _ = sampling_grid(SAME, [limb_bend(60)], **box, patch=(20, 20))
+    assert not nothing.size
 
 
 def test_half_the_way_across_it_is_turned_by_half_of_the_angle_and_beyond_by_all():

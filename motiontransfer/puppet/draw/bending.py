@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex, Complex64, Float32
+from jaxtyping import Complex, Complex64, Float32, Int64
 
 from motiontransfer.core.arrays import Affine
 from motiontransfer.puppet.draw.part_maps import Placement
@@ -125,14 +125,23 @@ def places_in_reference(own: Affine, bends: Sequence[Bend], pixels: _Places) -> 
 
 
 def sampling_grid(
-    own: Affine, bends: Sequence[Bend], *, corner: tuple[int, int], size: tuple[int, int]
-) -> Float32[np.ndarray, "height width 2"]:
+    own: Affine,
+    bends: Sequence[Bend],
+    *,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    patch: tuple[int, int],
+) -> tuple[Float32[np.ndarray, "rows columns 2"], tuple[int, int]]:
     """Where (x, y) pixels of a box are sampled in the reference's patch.
 
     Args:
         own: map of the part from the image to the patch.
         corner: (x, y) of the box's first pixel.
-        size: (width, height).
+        size: (width, height) of the box.
+        patch: (width, height); a bent part is within a wide margin, most of which shows nothing.
+
+    Returns:
+        The grid where it is near the patch, and the (x, y) of its first pixel in the image.
     """
     step = max(int(min(bend.radius for bend in bends) / _CELLS_PER_RADIUS), 1)
     columns, rows = (math.ceil(side / step) + 2 for side in size)
@@ -143,9 +152,24 @@ def sampling_grid(
     )
     places = places_in_reference(own, bends, (x + 1j * y[:, None]).astype(np.complex64))
     grid = places.view(np.float32).reshape(rows, columns, 2)
-    width, height = size
     enlarged = cv2.resize(grid, (step * columns, step * rows))
-    return enlarged[step : step + height, step : step + width]
+    # What is interpolated lies between a cell's corners.
+    corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[:-1, 1:], grid[1:, 1:]])
+    is_near = ((corners.max(axis=0) > -1) & (corners.min(axis=0) < patch)).all(axis=2)
+    (left, right), (top, bottom) = (
+        _within(np.flatnonzero(is_near.any(axis=axis)), step, length)
+        for axis, length in enumerate(size)
+    )
+    near = enlarged[step + top : step + bottom, step + left : step + right]
+    return near, (corner[0] + left, corner[1] + top)
+
+
+def _within(cells: Int64[np.ndarray, " cells"], step: int, length: int) -> tuple[int, int]:
+    """First pixel of a box in ascending cells of the grid, and the one behind the last."""
+    if not cells.size:
+        return 0, 0
+    first, last = int(cells[0]) * step - step // 2 - 1, int(cells[-1] + 1) * step - step // 2 + 1
+    return max(first, 0), min(last, length)
 
 
 def margin_px(bends: Sequence[Bend]) -> float:

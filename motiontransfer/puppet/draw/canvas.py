@@ -45,13 +45,11 @@ def lay_over(canvas: Canvas, drawn: DrawnPart) -> Corners:
     """Lay a part over what was drawn before; return what it can have changed."""
     pixels, (left, top) = drawn
     right, bottom = left + pixels.shape[1], top + pixels.shape[0]
-    under, (*color, coverage) = canvas[:, top:bottom, left:right], pixels.transpose(2, 0, 1)
-    change = np.empty(under.shape, np.float32)
-    for plane, over in zip(change, (*color, 255), strict=True):
-        plane[:] = over
-    change -= under
-    change *= coverage / np.float32(255)
-    under += change
+    *color, coverage = cv2.split(pixels)
+    share, full = coverage / np.float32(255), np.full_like(coverage, 255)
+    for plane, over in zip(canvas[:, top:bottom, left:right], (*color, full), strict=True):
+        change = cv2.multiply(cv2.subtract(over, plane, dtype=cv2.CV_32F), share)
+        cv2.add(plane, change, dst=plane)
     return np.array([(left, top), (right, bottom)])
 
 

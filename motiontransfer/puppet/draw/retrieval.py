@@ -156,12 +156,14 @@ class References:
         filmed = slice(self.num_filmed)
         side = np.digitize(self._cosine[filmed], SIDES)
         is_other = (side[:, None] == side) & ~np.eye(self.num_filmed, dtype=np.bool_)
-        away = self.distances(self.poses[filmed], self.scales[filmed])
-        for number, part in enumerate(self.parts):
-            levels, apart = self._appearance.differences[number], away[:, number, filmed]
+        own = self.poses[filmed], self.scales[filmed]
+        aside = self._facing_distance(*own)
+        for number in (number for number, part in enumerate(self.parts) if part.is_limb):
+            apart = self._distances(number, *own, aside, rows=filmed)[:, filmed]
+            levels = self._appearance.differences[number]
             known = is_other & (levels < 255) & np.isfinite(apart)
             rows = known.sum(axis=1) >= _NUM_SIMILAR
-            if not part.is_limb or not rows.any():
+            if not rows.any():
                 continue
             order = np.argsort(np.where(known, apart, np.inf)[rows], axis=1)
             similar = np.take_along_axis(levels[rows], order[:, :_NUM_SIMILAR], axis=1)
@@ -191,11 +193,18 @@ class References:
         return np.stack(found, axis=1)
 
     def _distances(
-        self, number: int, poses: BodyPoses, scales: Series, aside: Distances
+        self,
+        number: int,
+        poses: BodyPoses,
+        scales: Series,
+        aside: Distances,
+        *,
+        rows: slice | None = None,
     ) -> Distances:
-        part, rows = self.parts[number], self._rows[number]
+        """Those of one part; infinite but for some references, by default all that may show it."""
+        part, rows = self.parts[number], rows or self._rows[number]
         shape, found = part_shapes(part, poses, scales)
-        reference_shape, reference_found = self._shapes[number]
+        reference_shape, reference_found = (of_all[rows] for of_all in self._shapes[number])
         # Joints are the first axis, so that their sum is the same for any number of frames.
         both = found.T[:, :, None] & reference_found.T[:, None]
         shared = both.sum(axis=0)
@@ -208,7 +217,7 @@ class References:
                 _half_length(shape)[:, None] - _half_length(reference_shape)
             )
         for bone in part.neighbors:
-            square += part.neighbor_weight * self._bone_distance(bone, poses, scales)[:, rows]
+            square += part.neighbor_weight * self._bone_distance(bone, poses, scales, rows)
         distance = np.sqrt(square) / self._appearance.height_px * 100
         distance += _MISSING_DISTANCE * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
@@ -223,13 +232,15 @@ class References:
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
 
-    def _bone_distance(self, bone: Limb, poses: BodyPoses, scales: Series) -> Distances:
+    def _bone_distance(
+        self, bone: Limb, poses: BodyPoses, scales: Series, rows: slice
+    ) -> Distances:
         """Squared distance between the directions of a neighboring bone, pixels².
 
         Of half of the bone, which counts like the joints of a limb, measured from its middle.
         """
         own = bone_vectors(bone, poses, scales)
-        distance = np.abs(own[:, None] - self._bones[bone]) / 2
+        distance = np.abs(own[:, None] - self._bones[bone][rows]) / 2
         missing = _MISSING_DISTANCE / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 

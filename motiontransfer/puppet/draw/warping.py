@@ -323,7 +323,11 @@ class PuppetClip:
             return None
         edge = cv2.BORDER_REPLICATE
         if bends:
-            grid = sampling_grid(matrix, bends, corner=(left, top), size=size)
+            grid, (left, top) = sampling_grid(
+                matrix, bends, corner=(left, top), size=size, patch=pixels.shape[1::-1]
+            )
+            if not grid.size:
+                return None
             drawn = cv2.remap(pixels, grid, _NO_MAP, cv2.INTER_LINEAR, borderMode=edge)
         else:
             matrix[:, 2] += matrix[:, :2] @ (left, top)

@@ -29,7 +29,7 @@ from motiontransfer.puppet.fit.inpainting import inpainted
 from motiontransfer.puppet.fit.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR
 from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.shadow import Light
+from motiontransfer.puppet.shadow import Light, is_shadow
 from motiontransfer.video.frame_store import FrameStore
 
 # Frames.
@@ -45,9 +45,6 @@ _UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
 
 # Shadows.
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
-_SHADOW_DARKENING = (0.35, 1.02)  # brightness of a pixel in a shadow, relative to the background
-_SHADOW_TINT = 0.07  # largest change of a shadow's color, relative to its darkening
-SHADOW_OFFSET = 8.0  # levels; keeps ratios of dark pixels apart from noise
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
 # Other changes.
@@ -309,12 +306,3 @@ def _quantiles(
     middle = (median.astype(np.uint16) + upper) // 2
     first_bright = np.minimum((ordered <= middle[..., None]).sum(axis=-1), last)
     return np.stack([median, at((first_bright + last) // 2), upper])
-
-
-def is_shadow(frame: Frame, background: Frame) -> PixelMask:
-    """Pixels that show the background image with all channels darkened alike."""
-    ratio = (frame + np.float32(SHADOW_OFFSET)) / (background + np.float32(SHADOW_OFFSET))
-    darkening = ratio.mean(axis=2)
-    tint = np.abs(ratio - darkening[..., None]).max(axis=2)
-    low, high = _SHADOW_DARKENING
-    return (low < darkening) & (darkening < high) & (tint < _SHADOW_TINT)

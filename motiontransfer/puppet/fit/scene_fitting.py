@@ -19,10 +19,8 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.puppet.fit.background import (
-    SHADOW_OFFSET,
     Background,
     distance_from,
-    is_shadow,
     median_background,
     room_behind,
 )
@@ -32,6 +30,7 @@ from motiontransfer.puppet.fit.overlays import Overlay, difference, find_caption
 from motiontransfer.puppet.fit.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.puppet.fit.segmentation import drawn_person, segment_person
 from motiontransfer.puppet.masks import CORE, MASK_ERROR, PersonMasks, disc_of, write_masks
+from motiontransfer.puppet.shadow import SHADOW_OFFSET, is_shadow
 from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.film import Film
