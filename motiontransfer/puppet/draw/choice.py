@@ -18,7 +18,7 @@ class ChoiceConfig:
     exchanged: float = 4.0  # of the front as the back: it is a guess
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
-    foreshortened: float = 3.0  # weight of an arm's other length: end on, it is wide at its elbow
+    foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow
     enlarging: float = 1.5  # per factor e of size: enlarged it is blurred
     missing: float = 3.0  # of a reference without the part's joints: its pose is not known
 

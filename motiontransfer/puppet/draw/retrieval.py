@@ -190,10 +190,6 @@ class References:
             shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
         )
         square /= np.maximum(shared, 1)
-        if part.is_arm:
-            square += self._costs.foreshortened * np.square(
-                _half_length(shape)[:, None] - _half_length(reference_shape)
-            )
         for bone in part.neighbors:
             square += part.neighbor_weight * self._bone_distance(bone, poses, scales)[:, rows]
         distance = np.sqrt(square) / self._appearance.height_px * 100
@@ -206,6 +202,10 @@ class References:
             distance += aside[:, rows]
         if part.is_head:
             distance += self._costs.other_side * np.maximum(aside[:, rows] - self._costs.facing, 0)
+        if part.is_arm:
+            apart = np.abs(_half_length(shape)[:, None] - _half_length(reference_shape))
+            apart *= self._costs.foreshortened * 100 / self._appearance.height_px
+            distance = np.hypot(distance, apart)
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
