@@ -29,7 +29,7 @@ import multiprocessing
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,7 +86,7 @@ _MODULES = {
 
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and
 # the room as well; of other modules what is cut out.
-DRAWS = {"retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
+DRAWS = {"choice", "retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
 _OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
 DRAWS_TOO = {"parts", "part_maps", "appearance"}
@@ -161,7 +161,8 @@ def numbers_of(module: str) -> Iterator[tuple[str, float]]:
     def within(name: str, value: object) -> Iterator[tuple[str, float]]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield name, value
-        elif isinstance(value, tuple | dict):
+        elif isinstance(value, tuple | dict) or is_dataclass(value):
+            value = asdict(value) if is_dataclass(value) else value
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, one in items:
                 yield from within(f"{name}[{key}]", one)
@@ -181,6 +182,8 @@ def change(number: str, value: float) -> None:
             return round(value) if isinstance(before, int) else value
         if isinstance(before, dict):
             return before | {keys[0]: changed(before[keys[0]], keys[1:])}
+        if is_dataclass(before):
+            return replace(before, **{keys[0]: changed(getattr(before, keys[0]), keys[1:])})
         assert isinstance(before, tuple)
         index = int(keys[0])
         return (*before[:index], changed(before[index], keys[1:]), *before[index + 1 :])

@@ -7,8 +7,8 @@ by true joints. Suits are drawn without cross-fades, whose mixed colors are thos
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
@@ -16,7 +16,6 @@ from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.draw import warping
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import draw_puppet, num_threads, without_mask
 from motiontransfer.video.frame_store import write_frames
@@ -55,9 +54,8 @@ def drawn(
     Args:
         every: one in so many poses is drawn; all of them decide from which references.
     """
-    puppet = Puppet(appearance, poses.image_size)
-    with patch.object(warping, "_FADE", warping._FADE if fades else 0):
-        clip = puppet.follow(poses)
+    clip = Puppet(appearance, poses.image_size).follow(poses)
+    clip = clip if fades else replace(clip, fade=0)
     frames = map_ahead(
         lambda index: draw_puppet(clip, index, poses.image_size, appearance.background),
         range(0, poses.num_frames, every),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from motiontransfer.puppet.draw.choice import CHOICE
 from motiontransfer.puppet.draw.steady import choose_over_clip
 
 LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
@@ -14,8 +16,9 @@ LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
 def chosen_of(costs, *, switch=0.1, before=-1, joined=(), seam=0.0, levels=LEVELS):
     parts = np.shape(costs)[1]
     return choose_over_clip(
-        np.array(costs, float), np.stack([levels] * parts), joined=joined, seam=seam,
-        switch=np.full(parts, switch), before=np.full(parts, before),
+        np.array(costs, float), np.stack([levels] * parts), joined=joined,
+        choice=replace(CHOICE, seam=seam), switch=np.full(parts, switch),
+        before=np.full(parts, before),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
 from motiontransfer.core.arrays import Series
 from motiontransfer.pose.skeleton import Limb, mirrored
 from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.parts import (
     SIDES,
     BodyPoses,
@@ -34,28 +35,6 @@ from motiontransfer.puppet.sharpness import SHARP
 Distances = Float64[np.ndarray, "frames references"]
 Chosen = Int64[np.ndarray, " parts"]
 """Reference of each part, by its index; -1: the part is not drawn."""
-
-# Distances, % of the body's height, as that of the joints. Larger: a reference in another pose is
-# taken instead.
-_MIRRORED_DISTANCE = 2.0  # of a mirrored limb: light and folds are on the wrong side
-_EXCHANGED_DISTANCE = 4.0  # of the front as the back: it is a guess
-_FACING_DISTANCE = 3.0  # between a part seen from the front and in profile
-_FORESHORTENED = 3.0  # weight of an arm's other length, squared: an end-on one widens at its elbow
-_OTHER_SIDE = 2.0  # times what is beyond profile, of a head: it turns as far against its body
-_ENLARGING_DISTANCE = 1.5  # per factor e of size: enlarged it is blurred
-_MISSING_DISTANCE = 3.0  # of a reference without the part's joints: its pose is not known
-
-# Penalties of a reference, which change the choice alone; % of the body's height.
-_HIDDEN_PENALTY = 10.0
-"""Where it does not show the part: it was filled, is a hole, beyond the frame's edge, or unlike."""
-_BLURRED_PENALTY = {"head": 8.0, "hand": 2.0, "other": 3.5}  # where the part is wholly blurred
-
-# Share of a part that a reference shows.
-_SHOWN_QUANTILE = 0.8  # over references: so much is shown of a part that nothing hides
-_NUM_SIMILAR = 8  # references in similar poses, with which a limb is compared; fewer tell nothing
-_ONE_SIDED = 0.5  # of what is shown of the other side; less is no measure of a whole one
-# Of it, from which nothing is hidden: masks differ by a few percent, those of hands by far more.
-_WHOLE_SHARE = {"head": 0.9, "hand": 0.75, "other": 0.9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +60,23 @@ class _Views(NamedTuple):
     points: Float[np.ndarray, "references joints 2"]
     score: Float[np.ndarray, "references joints"]
     patches: Sequence[Sequence[Patch | MirroredPatch | None]]
-    distances: Float64[np.ndarray, " parts"]
+    distance: float
     """By which its parts are less alike than filmed ones."""
 
 
 class References:
     """Poses and patches of an appearance: as filmed, then exchanged, then mirrored."""
 
-    def __init__(self, appearance: Appearance) -> None:
+    def __init__(self, appearance: Appearance, costs: ChoiceConfig) -> None:
         """Prepare the comparison with poses."""
+        self._costs = costs
         self._appearance, self.parts = appearance, appearance.parts
         self.num_filmed = len(appearance.frames)
         number_of = {part.name: number for number, part in enumerate(self.parts)}
         others = self._others = [number_of[mirrored(part.name)] for part in self.parts]
-        no_distance = np.zeros(len(self.parts))
-        filmed = _Views(appearance.points, appearance.score, appearance.patches, no_distance)
-        views = (filmed, _exchanged(appearance, others), _mirrored(appearance, others))
+        filmed = _Views(appearance.points, appearance.score, appearance.patches, 0.0)
+        exchanged = _exchanged(appearance, others, costs.exchanged)
+        views = (filmed, exchanged, _mirrored(appearance, others, costs.mirrored))
         self.poses = BodyPoses(
             appearance.skeleton,
             np.concatenate([view.points for view in views]),
@@ -105,8 +85,8 @@ class References:
         self.scales = body_scales(self.poses, appearance.full_lengths)
         self.patches = [row for view in views for row in view.patches]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        self._distance = np.repeat([view.distances for view in views], self.num_filmed, axis=0)
-        self._distance[~np.array(is_there)] = np.inf
+        distance = np.repeat([view.distance for view in views], self.num_filmed)
+        self._distance = np.where(is_there, distance[:, None], np.inf)
         # Those mirrored are the last, so that those of other parts than limbs are left out.
         self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
         self._shapes = [
@@ -119,7 +99,7 @@ class References:
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
-        own = _HIDDEN_PENALTY * not_shown + self._blurred()
+        own = costs.hidden * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
@@ -127,10 +107,10 @@ class References:
         """Share of a part that a reference did not show, compared with other references."""
         rows = self._appearance.patches
         shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
-        whole = np.quantile(shown, _SHOWN_QUANTILE, axis=0)
+        whole = np.quantile(shown, self._costs.shown_quantile, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
-        whole = np.where(whole < _ONE_SIDED * other, other, whole)
-        whole *= [1 if part.is_trunk else _WHOLE_SHARE[part.kind] for part in self.parts]
+        whole = np.where(whole < self._costs.one_sided * other, other, whole)
+        whole *= [1 if part.is_trunk else self._costs.whole[part.kind] for part in self.parts]
         return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
@@ -162,13 +142,13 @@ class References:
             apart = self._distances(number, *own, aside, rows=filmed)[:, filmed]
             levels = self._appearance.differences[number]
             known = is_other & (levels < 255) & np.isfinite(apart)
-            rows = known.sum(axis=1) >= _NUM_SIMILAR
+            rows = known.sum(axis=1) >= self._costs.num_similar
             if not rows.any():
                 continue
             order = np.argsort(np.where(known, apart, np.inf)[rows], axis=1)
-            similar = np.take_along_axis(levels[rows], order[:, :_NUM_SIMILAR], axis=1)
+            similar = np.take_along_axis(levels[rows], order[:, : self._costs.num_similar], axis=1)
             typical = np.median(similar, axis=1)
-            usual = max(float(np.quantile(typical, _SHOWN_QUANTILE)), 1.0)
+            usual = max(float(np.quantile(typical, self._costs.shown_quantile)), 1.0)
             unlike[rows, number] = np.clip(typical / usual - 1, 0, 1)
         return unlike
 
@@ -179,7 +159,7 @@ class References:
             for patches in self._appearance.patches
         ]
         blurred = np.clip(1 - np.array(sharp) / SHARP, 0, 1)
-        return blurred * [_BLURRED_PENALTY[part.kind] for part in self.parts]
+        return blurred * [self._costs.blurred[part.kind] for part in self.parts]
 
     def distances(
         self, poses: BodyPoses, scales: Series
@@ -212,22 +192,22 @@ class References:
             shape.T[:, :, None], reference_shape.T[:, None], both, fitted_share=part.fitted_share
         )
         square /= np.maximum(shared, 1)
-        if part.is_arm:
-            square += _FORESHORTENED * np.square(
-                _half_length(shape)[:, None] - _half_length(reference_shape)
-            )
         for bone in part.neighbors:
             square += part.neighbor_weight * self._bone_distance(bone, poses, scales, rows)
         distance = np.sqrt(square) / self._appearance.height_px * 100
-        distance += _MISSING_DISTANCE * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
+        distance += self._costs.missing * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
         growth = np.log(scales[:, None] / self.scales[rows])
-        distance += _ENLARGING_DISTANCE * np.maximum(growth, 0)
+        distance += self._costs.enlarging * np.maximum(growth, 0)
         distance += self._distance[rows, number]
         is_drawn = (shared >= part.min_joints) & np.isfinite(distance)
         if not part.changes_fast:
             distance += aside[:, rows]
         if part.is_head:
-            distance += _OTHER_SIDE * np.maximum(aside[:, rows] - _FACING_DISTANCE, 0)
+            distance += self._costs.other_side * np.maximum(aside[:, rows] - self._costs.facing, 0)
+        if part.is_arm:
+            apart = np.abs(_half_length(shape)[:, None] - _half_length(reference_shape))
+            apart *= self._costs.foreshortened * 100 / self._appearance.height_px
+            distance = np.hypot(distance, apart)
         distances = np.full((len(distance), len(self.poses)), np.inf)
         distances[:, rows] = np.where(is_drawn, distance, np.inf)
         return distances
@@ -241,16 +221,16 @@ class References:
         """
         own = bone_vectors(bone, poses, scales)
         distance = np.abs(own[:, None] - self._bones[bone][rows]) / 2
-        missing = _MISSING_DISTANCE / 100 * self._appearance.height_px
+        missing = self._costs.missing / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
         cosine = cosine_from_front(poses, self._appearance.height_px * scales)
-        return _FACING_DISTANCE * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
+        return self._costs.facing * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
 
 
-def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
+def _exchanged(appearance: Appearance, others: Sequence[int], distance: float) -> _Views:
     """The references with left and right exchanged by name, in place.
 
     Args:
@@ -259,11 +239,10 @@ def _exchanged(appearance: Appearance, others: Sequence[int]) -> _Views:
     skeleton = appearance.skeleton
     joints = skeleton.other_sides()
     patches = [[row[other] for other in others] for row in appearance.patches]
-    distances = np.full(len(others), _EXCHANGED_DISTANCE)
-    return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distances)
+    return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distance)
 
 
-def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
+def _mirrored(appearance: Appearance, others: Sequence[int], distance: float) -> _Views:
     """The references as a mirror shows them.
 
     Args:
@@ -276,8 +255,7 @@ def _mirrored(appearance: Appearance, others: Sequence[int]) -> _Views:
         [None if (patch := row[other]) is None else MirroredPatch(patch, width) for other in others]
         for row in appearance.patches
     ]
-    distances = np.full(len(others), _MIRRORED_DISTANCE)
-    return _Views(points, appearance.score[:, joints], patches, distances)
+    return _Views(points, appearance.score[:, joints], patches, distance)
 
 
 def _half_length(shape: Complex128[np.ndarray, "frames joints"]) -> Float64[np.ndarray, " frames"]:

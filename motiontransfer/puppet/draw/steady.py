@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-_NUM_CANDIDATES = 6  # the best of each frame, of which all of a clip are compared: time is limited
-_OTHER_VIEW = 60  # levels by which a reference differs from one seen in another way, as mirrored
+from motiontransfer.puppet.draw.choice import ChoiceConfig
 
 Costs = Float64[np.ndarray, "frames parts references"]
 Chosen = Int64[np.ndarray, "frames parts"]
@@ -22,8 +21,8 @@ def choose_over_clip(
     costs: Costs,
     differences: Differences,
     *,
+    choice: ChoiceConfig,
     joined: Sequence[tuple[int, int]],
-    seam: float,
     switch: Float64[np.ndarray, " parts"],
     before: Int64[np.ndarray, " parts"],
 ) -> Chosen:
@@ -32,7 +31,6 @@ def choose_over_clip(
     Args:
         differences: levels by which references look different, as filmed.
         joined: (part, parent) of a tree, from its leaves to its roots.
-        seam: cost of joined parts from different references.
         switch: cost of a switch, for each level of difference.
         before: references in the frame before the first; -1: none.
     """
@@ -40,7 +38,7 @@ def choose_over_clip(
     for part, parent in joined:
         both = is_drawn[:, part] & is_drawn[:, parent]
         own = costs[both, part]
-        costs[both, parent] += np.minimum(own, own.min(axis=1, keepdims=True) + seam)
+        costs[both, parent] += np.minimum(own, own.min(axis=1, keepdims=True) + choice.seam)
     chosen = np.full(costs.shape[:2], -1)
     parent_of = dict(joined)
     free = [part for part in range(costs.shape[1]) if part not in parent_of]
@@ -49,10 +47,10 @@ def choose_over_clip(
         if part in parent_of:
             parent = chosen[:, parent_of[part]]
             same = own[np.arange(len(own)), parent]
-            own += seam
+            own += choice.seam
             own[np.arange(len(own)), parent] = np.where(parent < 0, own[:, -1], same)
         own[~is_drawn[:, part]] = 0  # where it is not drawn, the reference is kept
-        best = _least_path(own, differences[part], float(switch[part]), int(before[part]))
+        best = _least_path(own, differences[part], float(switch[part]), int(before[part]), choice)
         chosen[:, part] = np.where(is_drawn[:, part], best, -1)
     return chosen
 
@@ -62,14 +60,16 @@ def _least_path(
     differences: UInt8[np.ndarray, "filmed_references filmed_references"],
     switch: float,
     before: int,
+    choice: ChoiceConfig,
 ) -> Int64[np.ndarray, " frames"]:
     """References with the least sum of costs and switches, by dynamic programming."""
-    best = np.argpartition(costs, min(_NUM_CANDIDATES, costs.shape[1] - 1), axis=1)
+    number = min(choice.num_candidates, costs.shape[1])
+    best = np.argpartition(costs, number - 1, axis=1)[:, :number]
     known = [before] if before >= 0 else []
-    candidates = np.unique(np.append(best[:, :_NUM_CANDIDATES], known).astype(int))
+    candidates = np.unique(np.append(best, known).astype(int))
     views, filmed = np.divmod(candidates, len(differences))
     levels = differences[np.ix_(filmed, filmed)].astype(np.float64)
-    levels[views[:, None] != views] = _OTHER_VIEW
+    levels[views[:, None] != views] = choice.other_view
     steps = switch * levels
     np.fill_diagonal(steps, 0)
     costs = costs[:, candidates]

@@ -27,6 +27,7 @@ from motiontransfer.puppet.draw.canvas import (
     supersampling,
     to_texture,
 )
+from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
@@ -37,15 +38,6 @@ from motiontransfer.puppet.shadow import with_shadow
 
 _Resized = UInt8[np.ndarray, "rows columns 4"]
 
-# Choice of references. Larger: parts change their reference less often, and are less alike.
-_HYSTERESIS = (0.25, 0.1)  # by which another one must be nearer: share, and % of the body's height
-_FAST_HYSTERESIS = (0.1, 0.0)  # the same of head and hands, whose look changes fast
-_MOST_OF_SKIRT = 13.0  # distance at which it is drawn, % of the body's height
-_SEAM_COST = 1.5  # of different references of parts that meet, % of the body's height
-# Of a switch where frames to come are known, % of the body's height times seconds, for each level
-# by which the references look different. Of head and hands, whose look changes fast, less.
-_SWITCH_COST = {"head": 0.0012, "hand": 0.002, "other": 0.016}
-_FADE = 2  # frames before and after a switch, in which colors pass over, where they are known
 _FRAMES_AT_ONCE = 512  # looked ahead; each has a distance for each part and reference in memory
 _BLOCK_FRAMES = 16  # compared with all references at once: memory grows with both
 
@@ -66,6 +58,7 @@ class Puppet:
         size: tuple[int, int] | None = None,
         *,
         averaged: AveragedAreas = "canvas",
+        choice: ChoiceConfig | None = None,
     ) -> None:
         """Prepare the choice of references.
 
@@ -73,9 +66,11 @@ class Puppet:
             size: (height, width) of the image in which poses are given; None: that of the
                 references.
             averaged: of textures smaller than the references; in patches it takes half the time.
+            choice: None: as usual.
         """
+        self.choice = choice or CHOICE
         self.appearance, self.averaged = appearance, averaged
-        self.references = References(appearance)
+        self.references = References(appearance, self.choice)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
         height, width = appearance.background.shape[:2]
@@ -118,11 +113,13 @@ class PuppetFollower:
         """
         self._puppet, self._looks_ahead = puppet, looks_ahead
         self._current = np.full(len(puppet.parts), -1)
+        choice = puppet.choice
         hysteresis = [
-            _FAST_HYSTERESIS if part.changes_fast else _HYSTERESIS for part in puppet.parts
+            choice.fast_hysteresis if part.changes_fast else choice.hysteresis
+            for part in puppet.parts
         ]
         self._share, self._least = np.array(hysteresis).T
-        self._switch = np.array([_SWITCH_COST[part.kind] for part in puppet.parts])
+        self._switch = np.array([choice.switch[part.kind] for part in puppet.parts])
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
@@ -140,11 +137,13 @@ class PuppetFollower:
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         # A skirt stays behind a raised leg, which has its own piece of it.
-        chosen[(distances > _MOST_OF_SKIRT) & [part.is_cloth for part in puppet.parts]] = -1
+        chosen[
+            (distances > puppet.choice.most_of_skirt) & [part.is_cloth for part in puppet.parts]
+        ] = -1
         distances[chosen < 0] = np.inf
         heights_px = puppet.appearance.height_px * scales
         by_depth = parts_by_depth(puppet.parts, poses, heights_px, keypoints.depth, keypoints.score)
-        fade = _FADE if self._looks_ahead else 0
+        fade = puppet.choice.fade if self._looks_ahead else 0
         return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
 
     def _distances(
@@ -164,8 +163,8 @@ class PuppetFollower:
             chosen = choose_over_clip(
                 costs,
                 puppet.appearance.differences,
+                choice=puppet.choice,
                 joined=puppet.joined,
-                seam=_SEAM_COST,
                 switch=self._switch * frame_rate,
                 before=self._current,
             )
@@ -181,12 +180,12 @@ class PuppetFollower:
         distances: Float64[np.ndarray, "parts references"],
     ) -> Chosen:
         """References of the next frame; those of the frame before are preferred by hysteresis."""
-        parts = np.flatnonzero(self._current >= 0)
+        puppet, parts = self._puppet, np.flatnonzero(self._current >= 0)
         current = self._current[parts]
         costs[parts, current] = (
             costs[parts, current] * (1 - self._share[parts]) - self._least[parts]
         )
-        chosen = choose_jointly(costs, joined=self._puppet.joined, seam=_SEAM_COST)
+        chosen = choose_jointly(costs, joined=puppet.joined, seam=puppet.choice.seam)
         self._join_neck(chosen, distances)
         self._current = chosen
         return chosen

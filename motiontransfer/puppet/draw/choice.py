@@ -1,0 +1,50 @@
+"""Numbers of the choice of references, each with its unit and reason.
+
+`python -m benchmarks.transfer.rules FOLDER --only choice` tells what each of them is worth.
+"""
+
+from dataclasses import dataclass, field
+
+Kinds = dict[str, float]
+"""By kind of part: head, hand, other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceConfig:
+    """What a reference costs; % of the body's height, if no other unit is said."""
+
+    # Distances. Larger: a reference in another pose is taken instead.
+    mirrored: float = 2.0  # of a mirrored limb: light and folds are on the wrong side
+    exchanged: float = 4.0  # of the front as the back: it is a guess
+    facing: float = 3.0  # between a part seen from the front and in profile
+    other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
+    foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow
+    enlarging: float = 1.5  # per factor e of size: enlarged it is blurred
+    missing: float = 3.0  # of a reference without the part's joints: its pose is not known
+
+    # Penalties, which change the choice alone.
+    hidden: float = 10.0  # where it shows nothing of the part: it was filled, is a hole, or unlike
+    blurred: Kinds = field(default_factory=lambda: {"head": 8.0, "hand": 2.0, "other": 3.5})
+    """Where the part is wholly blurred."""
+
+    # What is shown of a part, a share of it.
+    shown_quantile: float = 0.8  # over references: so much is shown of a part that nothing hides
+    one_sided: float = 0.5  # of what is shown of the other side; less is no measure of a whole one
+    whole: Kinds = field(default_factory=lambda: {"head": 0.9, "hand": 0.75, "other": 0.9})
+    """Share of it, from which on nothing is hidden: masks differ by a few percent, hands more."""
+    num_similar: int = 8  # references in similar poses, with which a limb is compared
+
+    # Parts together, and over time.
+    seam: float = 1.5  # of different references of parts that meet
+    most_of_skirt: float = 13.0  # distance at which a skirt is drawn: beyond, it floats
+    hysteresis: tuple[float, float] = (0.25, 0.1)
+    """Live: by which another one must be nearer, a share and a distance."""
+    fast_hysteresis: tuple[float, float] = (0.1, 0.0)  # of head and hands, whose look changes fast
+    switch: Kinds = field(default_factory=lambda: {"head": 0.0012, "hand": 0.002, "other": 0.016})
+    """Of a switch, times seconds, for each level of 255 by which the references look different."""
+    other_view: float = 60.0  # levels between references of which one is mirrored or exchanged
+    num_candidates: int = 6  # the best of each frame, compared over a clip: time is limited
+    fade: int = 2  # frames before and after a switch, in which colors pass over
+
+
+CHOICE = ChoiceConfig()
