@@ -287,7 +287,8 @@ class PuppetClip:
                 continue
             if number in fades and not self.puppet.parts[number].changes_fast:
                 other, share = fades[number]
-                own = faded(own, warped(number, other), share=share)
+                unlike = self.puppet.choice.unlike
+                own = faded(own, warped(number, other), share=share, unlike=unlike)
             drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
             _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, finer * rate)
