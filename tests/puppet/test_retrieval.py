@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
+from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.draw.retrieval import choose_jointly
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
@@ -100,6 +101,13 @@ def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
     color, of_mirror = drawn.astype(int), mirror_image[:, ::-1]
     assert color[..., 3].sum() > 255 * 200
     assert np.abs(color - of_mirror).max() <= 2
+
+
+def test_a_puppet_takes_other_numbers_of_the_choice():
+    puppet = Puppet(appearance_of(LEANING), choice=ChoiceConfig(mirrored=3.0))
+    clip, forearm = puppet.follow(in_mirror(LEANING)), NUMBER_OF["right_forearm"]
+    assert clip.chosen[0, forearm] == 2
+    assert clip.distances[0, forearm] == pytest.approx(3, abs=1e-3)
 
 
 def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
