@@ -1,15 +1,10 @@
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.draw.choice import ChoiceConfig
-from motiontransfer.puppet.draw.retrieval import choose_jointly
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from tests.people import (
@@ -28,33 +23,6 @@ LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
 )
 """The left arm up, the left knee out, and that shoulder higher."""
-
-TREE = [(0, 1), (1, 2), (3, 2)]
-"""A leg of foot 0 and shin 1, an arm 3, at the trunk 2."""
-
-
-def cost_of(chosen, distances, seam):
-    seams = sum(chosen[a] != chosen[b] for a, b in TREE if -1 not in (chosen[a], chosen[b]))
-    drawn = [distances[part, one] for part, one in enumerate(chosen) if one >= 0]
-    return sum(drawn) + seam * seams
-
-
-@given(
-    arrays(np.float64, (4, 3), elements=st.one_of(st.integers(0, 8), st.just(np.inf))),
-    st.sampled_from([0.0, 1.5, 4.0]),
-)
-def test_no_other_choice_costs_less(distances, seam):
-    chosen = choose_jointly(distances, joined=TREE, seam=seam).tolist()
-    possible = [np.flatnonzero(np.isfinite(row)).tolist() or [-1] for row in distances]
-    assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
-    least = min(cost_of(other, distances, seam) for other in product(*possible))
-    assert cost_of(chosen, distances, seam) == pytest.approx(least)
-
-
-def test_without_a_seams_cost_each_part_is_the_nearest():
-    distances = np.array([[3.0, 1, 2], [0, 1, 2], [2, 1, 0], [1, 0, 2]])
-    assert choose_jointly(distances, joined=TREE, seam=0.0).tolist() == [1, 0, 2, 1]
-    assert choose_jointly(distances, joined=TREE, seam=9.0).tolist() == [1, 1, 1, 1]
 
 
 def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
