@@ -63,7 +63,8 @@ def test_a_trunk_holds_together_in_the_rows_without_a_gap(gap, share):
     pose = posed()
     coverage = np.full((50, 60), 255, np.uint8)
     coverage[-5:, 10 : 10 + gap] = 0
-    cut = replace(cut_part(), corner=(128 - 30, 128 - 50), coverage=coverage)
+    colors = np.broadcast_to(np.array(SKIN, np.uint8), (50, 60, 3))
+    cut = CutPart(corner=(98, 78), colors=colors, coverage=coverage, hidden=255 - coverage)
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
     assert joined_share(PARTS[NUMBER_OF["torso"]], cut, poses, 0) == pytest.approx(share, abs=0.1)
 
