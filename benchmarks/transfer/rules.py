@@ -89,8 +89,9 @@ def _trials(only: Sequence[str]) -> Iterator[Trial]:
     for number, value in (each for module in modules for each in numbers_of(module)):
         if number.startswith(names or tuple(modules)):
             usual = [0, value / 2, 2 * value]
-            of_name = table["values"].get(number.partition("[")[0], usual)
-            yield from ({number: float(new)} for new in table["values"].get(number, of_name))
+            names_of = [name for name in table["values"] if f"{number}[".startswith(f"{name}[")]
+            tried = table["values"][max(names_of, key=len)] if names_of else usual
+            yield from ({number: float(new)} for new in tried)
     yield from (_values(together.split()) for together in table["together"] if not names)
 
 

@@ -1,14 +1,10 @@
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
-from motiontransfer.puppet.draw.retrieval import choose_jointly
+from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from tests.people import (
@@ -27,27 +23,6 @@ LEANING = posed(
     left_elbow=(40, -60), left_wrist=(60, -75), left_knee=(25, 35), left_shoulder=(18, -58)
 )
 """The left arm up, the left knee out, and that shoulder higher."""
-
-TREE = [(0, 1), (1, 2), (3, 2)]
-"""A leg of foot 0 and shin 1, an arm 3, at the trunk 2."""
-
-
-def cost_of(chosen, distances, seam):
-    seams = sum(chosen[a] != chosen[b] for a, b in TREE if -1 not in (chosen[a], chosen[b]))
-    drawn = [distances[part, one] for part, one in enumerate(chosen) if one >= 0]
-    return sum(drawn) + seam * seams
-
-
-@given(
-    arrays(np.float64, (4, 3), elements=st.one_of(st.integers(0, 8), st.just(np.inf))),
-    st.sampled_from([0.0, 1.5, 4.0]),
-)
-def test_no_other_choice_costs_less(distances, seam):
-    chosen = choose_jointly(distances, joined=TREE, seam=seam).tolist()
-    possible = [np.flatnonzero(np.isfinite(row)).tolist() or [-1] for row in distances]
-    assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
-    least = min(cost_of(other, distances, seam) for other in product(*possible))
-    assert cost_of(chosen, distances, seam) == pytest.approx(least)
 
 
 def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
@@ -94,6 +69,13 @@ def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
     color, of_mirror = drawn.astype(int), mirror_image[:, ::-1]
     assert color[..., 3].sum() > 255 * 200
     assert np.abs(color - of_mirror).max() <= 2
+
+
+def test_a_puppet_takes_other_numbers_of_the_choice():
+    puppet = Puppet(appearance_of(LEANING), choice=ChoiceConfig(mirrored=3.0))
+    clip, forearm = puppet.follow(in_mirror(LEANING)), NUMBER_OF["right_forearm"]
+    assert clip.chosen[0, forearm] == 2
+    assert clip.distances[0, forearm] == pytest.approx(3, abs=1e-3)
 
 
 def test_a_limbs_own_reference_is_preferred_to_the_other_sides():

@@ -66,3 +66,31 @@ def test_a_filmed_reference_and_its_mirror_image_look_different():
     costs = np.array([[(0.0, 9, 9, 9, 9, 9)], [(5.0, 9, 9, 0, 9, 9)], [(7.0, 9, 9, 9, 9, 0)]])
     assert chosen_of(costs[:2])[:, 0].tolist() == [0, 0]
     assert chosen_of(np.concatenate([costs[:1], costs[2:]]))[:, 0].tolist() == [0, 5]
+
+
+TREE = [(0, 1), (1, 2), (3, 2)]
+"""A leg of foot 0 and shin 1, an arm 3, at the trunk 2."""
+
+
+def cost_of_frame(chosen, distances, seam):
+    seams = sum(chosen[a] != chosen[b] for a, b in TREE if -1 not in (chosen[a], chosen[b]))
+    drawn = [distances[part, one] for part, one in enumerate(chosen) if one >= 0]
+    return sum(drawn) + seam * seams
+
+
+@given(
+    arrays(np.float64, (4, 3), elements=st.one_of(st.integers(0, 8), st.just(np.inf))),
+    st.sampled_from([0.0, 1.5, 4.0]),
+)
+def test_no_other_choice_costs_less(distances, seam):
+    chosen = chosen_of([distances], joined=TREE, seam=seam)[0].tolist()
+    possible = [np.flatnonzero(np.isfinite(row)).tolist() or [-1] for row in distances]
+    assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
+    least = min(cost_of_frame(other, distances, seam) for other in product(*possible))
+    assert cost_of_frame(chosen, distances, seam) == pytest.approx(least)
+
+
+def test_without_a_seams_cost_each_part_is_the_nearest():
+    distances = np.array([[3.0, 1, 2], [0, 1, 2], [2, 1, 0], [1, 0, 2]])
+    assert chosen_of([distances], joined=TREE)[0].tolist() == [1, 0, 2, 1]
+    assert chosen_of([distances], joined=TREE, seam=9.0)[0].tolist() == [1, 1, 1, 1]

@@ -45,6 +45,7 @@ class ChoiceConfig:
     other_view: float = 60.0  # levels between references of which one is mirrored or exchanged
     num_candidates: int = 6  # the best of each frame, compared over a clip: time is limited
     fade: int = 2  # frames before and after a switch, in which colors pass over
+    unlike: float = 40.0  # levels between colors, from which on less does: they would be ghosts
 
 
 CHOICE = ChoiceConfig()

@@ -6,8 +6,6 @@ import numpy as np
 from motiontransfer.puppet.draw.canvas import DrawnPart
 from motiontransfer.puppet.draw.steady import Chosen
 
-_UNLIKE = 40  # levels between two colors, from which on they pass over less; at twice that no more
-
 
 def fading(chosen: Chosen, index: int, *, reach: int) -> dict[int, tuple[int, float]]:
     """Parts with a switch near a frame: the reference beyond it, and its share of the colors.
@@ -27,11 +25,14 @@ def fading(chosen: Chosen, index: int, *, reach: int) -> dict[int, tuple[int, fl
     return fades
 
 
-def faded(own: DrawnPart, other: DrawnPart | None, *, share: float) -> DrawnPart:
+def faded(own: DrawnPart, other: DrawnPart | None, *, share: float, unlike: float) -> DrawnPart:
     """A part on its way to another reference, which has a share of the colors.
 
     Its outline stays, and where colors are unlike, its own: a shirt half over a skirt would look
     like a ghost's.
+
+    Args:
+        unlike: levels between two colors, from which on less passes over; at twice that nothing.
     """
     if other is None:
         return own
@@ -46,7 +47,7 @@ def faded(own: DrawnPart, other: DrawnPart | None, *, share: float) -> DrawnPart
     over = others[top - v : bottom - v, left - u : right - u]
     weight = cv2.extractChannel(over, 3) * np.float32(share / 255)
     apart = cv2.blur(cv2.absdiff(over, under)[..., :3], (5, 5)).max(axis=2)
-    weight *= np.clip(2 - apart / np.float32(_UNLIKE), 0, 1)
+    weight *= np.clip(2 - apart / np.float32(unlike), 0, 1)
     colors = (each[..., :3].copy() for each in (over, under))
     under[..., :3] = cv2.blendLinear(*colors, weight, 1 - weight)
     return pixels, (x, y)

@@ -11,12 +11,10 @@ which only the left one was filmed. A side that was never filmed comes from the 
 right are exchanged by name. The front then replaces the back.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex128, Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Complex128, Float64, UInt8
 
 from motiontransfer.core.arrays import Series
 from motiontransfer.pose.skeleton import Limb, mirrored
@@ -33,8 +31,6 @@ from motiontransfer.puppet.parts import (
 from motiontransfer.puppet.sharpness import SHARP
 
 Distances = Float64[np.ndarray, "frames references"]
-Chosen = Int64[np.ndarray, " parts"]
-"""Reference of each part, by its index; -1: the part is not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +50,6 @@ class MirroredPatch:
         return np.ascontiguousarray(self.filmed.pixels[:, ::-1])
 
 
-class _Views(NamedTuple):
-    """The references in one way of looking at them."""
-
-    points: Float[np.ndarray, "references joints 2"]
-    score: Float[np.ndarray, "references joints"]
-    patches: Sequence[Sequence[Patch | MirroredPatch | None]]
-    distance: float
-    """By which its parts are less alike than filmed ones."""
-
-
 class References:
     """Poses and patches of an appearance: as filmed, then exchanged, then mirrored."""
 
@@ -74,18 +60,20 @@ class References:
         self.num_filmed = len(appearance.frames)
         number_of = {part.name: number for number, part in enumerate(self.parts)}
         others = self._others = [number_of[mirrored(part.name)] for part in self.parts]
-        filmed = _Views(appearance.points, appearance.score, appearance.patches, 0.0)
-        exchanged = _exchanged(appearance, others, costs.exchanged)
-        views = (filmed, exchanged, _mirrored(appearance, others, costs.mirrored))
+        width, joints = appearance.background.shape[1], appearance.skeleton.other_sides()
+        points, score = appearance.points[:, joints], appearance.score[:, joints]
+        in_mirror = np.array((width - 1, 0)) + np.array((-1, 1)) * points
         self.poses = BodyPoses(
             appearance.skeleton,
-            np.concatenate([view.points for view in views]),
-            np.concatenate([view.score for view in views]),
+            np.concatenate([appearance.points, points, in_mirror]),
+            np.concatenate([appearance.score, score, score]),
         )
         self.scales = body_scales(self.poses, appearance.full_lengths)
-        self.patches = [row for view in views for row in view.patches]
+        exchanged = [[row[other] for other in others] for row in appearance.patches]
+        in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
+        self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        distance = np.repeat([view.distance for view in views], self.num_filmed)
+        distance = np.repeat([0.0, costs.exchanged, costs.mirrored], self.num_filmed)
         self._distance = np.where(is_there, distance[:, None], np.inf)
         # Those mirrored are the last, so that those of other parts than limbs are left out.
         self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
@@ -230,34 +218,6 @@ class References:
         return self._costs.facing * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
 
 
-def _exchanged(appearance: Appearance, others: Sequence[int], distance: float) -> _Views:
-    """The references with left and right exchanged by name, in place.
-
-    Args:
-        others: number of each part's counterpart on the other side.
-    """
-    skeleton = appearance.skeleton
-    joints = skeleton.other_sides()
-    patches = [[row[other] for other in others] for row in appearance.patches]
-    return _Views(appearance.points[:, joints], appearance.score[:, joints], patches, distance)
-
-
-def _mirrored(appearance: Appearance, others: Sequence[int], distance: float) -> _Views:
-    """The references as a mirror shows them.
-
-    Args:
-        others: number of each part's counterpart on the other side.
-    """
-    skeleton, width = appearance.skeleton, appearance.background.shape[1]
-    joints = skeleton.other_sides()
-    points = np.array((width - 1, 0)) + np.array((-1, 1)) * appearance.points[:, joints]
-    patches = [
-        [None if (patch := row[other]) is None else MirroredPatch(patch, width) for other in others]
-        for row in appearance.patches
-    ]
-    return _Views(points, appearance.score[:, joints], patches, distance)
-
-
 def _half_length(shape: Complex128[np.ndarray, "frames joints"]) -> Float64[np.ndarray, " frames"]:
     """Distance of a limb's ends from its middle."""
     return np.abs(shape[:, 1] - shape[:, 0]) / 2
@@ -286,33 +246,3 @@ def _square_distance(
         residual = bb - np.square(np.abs(ab)) / np.maximum(aa, 1e-9)
         square += fitted_share * (residual - square)
     return np.maximum(square, 0)
-
-
-def choose_jointly(
-    distances: Float64[np.ndarray, "parts references"],
-    *,
-    joined: Sequence[tuple[int, int]],
-    seam: float,
-) -> Chosen:
-    """References of all parts of a frame with the least sum of distances and seams (min-sum).
-
-    -1 where all references of a part are infinitely far; it has no seams.
-
-    Args:
-        joined: (part, parent) of a tree, from its leaves to its roots.
-        seam: cost of joined parts from different references.
-    """
-    is_drawn = np.isfinite(distances).any(axis=1)
-    drawn = np.flatnonzero(is_drawn).tolist()
-    cost, nearest = distances.copy(), {}
-    for part, parent in joined:
-        if part in drawn and parent in drawn:
-            nearest[part] = int(cost[part].argmin())
-            cost[parent] += np.minimum(cost[part], cost[part, nearest[part]] + seam)
-    chosen = np.where(is_drawn, cost.argmin(axis=1), -1)
-    for part, parent in reversed(joined):
-        if part in nearest:
-            same = int(chosen[parent])
-            is_seamless = cost[part, same] <= cost[part, nearest[part]] + seam
-            chosen[part] = same if is_seamless else nearest[part]
-    return chosen

@@ -31,8 +31,8 @@ from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
-from motiontransfer.puppet.draw.retrieval import Chosen, References, choose_jointly
-from motiontransfer.puppet.draw.steady import choose_over_clip
+from motiontransfer.puppet.draw.retrieval import References
+from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
 from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.shadow import with_shadow
 
@@ -156,42 +156,46 @@ class PuppetFollower:
 
     def _choose(
         self, distances: Float64[np.ndarray, "frames parts references"], frame_rate: float
-    ) -> Int64[np.ndarray, "frames parts"]:
-        """References of the next frames."""
-        puppet, costs = self._puppet, distances + self._puppet.references.penalties.T
-        if self._looks_ahead:
-            chosen = choose_over_clip(
-                costs,
-                puppet.appearance.differences,
-                choice=puppet.choice,
-                joined=puppet.joined,
-                switch=self._switch * frame_rate,
-                before=self._current,
-            )
-            for parts, found in zip(chosen, distances, strict=True):
-                self._join_neck(parts, found)
-            self._current = chosen[-1]
-            return chosen
-        return np.stack([self._choose_next(*both) for both in zip(costs, distances, strict=True)])
-
-    def _choose_next(
-        self,
-        costs: Float64[np.ndarray, "parts references"],
-        distances: Float64[np.ndarray, "parts references"],
     ) -> Chosen:
-        """References of the next frame; those of the frame before are preferred by hysteresis."""
-        puppet, parts = self._puppet, np.flatnonzero(self._current >= 0)
-        current = self._current[parts]
-        costs[parts, current] = (
-            costs[parts, current] * (1 - self._share[parts]) - self._least[parts]
+        """References of the next frames.
+
+        Without looking ahead those of the frame before are preferred by hysteresis.
+        """
+        costs = distances + self._puppet.references.penalties.T
+        if self._looks_ahead:
+            return self._choose_together(costs, distances, frame_rate * self._switch)
+        chosen = []
+        for number, frame in enumerate(costs):
+            parts = np.flatnonzero(self._current >= 0)
+            frame[parts, self._current[parts]] *= 1 - self._share[parts]
+            frame[parts, self._current[parts]] -= self._least[parts]
+            of = slice(number, number + 1)
+            chosen.append(self._choose_together(costs[of], distances[of], 0 * self._switch))
+        return np.concatenate(chosen)
+
+    def _choose_together(
+        self,
+        costs: Float64[np.ndarray, "frames parts references"],
+        distances: Float64[np.ndarray, "frames parts references"],
+        switch: Float64[np.ndarray, " parts"],
+    ) -> Chosen:
+        chosen = choose_over_clip(
+            costs,
+            self._puppet.appearance.differences,
+            choice=self._puppet.choice,
+            joined=self._puppet.joined,
+            switch=switch,
+            before=self._current,
         )
-        chosen = choose_jointly(costs, joined=puppet.joined, seam=puppet.choice.seam)
-        self._join_neck(chosen, distances)
-        self._current = chosen
+        for parts, found in zip(chosen, distances, strict=True):
+            self._join_neck(parts, found)
+        self._current = chosen[-1]
         return chosen
 
     def _join_neck(
-        self, chosen: Chosen, distances: Float64[np.ndarray, "parts references"]
+        self,
+        chosen: Int64[np.ndarray, " parts"],
+        distances: Float64[np.ndarray, "parts references"],
     ) -> None:
         """Take the neck from the reference of the head, if that shows one."""
         head = int(chosen[self._head])
@@ -280,7 +284,8 @@ class PuppetClip:
                 continue
             if number in fades and not self.puppet.parts[number].changes_fast:
                 other, share = fades[number]
-                own = faded(own, warped(number, other), share=share)
+                unlike = self.puppet.choice.unlike
+                own = faded(own, warped(number, other), share=share, unlike=unlike)
             drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
             _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, finer * rate)

@@ -19,7 +19,6 @@ _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
 _NUM_ROWS = 64  # of a trunk, of which the first eighth is beside its neck
 _GAP = 0.08  # of a trunk's length: a gap as wide is seen
-_NO_MAP = np.zeros(0, np.float32)  # OpenCV's second map: places are one array of (x, y)
 
 # Colors of a part.
 _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
@@ -92,10 +91,11 @@ def _whole_rows(
     across = np.array([down[1], -down[0]])
     aside, below = np.arange(-_NUM_ROWS, _NUM_ROWS), np.arange(_NUM_ROWS // 8, _NUM_ROWS)
     places = top + aside[:, None] * across + below[:, None, None] * down
-    covered = cv2.remap(coverage, places.astype(np.float32), _NO_MAP, cv2.INTER_LINEAR) > HALF
-    sides = (np.maximum.accumulate(side, axis=1) for side in (covered, covered[:, ::-1]))
-    from_left, from_right = sides
-    gaps = (from_left & from_right[:, ::-1] & ~covered).sum(axis=1)
+    x, y = cv2.split(places.astype(np.float32))
+    covered = cv2.remap(coverage, x, y, cv2.INTER_LINEAR) > HALF
+    from_left = np.maximum.accumulate(covered, axis=1)
+    from_right = np.maximum.accumulate(covered[:, ::-1], axis=1)[:, ::-1]
+    gaps = (from_left & from_right & ~covered).sum(axis=1)
     return float((gaps < _GAP * _NUM_ROWS).reshape(4, -1).mean(axis=1).min())
 
 
