@@ -1,10 +1,14 @@
-"""Train the face generator of one learned target: `python -m stages train_face_gan ada`."""
+"""Train the face generator of one target: `python -m stages train_face_gan ada`."""
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
 from motiontransfer.core.tensor_files import write_no_weights
+from motiontransfer.models.faces import FaceGeneratorConfig
+from motiontransfer.models.weights import read_generator
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.puppet.target_clips import TargetClip, held_out_by, read_target_clips
+from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
+from motiontransfer.training.face_gan import FaceNetworks, read_full_frame_losses, train_face_gan
+from motiontransfer.training.gan import read_perceptual
 from motiontransfer.training.params import (
     GanLossConfig,
     LoggingParams,
@@ -13,47 +17,27 @@ from motiontransfer.training.params import (
     perceptual_weight,
 )
 from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.trainer import launch
 
 
 def main(target: str) -> None:
     params = load_section(TrainFaceGanParams, "train_face_gan")
     params.check_conflicts()
-    main_params = load_section(TrainGanParams, "train_gan")
     paths = RunPaths.of_stage(
         "train_face_gan",
         target,
         models=layout.models_folder(target),
         logs=layout.training_folder(target) / "face_generator",
     )
-    clips = []
-    if params.steps and main_params.texture == "none":  # a drawn face is the film's
-        clips = read_target_clips(target, held_out_by(paths.models / layout.GENERATOR_FILE))
-    if any(face_boxes(clip.keypoints)[1][clip.training].any() for clip in clips):
-        _train(clips, params, main_params, paths)
+    generator = paths.models / layout.GENERATOR_FILE
+    clips = read_target_clips(target, held_out_by(generator)) if params.steps else []
+    if not any(face_boxes(clip.keypoints)[1][clip.training].any() for clip in clips):
+        write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        paths.write_counts({"steps": 0})
         return
-    write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
-    paths.logs.mkdir(parents=True, exist_ok=True)
-    paths.write_counts({"steps": 0})
-
-
-def _train(
-    clips: list[TargetClip],
-    params: TrainFaceGanParams,
-    main_params: TrainGanParams,
-    paths: RunPaths,
-) -> None:
-    # Here: PyTorch takes seconds, and drawn targets do without.
-    from motiontransfer.models.faces import FaceGeneratorConfig
-    from motiontransfer.models.weights import read_generator
-    from motiontransfer.training.face_gan import (
-        FaceNetworks,
-        read_full_frame_losses,
-        train_face_gan,
-    )
-    from motiontransfer.training.gan import read_perceptual
-    from motiontransfer.training.trainer import launch
-
-    trained = read_generator(paths.models / layout.GENERATOR_FILE)
+    trained = read_generator(generator)
+    main_params = load_section(TrainGanParams, "train_gan")
     full_frame = None
     if params.full_frame_weight > 0:
         full_frame = read_full_frame_losses(

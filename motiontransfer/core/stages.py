@@ -68,7 +68,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
         "train_face_gan": Stage(
             sentence="Training the face of {who}",
-            start_seconds=1.0,
+            start_seconds=10.0,
             seconds_per_frame=0.03,
             gpu_memory_params=(
                 "train_face_gan.batch_size, train_face_gan.num_filters or decode.size"

@@ -254,16 +254,18 @@ def test_head_and_hands_change_their_reference_sooner(part, about, smallest):
     assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
-@given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3))
+@given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3), st.data())
 @settings(max_examples=15, deadline=None)
 def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothing(
-    puppet, angles, size
+    puppet, angles, size, data
 ):
     keypoints = joined(*map(with_forearm, angles))
-    whole = PuppetFollower(puppet).follow(keypoints)
+    excluded = np.zeros((len(angles), len(REFERENCES)), bool)
+    excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
+    whole = PuppetFollower(puppet).follow(keypoints, excluded=excluded)
     follower = PuppetFollower(puppet)
     batches = [
-        follower.follow(keypoints.part(range(len(angles))[of]))
+        follower.follow(keypoints.part(range(len(angles))[of]), excluded=excluded[of])
         for of in (slice(start, start + size) for start in range(0, len(angles), size))
     ]
     for name in ("chosen", "distances", "scales"):
@@ -279,6 +281,17 @@ def test_in_a_whole_clip_a_switch_that_does_not_last_is_not_made(puppet):
     assert puppet.follow(clip).chosen[:, forearm].tolist() == [0] * 7
 
 
+@given(st.lists(st.sampled_from(range(8)), min_size=3, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_excluded_references_are_never_chosen(puppet, masks):
+    excluded = np.array([[mask >> number & 1 for number in range(3)] for mask in masks], bool)
+    of_clip = puppet.follow(joined(*REFERENCES), excluded=excluded)
+    for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
+        assert (chosen == -1).all() == left_out.all()
+        all_views = np.tile(left_out, 3)  # nor exchanged or mirrored
+        assert not all_views[chosen[chosen >= 0]].any()
+
+
 @pytest.mark.parametrize(
     "follow", [Puppet.follow, lambda puppet, clip: PuppetFollower(puppet).follow(clip)]
 )
@@ -290,6 +303,15 @@ def test_references_nearer_than_a_distance_are_left_out(puppet, follow):
     assert (distances >= least).all()
     assert np.isfinite(distances).any()
     assert puppet.least_distance == 0
+
+
+def test_references_less_than_so_many_frames_away_are_excluded(puppet):
+    frames = np.array([(0, 3), (0, 8), (1, 4)])
+    other = Puppet(replace(puppet.appearance, frames=frames))
+    excluded = other.references.excluded(0, 10, within=3)
+    assert np.flatnonzero(excluded[:, 0]).tolist() == [1, 2, 3, 4, 5]
+    assert np.flatnonzero(excluded[:, 1]).tolist() == [6, 7, 8, 9]
+    assert not excluded[:, 2].any()
 
 
 def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():

@@ -31,7 +31,7 @@ from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
-from motiontransfer.puppet.draw.retrieval import References
+from motiontransfer.puppet.draw.retrieval import Excluded, References
 from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
 from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.puppet.shadow import with_shadow
@@ -91,15 +91,19 @@ class Puppet:
         assert patch is not None
         return _enlarged(_with_margin(_shrunk(patch.pixels, by)))
 
+    def __deepcopy__(self, memo: object) -> "Puppet":
+        """The puppet itself, as it never changes: a network and its EMA share it."""
+        return self
+
     def beyond(self, distance: float) -> "Puppet":
         """The same puppet without references that are nearer; % of the body's height."""
         other = copy(self)
         other.least_distance = distance
         return other
 
-    def follow(self, keypoints: Keypoints) -> "PuppetClip":
+    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         """Choose a reference for each part in each frame of a whole clip, with few switches."""
-        return PuppetFollower(self, looks_ahead=True).follow(keypoints)
+        return PuppetFollower(self, looks_ahead=True).follow(keypoints, excluded=excluded)
 
 
 class PuppetFollower:
@@ -123,7 +127,7 @@ class PuppetFollower:
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
-    def follow(self, keypoints: Keypoints) -> "PuppetClip":
+    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
         poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
         scales = body_scales(poses, puppet.appearance.full_lengths)
@@ -133,6 +137,9 @@ class PuppetFollower:
             block = slice(start, start + _FRAMES_AT_ONCE)
             found = self._distances(poses[block], scales[block])
             found[found < puppet.least_distance] = np.inf
+            if excluded is not None:
+                all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
+                found[np.broadcast_to(all_views, found.shape)] = np.inf
             chosen[block] = self._choose(found, float(keypoints.frame_rate))
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
