@@ -4,6 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from motiontransfer.core import layout
+from motiontransfer.core.parallel import in_thread
 from motiontransfer.core.params import Compute, Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.puppet.appearance_file import write_appearance
@@ -31,8 +32,9 @@ def main(target: str) -> str:
         )
     file = layout.appearance_file(target)
     plot = file.with_suffix(".png")
-    write_appearance(file, appearance)
-    plot_appearance(plot, appearance, background.is_filled, title=target)
+    with in_thread(write_appearance) as write:
+        write(file, appearance)
+        plot_appearance(plot, appearance, background.is_filled, title=target)
     seen = np.array([[patch is not None for patch in patches] for patches in appearance.patches])
     write_json(
         layout.counts_file("fit_appearance", target),

@@ -270,10 +270,10 @@ def source_files(module: str) -> list[Path]:
     process has loaded does not. They are absolute, as everywhere in the project.
     """
     found: set[Path] = set()
-    waiting = [module]
+    waiting = _files_of([module])
     while waiting:
-        path = _root() / f"{waiting.pop().replace('.', '/')}.py"
-        if path not in found and path.is_file():
+        path = waiting.pop()
+        if path not in found:
             found.add(path)
             waiting += _imported(path)
     return sorted(found)
@@ -288,13 +288,19 @@ def _root() -> Path:
     return Path(__file__).parents[2]
 
 
+def _files_of(modules: Iterable[str]) -> list[Path]:
+    """Files of those that are the project's."""
+    paths = (_root() / f"{module.replace('.', '/')}.py" for module in modules)
+    return [path for path in paths if path.is_file()]
+
+
 @cache
-def _imported(path: Path) -> tuple[str, ...]:
-    """Names of imported modules; of `from a import b` both, since b may be a module."""
+def _imported(path: Path) -> list[Path]:
+    """Files of imported modules; of `from a import b` of both, since b may be a module."""
     names = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+    return _files_of(names)

@@ -8,6 +8,7 @@ metrics that need no intended pose, baseline or training frames.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -339,16 +340,22 @@ def evaluate_transfer(
     else:
         notes[_TRUTH] = "this transfer has no ground-truth video"
         notes["warping_error_person"] = "no real frames to take the flow from"
-    scores = _transfer_scores(source, posed, intended, networks)
     with FrameStore(result) as store:
         films = film_frames(clips, height=store.size[0])
     in_films = films[0].keypoints.image_size
     if not has_baseline:  # of another shape, too
         in_films = in_films[0], round(in_films[0] * size[1] / size[0])
     resized = posed[OURS].keypoints.resized(in_films)
-    sharp, of_film = sharp_frames(
-        replace(posed[OURS], keypoints=resized), films, intended=intended, system=OURS
-    )
+    with ThreadPoolExecutor(1) as beside:
+        of_sharpness = beside.submit(
+            sharp_frames,
+            replace(posed[OURS], keypoints=resized),
+            films,
+            intended=intended,
+            system=OURS,
+        )
+        scores = _transfer_scores(source, posed, intended, networks)
+        sharp, of_film = of_sharpness.result()
     if not sharp:
         notes["sharp_frames"] = "no face and no hand is to be shown large enough to be sharp"
     summary = _summarize(

@@ -61,8 +61,8 @@ LOCK = Path("dvc.lock")
 def run_dvc(arguments: list[str]) -> int:
     """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice.
 
-    Of dvc.lock the lines of a stage are written: for each stage, parsing and writing all of them
-    takes as long as all else that DVC does.
+    Of dvc.lock a stage's own lines are written: parsing and writing all would take a third of its
+    time.
     """
     vars(dvc.lock).update(DEFAULT_TIMEOUT=0.3)  # seconds, for six attempts
     vars(dvc.dvcfile).update(modify_yaml=_stages_added)

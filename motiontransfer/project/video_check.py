@@ -149,6 +149,7 @@ def check_video(
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
     sizes = {metadata.shown_size(timed.item) for timed in decoded.values()} - {metadata.size}
+    del decoded  # megabytes a frame
     metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
@@ -279,17 +280,10 @@ def _decoded(
     are left out.
     """
     frames, small, times = {}, {}, np.union1d(pairs, looks)
-    each = zip(
-        times.tolist(),
-        np.isin(times, pairs),
-        np.isin(times, looks),
-        decode_at(metadata, times),
-        strict=True,
-    )
-    for seconds, is_sample, is_looked_at, timed in each:
-        if timed and is_sample:
+    for seconds, timed in zip(times.tolist(), decode_at(metadata, times), strict=True):
+        if timed and seconds in pairs:
             frames[seconds] = timed
-        if timed and is_looked_at:
+        if timed and seconds in looks:
             small[timed.start_seconds] = _thumbnail(timed.item)
     return frames, _stacked(small)
 
