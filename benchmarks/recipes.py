@@ -1,5 +1,7 @@
 """What each recipe makes of the demo: likeness, CPU minutes of the trainings, and pictures.
 
+Then the preprint's rows, each with its change from the first preset, as `transfer.preprint` has.
+
     uv run python -m benchmarks.recipes FOLDER [PRESET ...]
 
 Each preset runs in FOLDER/PRESET, a clone of the last commit. What it printed it prints again, as
@@ -19,9 +21,10 @@ from PIL import Image
 from benchmarks.demo import PROJECT
 from benchmarks.machine import markdown_table
 from benchmarks.record import TRANSFER
+from benchmarks.transfer.preprint import changes
 from motiontransfer.core import layout
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
+from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.project.presets import apply_preset
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("presets", nargs="*", default=PRESETS)
     arguments = parser.parse_args()
-    rows = []
+    rows, measured = [], []
     for preset in arguments.presets:
         project = arguments.folder / preset
         if not project.exists():
@@ -46,16 +49,20 @@ def main() -> None:
         with chdir(project):
             apply_preset(preset)
             subprocess.run(["dvc", "repro"], check=True)
-            rows.append([preset, *likeness(), f"{training_minutes():.1f}"])
+            measured.append(
+                read_measurements(layout.measurements_file("evaluate_transfer", TRANSFER))
+            )
+            rows.append([preset, *likeness(measured[-1]), f"{training_minutes():.1f}"])
             picture(_DOCS / f"{preset}.jpg")
     columns = ["preset", *_REGIONS, "CPU minutes of the trainings"]
     print(markdown_table(columns, rows))  # noqa: T201
+    of_preprint = changes([(found, OURS) for found in measured])
+    print(markdown_table(["", *arguments.presets], of_preprint))  # noqa: T201
 
 
-def likeness() -> list[str]:
+def likeness(measured: Measurements) -> list[str]:
     """The result's to the truth in each region, with its interval."""
-    file = layout.measurements_file("evaluate_transfer", TRANSFER)
-    found = {one.key: one for one in read_measurements(file).summary}
+    found = {one.key: one for one in measured.summary}
     rows = [found[MetricKey("likeness", region, OURS, "truth")] for region in _REGIONS]
     return ["{:.3f} ({:.3f} to {:.3f})".format(one.value, *one.interval) for one in rows]
 
