@@ -1,6 +1,6 @@
 """What each recipe makes of the demo: likeness, CPU minutes of the trainings, and pictures.
 
-Then the preprint's rows, each with its change from the first preset, as `transfer.preprint` has.
+Then the preprint's rows, of held-out frames, each with its change from the first preset.
 
     uv run python -m benchmarks.recipes FOLDER [PRESET ...]
 
@@ -24,7 +24,7 @@ from benchmarks.record import TRANSFER
 from benchmarks.transfer.preprint import changes
 from motiontransfer.core import layout
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
+from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
 from motiontransfer.project.presets import apply_preset
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("presets", nargs="*", default=PRESETS)
     arguments = parser.parse_args()
-    rows, measured = [], []
+    rows, held_out = [], []
     for preset in arguments.presets:
         project = arguments.folder / preset
         if not project.exists():
@@ -49,20 +49,19 @@ def main() -> None:
         with chdir(project):
             apply_preset(preset)
             subprocess.run(["dvc", "repro"], check=True)
-            measured.append(
-                read_measurements(layout.measurements_file("evaluate_transfer", TRANSFER))
-            )
-            rows.append([preset, *likeness(measured[-1]), f"{training_minutes():.1f}"])
+            held_out.append(read_measurements(layout.measurements_file("evaluate", _TARGET)))
+            rows.append([preset, *likeness(), f"{training_minutes():.1f}"])
             picture(_DOCS / f"{preset}.jpg")
     columns = ["preset", *_REGIONS, "CPU minutes of the trainings"]
     print(markdown_table(columns, rows))  # noqa: T201
-    of_preprint = changes([(found, OURS) for found in measured])
+    of_preprint = changes([(found, OURS) for found in held_out])
     print(markdown_table(["", *arguments.presets], of_preprint))  # noqa: T201
 
 
-def likeness(measured: Measurements) -> list[str]:
+def likeness() -> list[str]:
     """The result's to the truth in each region, with its interval."""
-    found = {one.key: one for one in measured.summary}
+    file = layout.measurements_file("evaluate_transfer", TRANSFER)
+    found = {one.key: one for one in read_measurements(file).summary}
     rows = [found[MetricKey("likeness", region, OURS, "truth")] for region in _REGIONS]
     return ["{:.3f} ({:.3f} to {:.3f})".format(one.value, *one.interval) for one in rows]
 

@@ -20,7 +20,7 @@ from benchmarks.machine import markdown_table
 from benchmarks.transfer.project import make_project, reproduce
 from benchmarks.transfer.real_people import MANIFEST, Clip, make_video, write_split
 from benchmarks.transfer.tails import FILM, compared, read_tail, write_film, write_variant
-from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.evaluation.measurements import Measurements
 
 _TARGET = "subject4"
 _PRESETS = {"frame_by_frame": "pix2pixHD", "v1": "T.S.", "paper_small": "T.S. + Face"}
@@ -73,13 +73,14 @@ def changes(shown: Sequence[tuple[Measurements, str]]) -> list[list[str]]:
     """The preprint's rows, each with the change from the first system's.
 
     Args:
-        shown: systems, each with the measurements that it is in.
+        shown: systems, each with the measurements of real frames that it is in.
     """
-    values = [({one.key: one.value for one in found.summary}, system) for found, system in shown]
+    values = [
+        ({one.key[:3]: one.value for one in found.summary}, system) for found, system in shown
+    ]
     rows = []
-    for row, (metric, region) in _ROWS.items():
-        section = "truth" if region else "temporal"
-        cells = [of.get(MetricKey(metric, region, system, section)) for of, system in values]
+    for row, key in _ROWS.items():
+        cells = [of.get((*key, system)) for of, system in values]
         rows.append([row, *(_changed(value, cells[0]) for value in cells)])
     return rows
 
