@@ -1,5 +1,7 @@
 """What each recipe makes of the demo: likeness, CPU minutes of the trainings, and pictures.
 
+Then the preprint's rows, of held-out frames, each with its change from the first preset.
+
     uv run python -m benchmarks.recipes FOLDER [PRESET ...]
 
 Each preset runs in FOLDER/PRESET, a clone of the last commit. What it printed it prints again, as
@@ -19,6 +21,7 @@ from PIL import Image
 from benchmarks.demo import PROJECT
 from benchmarks.machine import markdown_table
 from benchmarks.record import TRANSFER
+from benchmarks.transfer.preprint import changes
 from motiontransfer.core import layout
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.measurements import OURS, MetricKey, read_measurements
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("presets", nargs="*", default=PRESETS)
     arguments = parser.parse_args()
-    rows = []
+    rows, held_out = [], []
     for preset in arguments.presets:
         project = arguments.folder / preset
         if not project.exists():
@@ -46,10 +49,13 @@ def main() -> None:
         with chdir(project):
             apply_preset(preset)
             subprocess.run(["dvc", "repro"], check=True)
+            held_out.append(read_measurements(layout.measurements_file("evaluate", _TARGET)))
             rows.append([preset, *likeness(), f"{training_minutes():.1f}"])
             picture(_DOCS / f"{preset}.jpg")
     columns = ["preset", *_REGIONS, "CPU minutes of the trainings"]
     print(markdown_table(columns, rows))  # noqa: T201
+    of_preprint = changes([(found, OURS) for found in held_out])
+    print(markdown_table(["", *arguments.presets], of_preprint))  # noqa: T201
 
 
 def likeness() -> list[str]:

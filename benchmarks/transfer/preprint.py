@@ -10,6 +10,7 @@ twice.
 """
 
 import argparse
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from benchmarks.machine import markdown_table
 from benchmarks.transfer.project import make_project, reproduce
 from benchmarks.transfer.real_people import MANIFEST, Clip, make_video, write_split
 from benchmarks.transfer.tails import FILM, compared, read_tail, write_film, write_variant
-from motiontransfer.evaluation.measurements import MetricKey
+from motiontransfer.evaluation.measurements import Measurements
 
 _TARGET = "subject4"
 _PRESETS = {"frame_by_frame": "pix2pixHD", "v1": "T.S.", "paper_small": "T.S. + Face"}
@@ -63,18 +64,29 @@ def main() -> None:
             if not tail.video(variants[-1]).exists():
                 write_variant(tail, variants[-1])
     with chdir(project):
-        values = {one.key: one.value for one in compared(tail, variants).summary}
-    rows = []
-    for row, (metric, region) in _ROWS.items():
-        against = "truth" if region else "temporal"
-        of_presets = [values.get(MetricKey(metric, region, each, against)) for each in variants]
-        rows.append([row, *(_changed(value, of_presets[0]) for value in of_presets)])
+        found = compared(tail, variants)
     names = [f"`{preset}` ({name})" for preset, name in _PRESETS.items()]
-    print(markdown_table(["", *names], rows))  # noqa: T201
+    print(markdown_table(["", *names], changes([(found, each) for each in variants])))  # noqa: T201
+
+
+def changes(shown: Sequence[tuple[Measurements, str]]) -> list[list[str]]:
+    """The preprint's rows, each with the change from the first system's.
+
+    Args:
+        shown: systems, each with the measurements of real frames that it is in.
+    """
+    values = [
+        ({one.key[:3]: one.value for one in found.summary}, system) for found, system in shown
+    ]
+    rows = []
+    for row, key in _ROWS.items():
+        cells = [of.get((*key, system)) for of, system in values]
+        rows.append([row, *(_changed(value, cells[0]) for value in cells)])
+    return rows
 
 
 def _changed(value: float | None, first: float | None) -> str:
-    """A value and its change from the first preset's."""
+    """A value and its change from the first system's."""
     if value is None or not first:
         return "" if value is None else f"{value:.3g}"
     return f"{value:.4g} ({100 * (value / first - 1):+.1f} %)"
