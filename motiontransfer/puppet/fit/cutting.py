@@ -201,21 +201,17 @@ class CutPart:
         Args:
             least: area that stays, share of the largest piece's.
         """
+        covered = (self.coverage > HALF).view(np.uint8)
+        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered)
+        areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
+        large = 1 + np.flatnonzero(areas >= least * areas.max(initial=0))
         rim = np.ones((2 * _RIM_PX + 1,) * 2, np.uint8)
-        kept = cv2.dilate(_large_pieces(self.coverage > HALF, least=least), rim)
+        kept = cv2.dilate(np.isin(pieces, large).astype(np.uint8), rim)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
         return StoredPart(self.corner, tuple(map(file.append, images)))
-
-
-def _large_pieces(covered: PixelMask, *, least: float) -> Mask:
-    """1 in the pieces that have a share of the largest one's area."""
-    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered.astype(np.uint8))
-    areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
-    large = 1 + np.flatnonzero(areas >= least * areas.max(initial=0))
-    return np.isin(pieces, large).astype(np.uint8)
 
 
 class StoredPart(NamedTuple):
@@ -275,7 +271,7 @@ def cut_parts(
     masks = part_masks(
         parts, distances, person, small, not_room=not_room, is_photo=background.of_photo
     )
-    for number, mask in zip(order, masks, strict=True):
+    for number, mask in zip(reversed(order), masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))
