@@ -135,15 +135,15 @@ def test_colors_pass_over_beside_a_switch_and_the_outline_stays():
     keypoints = posed()
     frame, masks = painted(keypoints)
     person = np.any(list(masks.values()), axis=0)[..., None]
-    gray = [np.where(person, np.uint8(level), frame) for level in (100, 200)]
+    gray = [np.where(person, np.uint8(level), frame) for level in (100, 140)]
     puppet = Puppet(appearance_of(keypoints, keypoints, frames=gray))
     clip = puppet.follow(joined(*[keypoints] * 6))
     clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
     frames = [clip.draw(index, box=WHOLE) for index in range(6)]
     middle = {name: cv2.erode(masks[name].astype(np.uint8), np.ones((5, 5))) > 0 for name in masks}
     of_trunk = [np.median(frame[middle["torso"]][:, 0]) for frame in frames]
-    assert of_trunk == [100, 120, 140, 160, 180, 200]
-    assert [np.median(frame[middle["head"]][:, 0]) for frame in frames] == [100] * 3 + [200] * 3
+    assert of_trunk == [100, 108, 116, 124, 132, 140]
+    assert [np.median(frame[middle["head"]][:, 0]) for frame in frames] == [100] * 3 + [140] * 3
     coverage = [frame[..., 3:] for frame in frames]
     assert all(np.array_equal(coverage[n], coverage[0 if n < 3 else 5]) for n in range(6))
     live = PuppetFollower(puppet).follow(joined(*[keypoints] * 6))
