@@ -86,6 +86,7 @@ def configure(*, truth="none", **render):
         normalization=NORMALIZATION,
         render={**project.RENDER, **render},
         transfers={"ada_as_ben": {**TRANSFER, "truth": truth}},
+        compute={"num_workers": 1},
     )
     shipped = yaml.safe_load(SHIPPED["params.yaml"])
     write_checked_json(layout.PARAMS_OF_RESULTS_FILE, {"render": {**shipped["render"], **render}})
