@@ -25,7 +25,7 @@ FORGOTTEN = (
 
 
 SLOWLY = Path(sys.executable).with_name("motiontransfer")
-"""Its stages load all libraries, so that there is time to find one and kill it."""
+"""Its stages load all libraries, so that there is time to stop them."""
 
 
 def start(root, program=SLOWLY):
@@ -65,7 +65,7 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     stages = {name: it for name, it in lock["stages"].items() if not name.startswith(FORGOTTEN)}
     (root / "dvc.lock").write_text(yaml.safe_dump({**lock, "stages": stages}))
     shutil.rmtree(root / ".dvc/cache/runs")
-    interrupted = start(root, "motiontransfer")
+    interrupted = start(root)
     wait_for_log(root, "detect_keypoints@demo_dance", "> python")
     interrupted.send_signal(signal.SIGINT)
     told, _ = interrupted.communicate()
