@@ -234,9 +234,8 @@ def going_with(
     """What goes from films.yaml with some entries and subjects.
 
     Returns:
-        (section, name) of entries: these, transfers and guides of their videos, or to whom no other
-        film shows; (list, item) of subjects, unless another video shows them, in `trained` where
-        that is no film.
+        (section, name) of these entries, and of transfers and guides that cannot be without them;
+        (list, item) of subjects whom no other video shows. Photos keep nobody in `trained`.
     """
     videos = load_videos(root)
     gone = {key: videos.pop(key) for key in [*videos] if ("videos", key) in chosen}
