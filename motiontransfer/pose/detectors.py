@@ -8,7 +8,6 @@ module is imported where it is opened.
 """
 
 import logging
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import version
@@ -42,10 +41,9 @@ class _AnyDetectorConfig(Section):
     uses_gpu: ClassVar[bool] = False
     """Whether it runs on a GPU where there is one."""
 
-    @classmethod
-    def pretrained(cls, model: str | None) -> Pretrained | None:
-        """Weights that a value of `model` downloads; None: the key is not set."""
-        del model
+    @property
+    def pretrained(self) -> Pretrained | None:
+        """Weights that are downloaded at their first use."""
         return None
 
 
@@ -109,13 +107,13 @@ class TasksConfig(_FrameDetectorConfig):
     """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
     min_tracking_confidence: float = Field(ge=0, le=1)
 
-    @classmethod
-    def pretrained(cls, model: str | None) -> Pretrained | None:
-        if model in (None, _PACKAGED_MODEL):
+    @property
+    def pretrained(self) -> Pretrained | None:
+        if self.model == _PACKAGED_MODEL:
             return None
         from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
 
-        return OFFICIAL_MODELS.get(model)
+        return OFFICIAL_MODELS.get(self.model)
 
     @field_validator("model")
     @classmethod
@@ -156,9 +154,9 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
     model: str = _PUBLISHED_WEIGHTS
     """`coco_v1`: torchvision's own weights; or a file."""
 
-    @classmethod
-    def pretrained(cls, model: str | None) -> Pretrained | None:
-        if model not in (None, _PUBLISHED_WEIGHTS):
+    @property
+    def pretrained(self) -> Pretrained | None:
+        if self.model != _PUBLISHED_WEIGHTS:
             return None
         from motiontransfer.pose.keypoint_rcnn import PUBLISHED
 
@@ -243,6 +241,10 @@ class _Named(BaseModel):
     detector: DetectorName
 
 
+class _PerhapsNamed(BaseModel):
+    detector: DetectorName | None = None
+
+
 def load_detector(video: str, *, own: str | None = None) -> AnyConfig:
     """A video's detector: its own, or that of the section `detect_keypoints`.
 
@@ -267,17 +269,12 @@ def load_detector(video: str, *, own: str | None = None) -> AnyConfig:
     return DETECTORS[own].model_validate({**known, "detector": own})
 
 
-def pretrained_weights(params: Mapping[str, object]) -> list[Pretrained]:
-    """Weights that the detectors of a project, whose params need not be valid, download."""
-    section, videos = params.get(_SECTION), params.get("videos")
-    section = section if isinstance(section, Mapping) else {}
-    chosen = [(section.get("detector"), section.get("model"))]
-    for video in videos.values() if isinstance(videos, Mapping) else ():
-        own = video.get("detector") if isinstance(video, Mapping) else None
-        chosen += [(own, None)] if own not in (None, section.get("detector")) else []
-    known = [(name, model) for name, model in dict.fromkeys(chosen) if name in DETECTORS]
-    weights = [DETECTORS[name].pretrained(model) for name, model in known]
-    return [file for file in weights if file]
+def pretrained_weights() -> list[Pretrained]:
+    """Weights that the detectors of this project download."""
+    videos = load_section(dict[str, _PerhapsNamed], "videos")
+    owns = dict.fromkeys([None, *(video.detector for video in videos.values())])
+    weights = dict.fromkeys(load_detector("", own=own).pretrained for own in owns)
+    return [each for each in weights if each]
 
 
 def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Compute) -> Detections:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +26,10 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
 from motiontransfer.core.errors import GitError, MotionTransferError, ParamsError, one_line
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.core.params import PARAMS_FILE, check_params, load_films, load_params
+from motiontransfer.core.params import check_params, load_section
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
+from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.dvc_api import Repo
@@ -135,14 +136,13 @@ def _driver() -> tuple[str | None, str]:
     return done.stdout.partition("\n")[0].strip() or None, ""
 
 
-def check_weights(params: Mapping[str, object]) -> Iterator[CheckResult]:
+def check_weights() -> Iterator[CheckResult]:
     from motiontransfer.training.gan import vgg19_weights
 
-    needed = pretrained_weights(params)
-    for stage in ("train_gan", "train_face_gan"):
-        training = params.get(stage)
-        training = training if isinstance(training, Mapping) else {}
-        if training.get("perceptual_weight") and training.get("perceptual_file") is None:
+    needed = pretrained_weights()
+    for stage, schema in (("train_gan", TrainGanParams), ("train_face_gan", TrainFaceGanParams)):
+        training = load_section(schema, stage)
+        if training.perceptual_weight and training.perceptual_file is None:
             needed.append(vgg19_weights(stage))
     for weights in needed:
         if weights.cached.exists():
@@ -164,7 +164,7 @@ def check_project(root: Path) -> Iterator[CheckResult]:
         if wrong := [*check_values(root)]:
             yield from wrong
         else:
-            yield from check_weights(load_params(root / PARAMS_FILE) | load_films(root))
+            yield from check_weights()
             yield from check_videos(root)
         with opened(root) as repo:
             yield check_git(root, repo)

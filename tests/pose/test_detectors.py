@@ -85,15 +85,15 @@ def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
         ({"detector": "mediapipe_tasks", "model": "pose_landmarker_lite"}, None, ["pose_land"]),
         ({"detector": "mediapipe_tasks"}, "keypointrcnn", ["keypointr"]),
         ({"detector": "keypointrcnn", "model": "mine.pth"}, None, []),
-        ({"detector": "openpose_json"}, "keypointrcnn", ["keypointr"]),
-        ({"detector": "unknown"}, "unknown too", []),
-        (None, None, []),
+        ({"detector": "keypointrcnn"}, "openpose_json", ["keypointr"]),
     ],
 )
-def test_weights_are_those_of_the_sections_detector_and_of_each_videos_own(section, own, names):
-    videos = {"a": {"detector": own}, "b": {"path": "x"}}
-    found = detectors.pretrained_weights({"detect_keypoints": section, "videos": videos})
-    assert [file.name[:9] for file in found] == names
+def test_weights_are_those_of_the_sections_detector_and_of_each_videos_own(
+    load, section, own, names
+):
+    Path("mine.pth").touch()
+    load(**section, own=own)
+    assert [file.name[:9] for file in detectors.pretrained_weights()] == names
 
 
 @pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])

@@ -179,19 +179,18 @@ def test_the_driver_is_that_of_the_first_gpu(shell, driver, tmp_path, monkeypatc
     assert doctor._driver() == driver
 
 
-def test_weights_are_expected_only_where_params_need_them(tmp_path, monkeypatch):
+def test_weights_are_expected_only_where_params_need_them(project, tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_CACHE", str(tmp_path))
-    (result,) = doctor.check_weights({"train_gan": {"perceptual_weight": 0.0}})
+    (result,) = doctor.check_weights()
     assert result.level == "ok"
-    params = {
-        "train_gan": {"perceptual_weight": 10.0, "perceptual_file": None},
-        "detect_keypoints": {"detector": "keypointrcnn", "model": None},
-    }
-    rcnn, vgg = doctor.check_weights(params)
+    edit(project / "params.yaml", "  texture: puppet ", "  texture: none ")
+    edit(project / "params.yaml", "perceptual_weight: 0.0", "perceptual_weight: 10.0")
+    edit(project / "films.yaml", "subject: ada", "subject: ada, detector: keypointrcnn")
+    rcnn, vgg, _ = doctor.check_weights()  # of both trainings
     assert (vgg.level, rcnn.level) == ("warning", "warning")
     assert "train_gan.perceptual_weight" in vgg.fix
     (tmp_path / "dcbb9e9d_vgg19-dcbb9e9d.pth").write_bytes(b"")
-    assert [result.level for result in doctor.check_weights(params)] == ["warning", "ok"]
+    assert [result.level for result in doctor.check_weights()] == ["warning", "ok", "ok"]
 
 
 def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
