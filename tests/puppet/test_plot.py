@@ -49,14 +49,14 @@ def test_head_and_torso_are_in_the_column_in_which_they_face():
         assert columns(seen, "head") == columns(seen, "torso") == [column]
 
 
-def test_the_best_covered_patch_is_shown():
-    """Of two shins, one half transparent."""
+def test_the_patch_that_shows_most_is_shown():
+    """Of two shins, one half transparent, which shows half as much."""
     appearance = appearance_of(posed(), posed())
     part = NUMBER_OF["left_shin"]
     patches = [list(of_reference) for of_reference in appearance.patches]
     small = patches[0][part]
     faint = np.dstack([small.pixels[..., :3], small.pixels[..., 3] // 2])
-    faint = encode_patch(small.corner, faint)
+    faint = replace(encode_patch(small.corner, faint), shown=small.shown / 2)
     for order in (1, -1):
         pair = [faint, small][::order]
         for of_reference, patch in zip(patches, pair, strict=True):

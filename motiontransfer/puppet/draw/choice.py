@@ -30,8 +30,7 @@ class ChoiceConfig:
     # What is shown of a part, a share of it.
     shown_quantile: float = 0.8  # over references: so much is shown of a part that nothing hides
     one_sided: float = 0.5  # of what is shown of the other side; less is no measure of a whole one
-    whole: Kinds = field(default_factory=lambda: {"head": 0.9, "hand": 0.75, "other": 0.9})
-    """Share of it, from which on nothing is hidden: masks differ by a few percent, hands more."""
+    whole: float = 0.9  # of it, from which on nothing is hidden: masks differ by a few percent
     num_similar: int = 8  # references in similar poses, with which a limb is compared
 
     # Parts together, and over time.
