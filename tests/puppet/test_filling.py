@@ -116,10 +116,10 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     coverage[:20, :10] = 255
     coverage[8:11] = 0
     coverage[3:5, 14:17] = 200
-    kept = cut_part(coverage).in_one_piece().coverage
+    kept = cut_part(coverage).without_scraps().coverage
     assert np.array_equal(kept[:, :12], coverage[:, :12])
     assert not kept[:, 12:].any()
-    empty = cut_part(np.zeros((5, 5))).in_one_piece()
+    empty = cut_part(np.zeros((5, 5))).without_scraps()
     assert not empty.coverage.any()
 
 

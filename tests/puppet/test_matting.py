@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.matting import grab_cut, person_matte, share_by_color
+from motiontransfer.puppet.fit.matting import grab_cut, person_matte, share_by_color, unlike_room
 from tests.people import inside
 
 SIZE = 120
@@ -55,6 +55,14 @@ def test_a_background_that_was_never_seen_changes_nothing():
     alpha, colors = matte(mixed(), coverage, known=False)
     assert np.array_equal(alpha, (255 * coverage).round().astype(np.uint8))
     assert np.array_equal(colors, mixed())
+
+
+def test_a_color_is_unlike_the_rooms_from_noise_on():
+    """Nothing up to 14 levels, all from 54 on."""
+    levels = np.array([[0, 14, 34, 54, 100]], np.uint8)
+    frame, room = np.zeros((2, 1, 5, 3), np.uint8)
+    frame[..., 0] = levels
+    assert unlike_room(frame, room) == pytest.approx(np.array([[0, 0, 0.5, 1, 1]]))
 
 
 def test_a_mask_too_thin_to_be_sure_of_anything_stays_as_it_is():

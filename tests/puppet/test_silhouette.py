@@ -54,14 +54,14 @@ def mask_of(person, part, *, frame=None):
     return masks_of(person, frame=frame)[NUMBER_OF[part]]
 
 
-def masks_of(person, *, frame=None, frame_size=PERSON_SIZE):
+def masks_of(person, *, frame=None, frame_size=PERSON_SIZE, not_room=None):
     """Coverage of each part in its frame; None: one without colors."""
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     if frame is not None:
         image[:] = frame[person.place()]
     coverages = []
-    for place, mask, _ in part_masks(PARTS, distances, person, image):
+    for place, mask, _ in part_masks(PARTS, distances, person, image, not_room=not_room):
         coverages.append(np.zeros(frame_size, np.uint8))
         coverages[-1][place] = mask
     return coverages
@@ -160,6 +160,18 @@ def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
     assert around_arm.sum() > 50
     assert not trunk[around_hand].any()
     assert trunk[around_arm].mean() > 0.98 * 255
+
+
+@pytest.mark.parametrize(("unlike", "reached"), [(0, 1.4), (0.5, 1.61), (1, 1.82)])
+def test_a_part_reaches_farther_where_a_pixel_is_unlike_the_room(unlike, reached):
+    """All around the arms is in the mask; their edge ends at their reach, in radii."""
+    keypoints = posed(left_elbow=(60, -50), left_wrist=(90, -50))
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    not_room = np.full(person.coverage.shape, unlike, np.float32)
+    forearm = masks_of(person, not_room=not_room)[NUMBER_OF["left_forearm"]]
+    middle = forearm[:, 128 + 75]
+    radius_px = PARTS[NUMBER_OF["left_forearm"]].radius * HEIGHT_PX
+    assert abs(np.count_nonzero(middle) / 2 - reached * radius_px) <= 1
 
 
 def before_the_trunk(part, *, thickness=0.9, sleeve=None):

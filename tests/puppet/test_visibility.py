@@ -37,12 +37,10 @@ def test_a_trunk_in_profile_shows_what_nothing_hides(hidden_rows):
 
 
 def test_a_limb_shows_a_share_of_its_outline():
-    """Its bone is 25.3 px long, and so wide at both ends as on its sides; 600 pixels are shown."""
-    forearm = posed(left_elbow=(28, -25), left_wrist=(32, 0))
-    cut = cut_part(hidden_rows=20)
-    radius = PARTS[NUMBER_OF["left_forearm"]].radius
-    area = 25.3 * 2 * radius * 150 + (radius * 150) ** 2 * np.pi
-    assert share_of("left_forearm", cut, forearm) == pytest.approx(600 / area, rel=0.1)
+    """Its lower half is covered, by a sleeve three times as wide."""
+    forearm = posed(left_elbow=(28, -31), left_wrist=(28, 0))
+    cut = replace(cut_part(hidden_rows=20), corner=(128 + 13, 128 - 36))
+    assert share_of("left_forearm", cut, forearm) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(

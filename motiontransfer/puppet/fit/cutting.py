@@ -15,7 +15,7 @@ from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.puppet.fit.inpainting import blended, inpainted
-from motiontransfer.puppet.fit.matting import person_matte
+from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
 from motiontransfer.puppet.masks import HALF, SOLID, covered_box, disc_of, opened
@@ -30,9 +30,8 @@ _SMOOTHNESS = 0.05  # standard deviation, of the part's longer side
 _SMOOTH_PX = 128  # longer side of the image in which they are blurred, for the time it takes
 _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is shown
 
-_LEAST_FILLED = 0.25  # the same of a photo's part, of which nothing is hidden any more
 _RIM_PX = 4  # how wide what is less than half covered is at a piece's edge
-_LEAST_PIECE = 0.1  # of a part's largest piece, in area: an arm may divide a trunk
+_LEAST_PIECE = 0.1  # an arm may divide a trunk
 
 _DISC_PX = 8.0  # radius of a disc by which coverage is opened, for the time it takes
 
@@ -180,11 +179,6 @@ class CutPart:
             hidden=cv2.subtract(self.hidden, hidden),
         )
 
-    def in_one_piece(self) -> "CutPart":
-        """Without pieces that are small beside the largest: the rest of an object before it."""
-        kept = _large_pieces(self.coverage > 0, least=_LEAST_PIECE)
-        return replace(self, coverage=cv2.copyTo(self.coverage, kept))
-
     def without_thin(self, radius_px: float, own: Mask) -> "CutPart":
         """Without what a disc does not fit in: strings that were filled along a limb in front.
 
@@ -201,23 +195,23 @@ class CutPart:
         kept = cv2.resize(opened(small, disc)[edge:-edge, edge:-edge], (width, height))
         return replace(self, coverage=cv2.min(self.coverage, cv2.max(kept, own)))
 
-    def without_scraps(self) -> "CutPart":
-        """Without what hangs together with the largest piece by a faint rim only."""
+    def without_scraps(self, *, least: float = _LEAST_PIECE) -> "CutPart":
+        """Without pieces that are small, or hang together with others by a faint rim only.
+
+        Args:
+            least: area that stays, share of the largest piece's.
+        """
+        covered = (self.coverage > HALF).view(np.uint8)
+        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered)
+        areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
+        large = 1 + np.flatnonzero(areas >= least * areas.max(initial=0))
         rim = np.ones((2 * _RIM_PX + 1,) * 2, np.uint8)
-        kept = cv2.dilate(_large_pieces(self.coverage > HALF, least=_LEAST_FILLED), rim)
+        kept = cv2.dilate(np.isin(pieces, large).astype(np.uint8), rim)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
         return StoredPart(self.corner, tuple(map(file.append, images)))
-
-
-def _large_pieces(covered: PixelMask, *, least: float) -> Mask:
-    """1 in the pieces that have a share of the largest one's area."""
-    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(covered.astype(np.uint8))
-    areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is what is not covered
-    large = 1 + np.flatnonzero(areas >= least * areas.max(initial=0))
-    return np.isin(pieces, large).astype(np.uint8)
 
 
 class StoredPart(NamedTuple):
@@ -258,19 +252,25 @@ def cut_parts(
     colors = frame[box][..., :3]
     small = cv2.resize(colors, person.coverage.shape[::-1], interpolation=cv2.INTER_AREA)
     if background.of_photo:
-        alpha = frame[box][..., 3]
+        alpha, not_room = frame[box][..., 3], None
     else:
+        is_known = ~background.is_filled[box]
+        room = cv2.resize(background.image[box], small.shape[1::-1], interpolation=cv2.INTER_AREA)
+        known = cv2.resize(is_known.astype(np.float32), small.shape[1::-1])
+        not_room = known * unlike_room(small, room)
         alpha, colors = person_matte(
             colors,
             background.image[box],
             person.coverage,
             certain_coverage(parts, distances, person),
             small=small,
-            is_known=~background.is_filled[box],
+            is_known=is_known,
             height_px=person.height_px,
         )
     cut: list[CutPart | None] = [None] * len(parts)
-    masks = part_masks(parts, distances, person, small, is_photo=background.of_photo)
+    masks = part_masks(
+        parts, distances, person, small, not_room=not_room, is_photo=background.of_photo
+    )
     for number, mask in zip(order, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue

@@ -46,6 +46,7 @@ _MOST_LEVELS = 254  # 255: not known
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
+_LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
 
 
@@ -284,7 +285,7 @@ class _PartViews:
         """
         filled = self.cut[reference]
         if self.part.changes_fast:
-            return filled.without_scraps() if self.part.is_head else filled
+            return filled.without_scraps(least=_LEAST_FILLED) if self.part.is_head else filled
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
@@ -296,14 +297,14 @@ class _PartViews:
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
         if self.other_side is not None and not self.part.is_neck:
-            filled = self._completed(filled, reference).without_scraps()
+            filled = self._completed(filled, reference).without_scraps(least=_LEAST_FILLED)
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         radius_px = self.part.radius * self.height_px * self.scales[reference]
         own = self.cut[reference].coverage
-        return filled.in_one_piece().without_thin(THIN * float(radius_px), own)
+        return filled.without_scraps().without_thin(THIN * float(radius_px), own)
 
     def _completed(self, cut: CutPart, reference: int) -> CutPart:
         """A part of a photo by its other side, as a mirror shows it, then by its own texture."""

@@ -75,6 +75,14 @@ def person_matte(
     return cv2.convertScaleAbs(alpha, alpha=255), colors
 
 
+def unlike_room(
+    frame: UInt8[np.ndarray, "rows columns 3"], room: UInt8[np.ndarray, "rows columns 3"]
+) -> Float32[np.ndarray, "rows columns"]:
+    """Share of each pixel that surely is not the room's: 0 within noise of its color."""
+    apart = np.linalg.norm(frame.astype(np.float32) - room, axis=2)
+    return ((apart - NOISE) / _CONTRAST).clip(0, 1)
+
+
 def share_by_color(
     image: UInt8[np.ndarray, "rows columns 3"],
     where: Bool[np.ndarray, "rows columns"],
@@ -131,7 +139,7 @@ def grab_cut(
     labels = np.full(share.shape, cv2.GC_BGD, np.uint8)
     for where, label in (possibly, cv2.GC_PR_BGD), (probably, cv2.GC_PR_FGD), (surely, cv2.GC_FGD):
         labels[where] = label
-    return cv2.blur(by_graph_cut(image, labels), (3, 3))
+    return cv2.blur(cv2.dilate(by_graph_cut(image, labels), np.ones((3, 3), np.uint8)), (3, 3))
 
 
 def by_graph_cut(

@@ -38,6 +38,7 @@ _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
 """Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
 Farther, the arm's rim would count as the trunk's."""
+_LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
 # Head.
 _JAW = 0.85  # below the hull of its face: there the neck begins
@@ -93,12 +94,14 @@ def part_masks(
     person: Silhouette,
     frame: Frame,
     *,
+    not_room: Field | None = None,
     is_photo: bool = False,
 ) -> Iterator[PartMask | None]:
     """Divide the person: yield the mask of each part, None where it was not found.
 
     Args:
         frame: the person's box in the size of the coverage.
+        not_room: share of each of its pixels that surely is not the room's; None: not known.
         is_photo: forearms too are told by edges: no other frame shows what they take with them.
     """
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
@@ -107,7 +110,8 @@ def part_masks(
             continue
         x0, y0, x1, y1 = box
         around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
-        mask = _mask_by_distance(parts, around, number)
+        reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
+        mask = _mask_by_distance(parts, around, number, reach)
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         not_behind, shown = _shares_by_color(
             parts, around, number, is_person, image, is_photo=is_photo
@@ -134,22 +138,21 @@ def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
 
 
 def _mask_by_distance(
-    parts: Sequence[BodyPart], distances: Mapping[int, Field], number: int
+    parts: Sequence[BodyPart], distances: Mapping[int, Field], number: int, reach: Field | float
 ) -> Field:
     """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
     part, own = parts[number], distances[number]
     mask, before_others = np.ones_like(own), np.zeros_like(own)
     for other, distance in distances.items():
         if other < number and not part.meets(parts[other]):
-            before_others = np.maximum(before_others, _within(distance, _CLOSE))
+            before_others = np.maximum(before_others, _within(distance, np.maximum(own, _CLOSE)))
         else:
             is_under = other < number and parts[other].is_limb
             edge = _HINGE_EDGE if is_under else _EDGE
             has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
-    reach = part.reach + (_REACH_AT_OTHERS - part.reach) * before_others
-    return mask * _within(own, reach)
+    return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:

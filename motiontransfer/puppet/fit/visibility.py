@@ -39,9 +39,9 @@ def shown_share(
 ) -> float:
     """Share of a part that a reference shows.
 
-    Of its outline in the same pose: a fist shows less than an open hand, and hides nothing. A
-    trunk has none in profile, where its joints lie on a line: what nothing hides of it is its
-    share.
+    Of its outline in the same pose: a fist shows less than an open hand, and hides nothing. Cloth
+    beyond it makes up for nothing that is hidden. A trunk has none in profile, where its joints lie
+    on a line: what nothing hides of it is its share.
 
     Args:
         height_px: of the upright body in the reference.
@@ -49,13 +49,14 @@ def shown_share(
     """
     shown = cut.coverage
     if part.is_trunk:
-        whole = covered_area(shown) + covered_area(cut.hidden)
+        area, whole = covered_area(shown), covered_area(shown) + covered_area(cut.hidden)
     elif part.is_head:
         shown, whole = _face(shown, poses.joints(part.joints, reference), cut.corner)
+        area = covered_area(shown)
     else:
-        whole = _outline_area(part, poses, reference, radius_px=part.radius * height_px)
+        area, whole = _in_outline(part, cut, poses, reference, radius_px=part.radius * height_px)
     own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
-    return min(own, 1.0) * covered_area(shown) / max(whole, 1)
+    return min(own, 1.0) * area / max(whole, 1)
 
 
 def end_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int) -> float:
@@ -130,15 +131,18 @@ def _with_similar(shares: _Colors) -> _Colors:
     return cv2.boxFilter(sums.reshape(brightnesses, -1), -1, (1, 3), normalize=False)
 
 
-def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: float) -> float:
-    """Area within a radius of a part's bones in one frame, square pixels; 0 without any."""
+def _in_outline(
+    part: BodyPart, cut: CutPart, poses: BodyPoses, index: int, *, radius_px: float
+) -> tuple[float, float]:
+    """Area that is covered within a radius of a part's bones, and all of it; 0 without bones."""
     bones = [poses.joints(bone, index) for bone in part.bones]
     ends = np.array([points for points, found in bones if found.all()])
     if not len(ends):
-        return 0.0
+        return 0.0, 0.0
     zoom = _DRAWN_RADIUS_PX / radius_px
     two_heights = 2 * _DRAWN_RADIUS_PX / part.radius  # a joint farther away is a wrong detection
-    ends = np.minimum(zoom * (ends - ends.min(axis=(0, 1))), two_heights)
+    corner = ends.min(axis=(0, 1))
+    ends = np.minimum(zoom * (ends - corner), two_heights)
     ends = (ends + 2 * _DRAWN_RADIUS_PX).round().astype(np.int32)
     width, height = ends.max(axis=(0, 1)) + 2 * _DRAWN_RADIUS_PX
     outline = np.zeros((height, width), np.uint8)
@@ -146,4 +150,7 @@ def _outline_area(part: BodyPart, poses: BodyPoses, index: int, *, radius_px: fl
         cv2.fillConvexPoly(outline, cv2.convexHull(ends.reshape(-1, 2)), 1)
     for start, end in ends.tolist():
         cv2.line(outline, start, end, 1, 2 * _DRAWN_RADIUS_PX)
-    return float(outline.sum()) / zoom**2
+    moved = zoom * (cut.corner - corner) + 2 * _DRAWN_RADIUS_PX
+    matrix = np.column_stack([zoom * np.eye(2), moved])
+    covered = cv2.warpAffine(cut.coverage, matrix, (int(width), int(height)))
+    return covered_area(covered * outline), float(outline.sum())
