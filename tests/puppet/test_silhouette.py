@@ -61,9 +61,7 @@ def masks_of(person, *, frame=None, frame_size=PERSON_SIZE, not_room=None):
     if frame is not None:
         image[:] = frame[person.place()]
     coverages = []
-    for place, mask, _ in reversed(
-        [*part_masks(PARTS, distances, person, image, not_room=not_room)]
-    ):
+    for place, mask, _ in part_masks(PARTS, distances, person, image, not_room=not_room):
         coverages.append(np.zeros(frame_size, np.uint8))
         coverages[-1][place] = mask
     return coverages
@@ -341,7 +339,7 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     number = NUMBER_OF["torso"]
-    (_, _, hidden) = [*part_masks(PARTS, distances, person, image)][-1 - number]
+    (_, _, hidden) = list(part_masks(PARTS, distances, person, image))[number]
     away = distances[number].radii
     assert hidden[(away > 0.3) & (away < 0.8)].max() > 200
     assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255

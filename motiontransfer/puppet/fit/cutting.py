@@ -271,7 +271,7 @@ def cut_parts(
     masks = part_masks(
         parts, distances, person, small, not_room=not_room, is_photo=background.of_photo
     )
-    for number, mask in zip(reversed(order), masks, strict=True):
+    for number, mask in zip(order, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))

@@ -97,18 +97,14 @@ def part_masks(
     not_room: Field | None = None,
     is_photo: bool = False,
 ) -> Iterator[PartMask | None]:
-    """Divide the person: yield the mask of each part, the nearest first; None: it was not found.
-
-    What the colors of a nearer part tell against it hides nothing.
+    """Divide the person: yield the mask of each part, None where it was not found.
 
     Args:
         frame: the person's box in the size of the coverage.
         not_room: share of each of its pixels that surely is not the room's; None: not known.
         is_photo: forearms too are told by edges: no other frame shows what they take with them.
     """
-    nearer: dict[int, Distance] = {}
-    for number in reversed(range(len(parts))):
-        part, (box, distance) = parts[number], distances[number]
+    for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
             yield None
             continue
@@ -120,14 +116,10 @@ def part_masks(
         not_behind, shown = _shares_by_color(
             parts, around, number, is_person, image, is_photo=is_photo
         )
-        not_behind = not_behind * _share_by_jaw(parts, around, number, person, box, image)
-        not_behind = not_behind * _share_below_shoulders(part, person, box)
-        mask = mask * not_behind
-        for n, other in nearer.items():
-            if other.overlaps(box):
-                hides = _hidden_by(part, parts[n], other.within(box), person, box)
-                shown = shown * (1 - hides)
-        nearer[number] = Distance(box, np.where(not_behind > 0.5, distance, np.float32(FAR)))
+        mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
+        mask = mask * _share_below_shoulders(part, person, box)
+        for in_front in (n for n in around if n > number):
+            shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
