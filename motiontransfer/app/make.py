@@ -47,6 +47,7 @@ _CHOOSE = "Choose a dance video, and a photo or video of the person."
 _AGREE = "Tick first that everyone in these pictures agrees."
 _CONSENT = "I may use these pictures, and everyone in them agrees to this."
 _HEIGHTS = {"as the film": 0, "1080": 1080, "720": 720, "512": 512}
+_EACH = "multiple"  # clicks count, also those before an earlier one is answered
 _LOOKING = '<p role="status">Looking at {} …</p>'
 
 
@@ -152,7 +153,8 @@ def add_make(queue: Queue) -> Make:
             _advise, [*sides, how], advice, trigger_mode="always_last", queue=False
         )
 
-    for change in [*changes, choices.click(choose, how, how, queue=False)]:
+    chosen = choices.click(choose, how, how, trigger_mode=_EACH, queue=False)
+    for change in [*changes, chosen]:
         advise_after(change)
     make.click(begin, [consent, *sides, how])
     cancel.click(queue.stop)
@@ -213,7 +215,7 @@ def _add_side(role: Role) -> tuple[list, list[gr.events.Dependency]]:
         )
         .then(lambda: _LOOKING.format("the photo"), None, notice, queue=False)
         .then(_photographed, taken_photo, shown, queue=False),
-        filled.click(changed, side, shown, queue=False),
+        filled.click(changed, side, shown, trigger_mode=_EACH, queue=False),
     ]
     for look in looks:
         look.then(None, js=NAME_DROPS)

@@ -79,6 +79,6 @@ def test_one_films_oneself_and_a_film_of_nobody_is_not_entered(served, shown, pr
         expect(told).to_have_text(re.compile(r"MB are recorded"))
         page.get_by_role("button", name="Add the film").click()
         expect(page.locator(".fault").last).to_contain_text("nothing was added", timeout=SOON)
-        expect(page.get_by_text("The recording was not kept")).to_be_visible()
+        expect(page.get_by_text("The recording was not kept")).to_be_visible(timeout=SOON)
     assert not [*project.glob("data/videos/*")]
     assert "subject: me" not in films.read_text()

@@ -134,12 +134,13 @@ def test_the_target_performs_what_the_camera_sees_until_the_server_ends(served, 
             other.get_by_role("tab", name="Live").click()
             other.get_by_title("grant webcam access").click()
             other.get_by_role("button", name="capture photo").click()
-            expect(other.get_by_text(re.compile("Live runs in another page")).first).to_be_visible()
+            told = other.get_by_text(re.compile("Live runs in another page")).first
+            expect(told).to_be_visible(timeout=SOON)
         capture = page.get_by_role("button", name="capture photo")
         capture.click()
         wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)
         capture.click()
-        expect(result).to_have_count(0)
+        expect(result).to_have_count(0, timeout=SOON)
         expect(result).to_be_visible(timeout=SOON)
         server.send_signal(signal.SIGINT)
         assert "Traceback" not in server.communicate()[0]

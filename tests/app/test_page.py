@@ -94,7 +94,7 @@ def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
         expect(page.locator("#people")).to_contain_text("▶ running", timeout=SOON)
         (project / "go").touch()
         performed(page, "IMG_42 performs the_dance", "IMG_42 performs film", state="Done.")
-        expect(page.locator("#people")).to_contain_text("✓ done")
+        expect(page.locator("#people")).to_contain_text("✓ done", timeout=SOON)
         page.get_by_role("tab", name="Make").click()
         for index, name in enumerate(("the_dance", "IMG_42")):
             choose(page, index, name)
