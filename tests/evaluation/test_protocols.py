@@ -398,7 +398,7 @@ def test_the_ground_truth_itself_is_perfect_and_nearer_is_better(scored):
     same, near, far = (truth[name] for name in ("same", "near", "far"))
     image = textured(0, (40, 40))
     perfect = frame_metrics(image, image, boxes={"person": (0, 0, 40, 40)})["person"]
-    assert same["person"] == {**perfect, "sharpness": 1}
+    assert same["person"].items() >= {**perfect, "sharpness": 1}.items()
     for region in ("frame", "person", "face", "hands"):
         assert same[region]["ssim"] > near[region]["ssim"] > far[region]["ssim"]
         assert same[region]["l1"] < near[region]["l1"] < far[region]["l1"]
