@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.evaluation.metrics import curves
+from motiontransfer.evaluation.metrics import HEADLINES, curves
 from motiontransfer.report import tables
 from tests.report.conftest import measured
 
@@ -74,6 +74,9 @@ def test_the_first_headline_metrics_are_tiles():
     assert found[0].cell.text == "0.692"
     assert found[0].others[0] == ("nearest neighbors", "0.528")
     assert tables.title_of(MetricKey("pose_distance_px", "hands", "", "")) == "Pose distance, hands"
+    everything = {key._replace(system="ours"): (1.0, None) for key in HEADLINES}
+    all_tiles = tables.tiles(Measurements.from_values(everything))
+    assert [tile.label for tile in all_tiles] == [tables.title_of(key) for key in HEADLINES[:4]]
 
 
 @pytest.mark.parametrize(
