@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, Num, UInt8
+from jaxtyping import Bool, Int32, Num, Shaped, UInt8
 
 from motiontransfer.core.arrays import Mask
 from motiontransfer.core.errors import MissingFileError
@@ -48,12 +48,17 @@ def disc_of(radius_px: float) -> UInt8[np.ndarray, "side side"]:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)
 
 
+def and_beside(covered: Shaped[np.ndarray, "rows columns"]) -> Num[np.ndarray, "rows columns"]:
+    """What is covered, and a pixel around it."""
+    numbers = covered.view(np.uint8) if covered.dtype == np.bool_ else covered
+    return cv2.dilate(numbers, np.ones((3, 3), np.uint8))
+
+
 def opened(
     coverage: Num[np.ndarray, "rows columns"], disc: UInt8[np.ndarray, "side side"]
 ) -> Num[np.ndarray, "rows columns"]:
     """What a disc fits in, and a pixel around it: smooth edges stay."""
-    fits = cv2.morphologyEx(coverage, cv2.MORPH_OPEN, disc)
-    return cv2.dilate(fits, np.ones((3, 3), np.uint8))
+    return and_beside(cv2.morphologyEx(coverage, cv2.MORPH_OPEN, disc))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

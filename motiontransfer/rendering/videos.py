@@ -207,7 +207,7 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), BACKGROUND, np.uint8)
     columns: list[np.ndarray] = []
     for label, panel in panels.items():
-        width = max(1, round(panel.shape[1] * height / panel.shape[0]))
+        width = _width_at(panel.shape[:2], height)
         strip = text_on_background(label, (strip_height, width), strip_height * 3 // 5, TEXT)
         columns += [gap, np.concatenate([strip, resize(panel, (height, width))])]
     return np.concatenate(columns[1:], axis=1)
@@ -216,7 +216,12 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
 def panel_size(size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) in which images of a size are compared, at most 540 pixels high."""
     height = min(size[0], _LARGEST_PANEL_PX)
-    return height, max(1, round(size[1] * height / size[0]))
+    return height, _width_at(size, height)
+
+
+def _width_at(size: tuple[int, int], height: int) -> int:
+    """Width of an image of a (height, width) that is resized to another height."""
+    return max(1, round(size[1] * height / size[0]))
 
 
 def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str]) -> AnyFrame:

@@ -27,7 +27,7 @@ from motiontransfer.puppet.fit.full_size import (
 from motiontransfer.puppet.fit.fusion import fused
 from motiontransfer.puppet.fit.inpainting import inpainted
 from motiontransfer.puppet.fit.overlays import Overlay, find_captions, find_overlays
-from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR
+from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR, and_beside
 from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.puppet.shadow import Light, is_shadow
 from motiontransfer.video.frame_store import FrameStore
@@ -214,7 +214,7 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
     around = cv2.blur(image * seen[..., None], (side, side)) / share[..., None]
     differs = (np.abs(image - around).max(axis=2) > _MOVING) & (hidden == 0)
     _, pieces, boxes, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8))
-    at_edge = np.unique(pieces[differs & (cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > 0)])
+    at_edge = np.unique(pieces[differs & (and_beside(hidden) > 0)])
     is_small = boxes[at_edge, cv2.CC_STAT_AREA] <= max((_LARGEST_SPECK * height_px) ** 2, 1)
     return np.isin(pieces, at_edge[is_small])
 

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import cg
 
 from motiontransfer.core.arrays import Frame
 from motiontransfer.puppet.fit.matting import by_graph_cut
-from motiontransfer.puppet.masks import MASK_ERROR, disc_of
+from motiontransfer.puppet.masks import MASK_ERROR, and_beside, disc_of
 
 # Shares of the body's height.
 _INSIDE = 0.008  # of the mask's edge, in which a pixel may be a mixture, as outside by its error
@@ -74,7 +74,7 @@ def _solved(
 ) -> Float32[np.ndarray, "height width"]:
     """Share in the band; the alpha given is kept elsewhere, and preferred there."""
     number = np.cumsum(band).reshape(band.shape) - 1
-    around = cv2.dilate(band.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    around = and_beside(band) > 0
     around[[0, -1]] = around[:, [0, -1]] = False
     y, x = np.nonzero(around)
     offsets = np.arange(-1, 2)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Num, UInt8
+from jaxtyping import Float32, Float64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, PixelMask
@@ -18,7 +18,7 @@ from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, covered_box, disc_of, opened
+from motiontransfer.puppet.masks import HALF, SOLID, and_beside, covered_box, disc_of, opened
 from motiontransfer.puppet.parts import BodyPart
 
 # Places of a cut part that are looked up in other references.
@@ -302,7 +302,7 @@ def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
     x0, y0, x1, y1 = *corners.min(axis=0).tolist(), *ends.max(axis=0).tolist()
     colors = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
     for part, (x, y) in zip(parts, corners.tolist(), strict=True):
-        kept = _and_beside((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
+        kept = and_beside((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
         height, width = kept.shape
         cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
     size = y1 - y0, x1 - x0
@@ -328,19 +328,14 @@ def encode_patch(
     pixels: UInt8[np.ndarray, "height width 4"],
     person: Patch | None = None,
 ) -> Patch:
-    """Keep what is covered, and beside it.
+    """Keep what is covered, and pixels beside it, of whose colors interpolation takes a share.
 
     Args:
         pixels: RGB and coverage; with a person, their difference from the person's RGB, modulo 256.
         person: the whole person, of whom this is a part.
     """
-    kept = cv2.copyTo(pixels, _and_beside(pixels[..., 3] > 0))
+    kept = cv2.copyTo(pixels, and_beside(pixels[..., 3] > 0))
     return Patch(corner=corner, size=kept.shape[:2], encoded=_encoded(kept), person=person)
-
-
-def _and_beside(covered: Bool[np.ndarray, "height width"]) -> Mask:
-    """Some pixels and those beside, of whose colors interpolation takes a share."""
-    return cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
 def _encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import splu
 
 from motiontransfer.core.arrays import Frame, PixelMask
 from motiontransfer.puppet.fit.full_size import resampled
+from motiontransfer.puppet.masks import and_beside
 
 _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch
@@ -119,7 +120,7 @@ def _most_urgent(
     variance = cv2.blur(gray**2, side) - cv2.blur(gray, side) ** 2
     trust = cv2.blur(confidence, side, borderType=cv2.BORDER_CONSTANT)
     urgency = trust * (np.sqrt(np.maximum(variance, 0)) + _LEAST_CONTRAST)
-    at_border = (known == 0) & (cv2.dilate(known, np.ones((3, 3))) > 0)
+    at_border = (known == 0) & (and_beside(known) > 0)
     y, x = np.unravel_index(np.where(at_border, urgency, -1).argmax(), known.shape)
     return int(y), int(x), float(trust[y, x])
 

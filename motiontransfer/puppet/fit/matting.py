@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from motiontransfer.puppet.masks import NOISE, disc_of
+from motiontransfer.puppet.masks import NOISE, and_beside, disc_of
 
 # Shares of the body's height.
 _BAND = 0.02  # half the width of the band around the edge: what masks are wrong by
@@ -139,7 +139,7 @@ def grab_cut(
     labels = np.full(share.shape, cv2.GC_BGD, np.uint8)
     for where, label in (possibly, cv2.GC_PR_BGD), (probably, cv2.GC_PR_FGD), (surely, cv2.GC_FGD):
         labels[where] = label
-    return cv2.blur(cv2.dilate(by_graph_cut(image, labels), np.ones((3, 3), np.uint8)), (3, 3))
+    return cv2.blur(and_beside(by_graph_cut(image, labels)), (3, 3))
 
 
 def by_graph_cut(

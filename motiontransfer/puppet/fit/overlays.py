@@ -18,7 +18,7 @@ from jaxtyping import Bool, UInt8, UInt16
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, covered_box, disc_of
+from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, and_beside, covered_box, disc_of
 from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.geometry import resize
 
@@ -150,7 +150,7 @@ def find_captions(
                 changes[at] = changed
     captions = []
     for start, end in pairwise(sorted(changes)) if len(changes) > 2 else ():
-        place = cv2.dilate((changes[start] | changes[end]).astype(np.uint8), np.ones((3, 3))) > 0
+        place = and_beside(changes[start] | changes[end]) > 0
         is_there = np.isin(np.arange(len(frames)), range(start, end))
         captions.append(Overlay(place, frames[(start + end) // 2], is_there, is_changed=True))
     return captions
@@ -209,7 +209,7 @@ def _grown(frames: Sequence[Frame], corners: PixelMask, colors: Frame, height_px
         goes = still & (alike[~is_there].mean(axis=0) < 1 - _STILL)
         _, pieces = cv2.connectedComponents((place | goes).astype(np.uint8))
         place = np.isin(pieces, np.unique(pieces[place]))
-    soft_edge = cv2.dilate(place.astype(np.uint8), np.ones((3, 3))) > 0
+    soft_edge = and_beside(place) > 0
     return Overlay(soft_edge, colors, is_there)
 
 
