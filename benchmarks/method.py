@@ -12,11 +12,11 @@ from motiontransfer.body.motion import read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
+from motiontransfer.plate.masks import read_masks
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.masks import read_masks
 from motiontransfer.rendering.videos import side_by_side
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int, Int8
 
 from demo.actors.clothes import DressedBody
 from demo.actors.renderer import Film
+from motiontransfer.body.parts import BodyPart, BodyPoses, body_parts
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 
 _SEGMENTS = {
     "upperarm": "upper_arm", "lowerarm": "forearm", "wrist": "hand", "finger": "hand",

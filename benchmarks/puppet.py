@@ -53,22 +53,22 @@ from benchmarks.puppet_pairs import (
     take_dance,
     working_size,
 )
-from motiontransfer import puppet
+from motiontransfer import body, filming, plate, puppet
+from motiontransfer.body.parts import BodyPoses, body_parts, body_scales
 from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
 from motiontransfer.evaluation.temporal_metrics import flow_between, switches
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.masks import write_masks
+from motiontransfer.plate.segmentation import clip_masks
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit import filling, fitting
-from motiontransfer.puppet.fit.background import median_background
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.segmentation import clip_masks
-from motiontransfer.puppet.masks import write_masks
-from motiontransfer.puppet.parts import BodyPoses, body_parts, body_scales
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
@@ -81,7 +81,8 @@ _NUM_SHOWN = 3  # frames that change most
 
 _MODULES = {
     each.name.rpartition(".")[2]: each.name
-    for each in pkgutil.walk_packages(puppet.__path__, f"{puppet.__name__}.")
+    for package in (puppet, plate, filming, body)
+    for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 }
 
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and

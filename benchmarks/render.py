@@ -37,14 +37,14 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import Runtime, make_runtime
 from motiontransfer.models.weights import TrainedGenerator
+from motiontransfer.plate.background import Background
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
-from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer

@@ -14,8 +14,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.core.progress import track
+from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.video.writer import store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")

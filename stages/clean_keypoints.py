@@ -15,11 +15,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.params import Idle, Name, PersonAt, Section, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.cleaning import Filling, fill
-from motiontransfer.pose.keypoints import Detections, read_detections, write_keypoints
-from motiontransfer.pose.photo_advice import photo_advice
-from motiontransfer.pose.photos import is_photo
-from motiontransfer.pose.quality import (
+from motiontransfer.filming.photo_advice import photo_advice
+from motiontransfer.filming.quality import (
     camera_speed,
     degrees_to_turn,
     measure_quality,
@@ -28,6 +25,9 @@ from motiontransfer.pose.quality import (
     unusually_exposed,
     verdict,
 )
+from motiontransfer.pose.cleaning import Filling, fill
+from motiontransfer.pose.keypoints import Detections, read_detections, write_keypoints
+from motiontransfer.pose.photos import is_photo
 from motiontransfer.pose.subject import (
     PersonRule,
     choice_metrics,
@@ -59,7 +59,9 @@ class CleanKeypointsParams(Section):
 
 
 def main(key: str) -> str:
-    from motiontransfer.pose.plots import plot_quality  # Matplotlib: not where params are checked
+    from motiontransfer.filming.quality_plot import (
+        plot_quality,  # Matplotlib: not where params are checked
+    )
 
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     file = layout.video_params_file(key, "clean_keypoints")

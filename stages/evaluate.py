@@ -21,10 +21,10 @@ from motiontransfer.evaluation.params import EvaluateParams
 from motiontransfer.evaluation.protocols import Render, evaluate_reconstruction
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES, UNTRAINED, training_gain
 from motiontransfer.models.runtime import make_runtime
+from motiontransfer.plate.target_clips import read_target_clips
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.rendering.frame import Renderer, render_poses, result_size
 from motiontransfer.rendering.renderer import TrainedRenderer, load_renderer

@@ -14,9 +14,9 @@ from motiontransfer.evaluation.metrics import headline, write_curves
 from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer
+from motiontransfer.filming.key_poses import find_key_poses
+from motiontransfer.plate.target_clips import held_out_by, read_target_clips
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.puppet.fit.key_poses import find_key_poses
-from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
 from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.video.frame_store import check_decodable
 

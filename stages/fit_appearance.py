@@ -7,9 +7,9 @@ from motiontransfer.core import layout
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.core.params import Compute, Section, SplitParams, load_section
 from motiontransfer.core.storage import write_json
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 
 
 class FitAppearanceParams(Section):

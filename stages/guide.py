@@ -4,8 +4,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Guide as Names
 from motiontransfer.core.params import load_section
 from motiontransfer.core.storage import write_json
+from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.pose.keypoints import read_keypoints, read_subject
-from motiontransfer.puppet.fit.key_poses import find_key_poses
 from motiontransfer.rendering.guide import GuidePlan, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 

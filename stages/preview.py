@@ -3,11 +3,11 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, SplitParams, Transfer, load_section
 from motiontransfer.core.progress import track
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, with_label, without_mask
 from motiontransfer.rendering.rendered import RenderParams, transfer_assertion
 from motiontransfer.rendering.scene import (
@@ -70,8 +70,8 @@ def main(transfer: str) -> str:
 
 def _sketched(target: str) -> Appearance:
     """A target by few references, in the size of the preview."""
+    from motiontransfer.plate.full_size import FullSizeFrames
     from motiontransfer.puppet.fit.fitting import fit_target  # SciPy: not where params are checked
-    from motiontransfer.puppet.fit.full_size import FullSizeFrames
 
     held_out = load_section(SplitParams, "split").to_config(HeldOut)
     with FullSizeFrames(read_target_clips(target, held_out), most_rows=_HEIGHT) as frames:

@@ -7,7 +7,7 @@ from pydantic import Field
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Section, Transfer, load_params, load_section
-from motiontransfer.puppet.target_clips import TargetClip, held_out_by, read_target_clips
+from motiontransfer.plate.target_clips import TargetClip, held_out_by, read_target_clips
 from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.report.report import TransferRun, write_transfer_report
 

@@ -2,9 +2,9 @@
 
 from motiontransfer.core import layout
 from motiontransfer.core.storage import write_json
-from motiontransfer.puppet.fit.segmentation import clip_masks
-from motiontransfer.puppet.masks import write_masks
-from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
+from motiontransfer.plate.masks import write_masks
+from motiontransfer.plate.segmentation import clip_masks
+from motiontransfer.plate.target_clips import NOTHING_HELD_OUT, read_target_clips
 
 
 def main(target: str) -> str:

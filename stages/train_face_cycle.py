@@ -3,8 +3,8 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, Transfer, load_section
 from motiontransfer.models.faces import FaceTranslatorConfig
+from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.params import LoggingParams, TrainFaceCycleParams
 from motiontransfer.training.paths import RunPaths

@@ -5,8 +5,8 @@ from motiontransfer.core.params import load_section
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceGeneratorConfig
 from motiontransfer.models.weights import read_generator
+from motiontransfer.plate.target_clips import held_out_by, read_target_clips
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.puppet.target_clips import held_out_by, read_target_clips
 from motiontransfer.training.face_gan import FaceNetworks, read_full_frame_losses, train_face_gan
 from motiontransfer.training.gan import read_perceptual
 from motiontransfer.training.params import (

@@ -5,10 +5,10 @@ from dataclasses import replace
 from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.models.generators import GeneratorConfig
+from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.pose.boxes import fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.training.gan import read_perceptual
 from motiontransfer.training.params import LoggingParams, TrainGanParams
 from motiontransfer.training.paths import RunPaths

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import torch
 
+from motiontransfer.body.parts import BodyPoses, body_parts
+from motiontransfer.plate.background import Background
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
-from motiontransfer.puppet.parts import BodyPoses, body_parts
 
 RATE = Fraction(25)
 

@@ -31,18 +31,18 @@ from benchmarks.machine import recorded
 from benchmarks.puppet import cut_here
 from benchmarks.transfer.suit import compare, part_map, room_colors
 from benchmarks.transfer.turning import GROUPS
+from motiontransfer.body.parts import BodyPoses, body_scales, cosine_from_front
 from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.likeness import likeness
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.masks import SOLID
+from motiontransfer.plate.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
-from motiontransfer.puppet.fit.background import median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import SOLID
-from motiontransfer.puppet.parts import BodyPoses, body_scales, cosine_from_front
-from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.rendering.compositing import draw_puppet, without_mask
 from motiontransfer.video.geometry import resize
 

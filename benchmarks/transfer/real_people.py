@@ -53,8 +53,8 @@ from benchmarks.transfer.tails import (
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.stage_runner import run
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.pose.time_series import peaks
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize

@@ -34,13 +34,13 @@ from benchmarks.transfer.turning_puppet import TARGETS, drawn
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import SplitParams, load_section
+from motiontransfer.plate.background import Background, median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
-from motiontransfer.puppet.fit.background import Background, median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.rendering.videos import contact_sheet
 
 _CASES = ("woman_all", "child_short", "heavy_front", "tall_all")

@@ -30,12 +30,12 @@ from motiontransfer.evaluation.sharp_frames import (
 from motiontransfer.evaluation.streaming import FrameMetric, measure
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.models.runtime import make_runtime
+from motiontransfer.plate.masks import LEAST_MASK, read_masks
+from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.masks import LEAST_MASK, read_masks
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import render_poses, result_size
 from motiontransfer.rendering.rendered import FaceMode

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.image_metrics import gradients
+from motiontransfer.plate.background import is_shadow
+from motiontransfer.plate.segmentation import segment_person
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.fit.background import is_shadow
-from motiontransfer.puppet.fit.segmentation import segment_person
-from motiontransfer.puppet.parts import BodyPoses
 
 # Lengths are shares of the body's height, differences levels of 255.
 _INSIDE, _OUTSIDE, _FAR = 0.01, 0.03, 0.1

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.errors import VideoError
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box, resize
 

@@ -22,9 +22,9 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
 from motiontransfer.evaluation.measurements import OF_POSES, Metric, MetricKey, RatioMetric
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.target_clips import TargetClip
 
 METRICS = {
     "missed_detections": Metric("Missed detections, share", "", "lower", OF_POSES),

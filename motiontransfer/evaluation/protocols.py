@@ -64,10 +64,10 @@ from motiontransfer.evaluation.sharp_frames import (
 from motiontransfer.evaluation.streaming import FrameMetric, image_metric, measure, over_time
 from motiontransfer.evaluation.surroundings import film_room, surroundings_scores
 from motiontransfer.evaluation.temporal_metrics import BackgroundFlicker, frame_changes
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.clip import DETECTION_SCALE
 from motiontransfer.video.frame_store import FrameStore, write_frames

@@ -33,8 +33,8 @@ from motiontransfer.evaluation.measurements import (
     RatioMetric,
     ValueAndInterval,
 )
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import detection_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box

@@ -18,9 +18,9 @@ from motiontransfer.core.arrays import Frame, Gray, PixelMask, Plane
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import FrameSet, clip_frames, read_frames
 from motiontransfer.evaluation.measurements import OF_VIDEOS, FrameScores, Metric, MetricKey
+from motiontransfer.plate.masks import LEAST_MASK, read_masks
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.masks import LEAST_MASK, read_masks
-from motiontransfer.puppet.target_clips import TargetClip
 
 METRICS = {
     "foggy_rim": Metric("Foggy rim, share", "", "lower", OF_VIDEOS),

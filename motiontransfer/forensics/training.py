@@ -43,7 +43,7 @@ from motiontransfer.forensics.model import (
 )
 from motiontransfer.models.layers import count_parameters
 from motiontransfer.models.runtime import Runtime
-from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.params import LoggingParams, Schedule, TrainForensicsParams

@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Guide, load_section
+from motiontransfer.filming.coverage import upright_heights
+from motiontransfer.filming.key_poses import find_key_poses
+from motiontransfer.filming.striking import Seen, Strikes
 from motiontransfer.live.command import open_detector
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
 from motiontransfer.pose.landmarks import Detector
-from motiontransfer.puppet.fit.coverage import upright_heights
-from motiontransfer.puppet.fit.key_poses import find_key_poses
-from motiontransfer.puppet.fit.striking import Seen, Strikes
-from motiontransfer.puppet.parts import BodyPoses
 from motiontransfer.video.geometry import enclosing_box
 
 _MAX_RECENT = 50  # frames of somebody, which tell their size

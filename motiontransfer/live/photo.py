@@ -9,6 +9,10 @@ from motiontransfer.body.fit import fit_body
 from motiontransfer.core import layout
 from motiontransfer.core.errors import KeypointsError, VideoError
 from motiontransfer.core.params import Compute, load_section
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.masks import write_masks
+from motiontransfer.plate.segmentation import clip_masks
+from motiontransfer.plate.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.pose.detectors import default_detector, detect_keypoints
 from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.pose.mediapipe_detectors import person_boxes
@@ -16,10 +20,6 @@ from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.fit.fitting import fit_target
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.segmentation import clip_masks
-from motiontransfer.puppet.masks import write_masks
-from motiontransfer.puppet.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
 from motiontransfer.video.clip import decode_video, read_clip

@@ -37,10 +37,10 @@ from motiontransfer.models.generators import (
     GeneratorConfig,
     build_generator,
 )
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.target_clips import HeldOut
 
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:

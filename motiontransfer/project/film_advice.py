@@ -14,8 +14,8 @@ from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
-from motiontransfer.pose.photo_advice import photo_advice
-from motiontransfer.pose.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
+from motiontransfer.filming.photo_advice import photo_advice
+from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
 from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck, as_high

@@ -1,7 +1,7 @@
 """Video check: metadata and pose quality of 20 sampled frames, and advice on both.
 
 The frames go through crop, working image and the default detector, as in the pipeline;
-`motiontransfer.pose.quality` measures them as one clip.
+`motiontransfer.filming.quality` measures them as one clip.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +24,17 @@ from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.filming.quality import (
+    PAIR_SECONDS,
+    ClipQuality,
+    FramePair,
+    camera_speed,
+    camera_wander,
+    degrees_to_turn,
+    measure_quality,
+    without_person,
+)
+from motiontransfer.plate.target_clips import HeldOut, split_clip
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.detection import num_people
 from motiontransfer.pose.detectors import (
@@ -36,19 +47,8 @@ from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import boxes_of_people
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photos import lasting
-from motiontransfer.pose.quality import (
-    PAIR_SECONDS,
-    ClipQuality,
-    FramePair,
-    camera_speed,
-    camera_wander,
-    degrees_to_turn,
-    measure_quality,
-    without_person,
-)
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.pose.time_series import segments
-from motiontransfer.puppet.target_clips import HeldOut, split_clip
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video, full_framing

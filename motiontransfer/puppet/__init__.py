@@ -1,20 +1,15 @@
 """Puppet: a person drawn in any pose from body parts cut out of real frames (part-based warping).
 
 In order of reading:
-    parts: the body's division.
     appearance: reference frames cut into parts, and their file.
-    target_clips, masks: the films of the references; where they show the person.
     sharpness, plot: sharpness of parts; from which sides each part was seen.
 
 `fit`, from film to appearance:
-    full_size, segmentation: frames read once more; masks of the person.
-    overlays, background, edges: captions; the room; the person beyond the film's edge.
     silhouette, part_masks, matting: which part each pixel shows, and how much of it.
     cutting, filling: the parts of one frame; occluders and hidden pixels by other frames.
+    edges: the person beyond the film's edge.
     photo, closed_form: matte and room of a photo.
     fitting: all of these in turn.
-    scene_fitting: the dancer's film without the dancer.
-    coverage, key_poses, striking, pose_advice: how much of a dance films show; what to film.
 
 `draw`, from appearance and poses to pixels:
     retrieval, occlusion: the reference of each part; which part hides which.
@@ -30,9 +25,7 @@ Glossary:
     coverage: share of a pixel that is the person, or a part.
     matte: coverage of each pixel of a photo by the person.
     hidden: share of a pixel of a part in which something in front hides it.
-    overlay: sticker, caption or logo that keeps its place in the picture.
     occluder: object in front of the person that most references do not show.
-    background image: scene without the person, a masked temporal median.
     body scale: size of the body in a frame, relative to the clip's median.
     distance: how unlike a part is in a pose and in a reference, % of the body's height.
     hysteresis: distance by which another reference must be nearer to be chosen.

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float64, Int64, UInt8
 
+from motiontransfer.body.parts import SCALE_LINES, BodyPart, body_parts
+from motiontransfer.plate.shadow import Light
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.parts import SCALE_LINES, BodyPart, body_parts
-from motiontransfer.puppet.shadow import Light
 
 _PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
 

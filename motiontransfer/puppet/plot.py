@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 from matplotlib.axes import Axes
 
+from motiontransfer.body.parts import BodyPart, BodyPoses, body_scales
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_scales
 from motiontransfer.video.geometry import resize
 
 _DIRECTIONS = ("↖", "←", "↙", "↓", "↘", "→", "↗", "↑")

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.core.arrays import Frame, Mask
-from motiontransfer.puppet.masks import SOLID
+from motiontransfer.plate.masks import SOLID
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen

@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw
 from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing
+from motiontransfer.filming.key_poses import KeyPoses
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.fit.key_poses import KeyPoses
 from motiontransfer.rendering.videos import (
     BACKGROUND,
     TEXT,

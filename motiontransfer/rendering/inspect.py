@@ -24,6 +24,7 @@ from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
+from motiontransfer.filming.pose_advice import compare_poses
 from motiontransfer.pose.keypoints import (
     Detections,
     Keypoints,
@@ -39,7 +40,6 @@ from motiontransfer.pose.overlays import (
     is_ringed,
 )
 from motiontransfer.pose.photos import lasting
-from motiontransfer.puppet.fit.pose_advice import compare_poses
 from motiontransfer.rendering.videos import contact_sheet, side_by_side
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses

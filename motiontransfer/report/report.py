@@ -25,11 +25,11 @@ from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey
 from motiontransfer.evaluation.metrics import curves
 from motiontransfer.evaluation.pose_metrics import nearest_frames
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
+from motiontransfer.filming.pose_advice import compare_poses
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.drawing import draw_pose
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.time_series import peaks
-from motiontransfer.puppet.fit.pose_advice import compare_poses
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (
     frame_charts,

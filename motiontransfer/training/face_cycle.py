@@ -23,8 +23,8 @@ from motiontransfer.models.faces import (
 from motiontransfer.models.layers import check_depth, count_parameters, initialize
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import write_weights
+from motiontransfer.plate.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.pose.boxes import face_alignments
-from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import gather_tensors

@@ -38,10 +38,10 @@ from motiontransfer.models.generators import DrawnGenerator
 from motiontransfer.models.layers import check_depth, count_parameters, initialize, to_device
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import TrainedGenerator, read_network, write_weights
+from motiontransfer.plate.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.rendering.compositing import over_image
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key

@@ -33,11 +33,11 @@ from motiontransfer.models.generators import (
 from motiontransfer.models.layers import check_depth, count_parameters, downsample_by_2, initialize
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import write_weights
+from motiontransfer.plate.full_size import full_size
+from motiontransfer.plate.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.puppet.fit.full_size import full_size
-from motiontransfer.puppet.target_clips import HeldOut, TargetClip, input_files
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (

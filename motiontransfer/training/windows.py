@@ -18,14 +18,14 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.models.discriminators import split_real_fake
 from motiontransfer.models.layers import downsample_by_2
+from motiontransfer.plate.masks import LEAST_MASK, PersonMasks, read_masks
+from motiontransfer.plate.shadow import is_shadow
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.retrieval import Excluded
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.masks import LEAST_MASK, PersonMasks, read_masks
-from motiontransfer.puppet.shadow import is_shadow
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
 from motiontransfer.training.params import GanLossConfig

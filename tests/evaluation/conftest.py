@@ -9,8 +9,8 @@ from motiontransfer.core.params import Compute
 from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
 from motiontransfer.evaluation.measurements import RatioMetric
 from motiontransfer.evaluation.streaming import FrameMetric
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from tests.films import add_clip, film
 from tests.people import blocks, figure, lost
 

@@ -23,9 +23,9 @@ from motiontransfer.models.weights import (
     write_tensors,
     write_weights,
 )
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
-from motiontransfer.puppet.target_clips import HeldOut
 from tests.people import SIZE, dance, lost, puppet_of
 from tests.training import small
 from tests.training.small import CROP_SIZE, STYLE, face_config, generator_config, translator_config

@@ -6,14 +6,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from motiontransfer.core.errors import KeypointsError
+from motiontransfer.filming import quality_plot
+from motiontransfer.filming.quality import FILLED, MISSING
 from motiontransfer.pose import plots
 from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.overlays import draw_detections, track_color
-from motiontransfer.pose.quality import FILLED, MISSING
 from motiontransfer.video.frame_store import FrameStore
+from tests.filming.flawless import NUM_FRAMES, quality
 from tests.films import film
 from tests.people import detections_of, lost, standing
-from tests.pose.flawless import NUM_FRAMES, quality
 
 ONE, OTHER = (20, 60, 40), (44, 60, 40)
 
@@ -98,7 +99,9 @@ def test_new_tracks_are_shown_where_most_people_are_with_them():
 
 def plotted(path, store, clip, keypoints=None, *, sentences=("x",)):
     keypoints = keypoints or standing(NUM_FRAMES)
-    plots.plot_quality(path, store, keypoints, clip, sentences=list(sentences), title="dance")
+    quality_plot.plot_quality(
+        path, store, keypoints, clip, sentences=list(sentences), title="dance"
+    )
     return path
 
 
@@ -132,9 +135,12 @@ def test_the_worst_frames_are_apart_and_in_order():
         [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
         repairs=replace(Repairs.none(NUM_FRAMES), misfits=np.arange(NUM_FRAMES) == 90),
     )
-    worst = plots.faultiest_frames(clip, count=3)
+    worst = quality_plot.faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
     always = quality([("face", MISSING, np.arange(NUM_FRAMES))])
-    assert plots.faultiest_frames(always, count=2) == [0, 25]  # half the clip, whatever lies there
-    assert len(plots.faultiest_frames(clip, count=50)) < 10
-    assert np.diff(plots.faultiest_frames(clip, count=50)).min() >= 12  # half a second
+    assert quality_plot.faultiest_frames(always, count=2) == [
+        0,
+        25,
+    ]  # half the clip, whatever lies there
+    assert len(quality_plot.faultiest_frames(clip, count=50)) < 10
+    assert np.diff(quality_plot.faultiest_frames(clip, count=50)).min() >= 12  # half a second

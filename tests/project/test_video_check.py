@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.pose.quality import NOTHING_TO_FIX
+from motiontransfer.filming.quality import NOTHING_TO_FIX
 from motiontransfer.project import video_check
 from motiontransfer.project.film_advice import advice, film_checked, metadata_line, quality_lines
 from motiontransfer.project.video_check import check_stages, check_video

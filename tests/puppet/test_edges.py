@@ -1,8 +1,8 @@
 import numpy as np
 
+from motiontransfer.body.parts import body_parts
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.edges import Margin, continued_parts
-from motiontransfer.puppet.parts import body_parts
 from tests.people import HOLISTIC
 
 MARGIN = Margin(side=2, bottom=4)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import TrainingError, WeightsError
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.fit.fitting import fit_target
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.pose_gan import Target
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip

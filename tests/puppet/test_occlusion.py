@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.parts import BodyPoses
 from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed, rotated
 
 FORWARD = {"nose": 8, "left_foot_index": 12, "right_foot_index": 12}

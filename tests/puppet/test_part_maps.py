@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw import part_maps
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
-from motiontransfer.puppet.parts import BodyPoses
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, posed
 
 LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))

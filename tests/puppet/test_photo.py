@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.inpainting import blended, inpainted
+from motiontransfer.plate.shadow import with_shadow, without_shadow
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
@@ -17,10 +20,7 @@ from motiontransfer.puppet.fit.fitting import (
     fit_appearance,
     target_appearance,
 )
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.photo import _soft_shadow, photo_background
-from motiontransfer.puppet.shadow import with_shadow, without_shadow
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.frame_store import write_frames
 from tests.films import training_clip

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses, joined_parts
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.parts import BodyPoses, joined_parts
 from tests.people import (
     HEIGHT_PX,
     NUMBER_OF,

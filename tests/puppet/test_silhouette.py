@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit import silhouette as module
 from motiontransfer.puppet.fit.cutting import cut_parts
 from motiontransfer.puppet.fit.part_masks import part_masks
-from motiontransfer.puppet.parts import BodyPoses
 from tests.people import (
     HEIGHT_PX,
     NUMBER_OF,

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import SKIRT
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.parts import SKIRT
 from tests.people import PARTS, appearance_of, painted, posed
 
 RED = (230, 20, 40)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
-from motiontransfer.puppet.parts import BodyPoses
 from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)

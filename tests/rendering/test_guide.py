@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motiontransfer.puppet.fit.key_poses import KeyPoses
+from motiontransfer.filming.key_poses import KeyPoses
 from motiontransfer.rendering.guide import GuidePlan, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 from tests.films import add_source, film

@@ -7,7 +7,7 @@ import pytest
 
 from motiontransfer.core import layout
 from motiontransfer.core.tensor_files import write_arrays
-from motiontransfer.puppet.fit.scene import Scene
+from motiontransfer.plate.scene import Scene
 from motiontransfer.rendering.scene import (
     DancersFilm,
     Room,

@@ -10,11 +10,11 @@ from motiontransfer.models.faces import FaceGenerator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.weights import write_weights
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import HeldOut, read_target_clips
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.fit.background import median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import HeldOut, read_target_clips
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
 from tests.films import add_clip, add_source
 from tests.people import dance

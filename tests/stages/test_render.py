@@ -20,6 +20,8 @@ from motiontransfer.core.storage import read_checked_json, sha256_of, write_chec
 from motiontransfer.core.tensor_files import write_no_weights
 from motiontransfer.models.faces import FaceTranslator
 from motiontransfer.models.layers import initialize
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import read_target_clips
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
@@ -27,8 +29,6 @@ from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.fitting import fit_target
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import read_target_clips
 from motiontransfer.rendering.compositing import puppet_frames, without_mask
 from motiontransfer.retargeting.normalization import normalize_by_ankles
 from motiontransfer.retargeting.statistics import read_statistics

@@ -15,7 +15,7 @@ from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.tensor_files import read_described
 from motiontransfer.evaluation.measurements import Measurements, read_measurements
 from motiontransfer.evaluation.metrics import nested
-from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.plate.target_clips import HeldOut
 from stages import evaluate, evaluate_transfer
 
 FRAMES = "artifacts/frames/ben/demo_dance/frames.mkv"

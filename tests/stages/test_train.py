@@ -12,8 +12,8 @@ import pytest
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.models import weights as on_disk
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
-from motiontransfer.puppet.target_clips import HeldOut
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.clone import ROOT
 from tests.digests import digests

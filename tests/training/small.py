@@ -23,15 +23,15 @@ from motiontransfer.models.generators import (
 )
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import write_weights
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
-from motiontransfer.puppet.fit.background import median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import HeldOut
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.face_gan import FaceNetworks
 from motiontransfer.training.params import FaceCycleConfig, FaceGanConfig, PoseGanConfig, Schedule

@@ -7,7 +7,7 @@ import torch
 
 from motiontransfer.core.errors import CheckpointError
 from motiontransfer.models.runtime import Runtime
-from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.training import checkpoint
 from motiontransfer.training.params import LoggingParams, RunParams
 from motiontransfer.training.run_log import Throughput

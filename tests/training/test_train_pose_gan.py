@@ -9,7 +9,7 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.tensor_files import read_description
 from motiontransfer.models.layers import check_depth, downsample_by_2
 from motiontransfer.models.weights import read_generator
-from motiontransfer.puppet.target_clips import HeldOut
+from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.training import pose_gan
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests

@@ -8,9 +8,9 @@ import torch
 
 from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
+from motiontransfer.plate.masks import read_masks, write_masks
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.masks import read_masks, write_masks
 from motiontransfer.training.windows import excluded_references
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from jaxtyping import Complex, Complex64, Float32, Int64
 
+from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Affine
 from motiontransfer.puppet.draw.part_maps import Placement
-from motiontransfer.puppet.parts import BodyPart
 
 _Places = Complex64[np.ndarray, "height width"]
 """x + iy."""

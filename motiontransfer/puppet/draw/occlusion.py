@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from motiontransfer.body.parts import BodyPart, BodyPoses, cosine_from_front
 from motiontransfer.core.arrays import FrameMask, Scores, Series
 from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, cosine_from_front
 
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward

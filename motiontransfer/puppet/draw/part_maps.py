@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import Complex128, Float, Float32, Float64
 
+from motiontransfer.body.parts import BodyPart, BodyPoses
 from motiontransfer.core.arrays import Affine, Joints, Series, Vector
-from motiontransfer.puppet.parts import BodyPart, BodyPoses
 
 _Points = Complex128[np.ndarray, "*maps joints"]
 _OfPose = Complex128[np.ndarray, " joints"]

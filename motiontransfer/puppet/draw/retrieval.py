@@ -16,11 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Complex128, Float64, UInt8
 
-from motiontransfer.core.arrays import Series
-from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.puppet.appearance import Appearance, Patch
-from motiontransfer.puppet.draw.choice import ChoiceConfig
-from motiontransfer.puppet.parts import (
+from motiontransfer.body.parts import (
     SIDES,
     BodyPoses,
     body_scales,
@@ -28,6 +24,10 @@ from motiontransfer.puppet.parts import (
     cosine_from_front,
     part_shapes,
 )
+from motiontransfer.core.arrays import Series
+from motiontransfer.pose.skeleton import Limb, mirrored
+from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.sharpness import SHARP
 
 Excluded = Bool[np.ndarray, "frames filmed_references"]

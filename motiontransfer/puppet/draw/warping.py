@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from motiontransfer.body.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.core.arrays import Affine, Frame, MaskedFrame, Series
+from motiontransfer.plate.shadow import with_shadow
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
@@ -33,8 +35,6 @@ from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
 from motiontransfer.puppet.draw.retrieval import Excluded, References
 from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
-from motiontransfer.puppet.parts import BodyPoses, body_scales, joined_parts, meeting_joints
-from motiontransfer.puppet.shadow import with_shadow
 
 _Resized = UInt8[np.ndarray, "rows columns 4"]
 

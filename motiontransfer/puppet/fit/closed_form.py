@@ -13,8 +13,8 @@ from scipy import sparse
 from scipy.sparse.linalg import cg
 
 from motiontransfer.core.arrays import Frame
+from motiontransfer.plate.masks import MASK_ERROR, and_beside, disc_of
 from motiontransfer.puppet.fit.matting import by_graph_cut
-from motiontransfer.puppet.masks import MASK_ERROR, and_beside, disc_of
 
 # Shares of the body's height.
 _INSIDE = 0.008  # of the mask's edge, in which a pixel may be a mixture, as outside by its error

@@ -10,16 +10,16 @@ import numpy as np
 from jaxtyping import Float32, Float64, Num, UInt8
 from PIL import Image
 
+from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, PixelMask
+from motiontransfer.plate.background import Background
+from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk
+from motiontransfer.plate.inpainting import blended, inpainted
+from motiontransfer.plate.masks import HALF, SOLID, and_beside, covered_box, disc_of, opened
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.fit.background import Background
-from motiontransfer.puppet.fit.full_size import ImageOnDisk, ImagesOnDisk
-from motiontransfer.puppet.fit.inpainting import blended, inpainted
 from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
-from motiontransfer.puppet.masks import HALF, SOLID, and_beside, covered_box, disc_of, opened
-from motiontransfer.puppet.parts import BodyPart
 
 # Places of a cut part that are looked up in other references.
 _LEAST_HIDDEN = 0.005  # share of a patch's pixels; fewer are not worth filling

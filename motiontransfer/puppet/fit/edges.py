@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 
+from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.parts import BodyPart
 
 # How far a film is continued at the bottom and at the sides, in heights of the body.
 _BELOW, _BESIDE = 0.25, 0.12

@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
+from motiontransfer.body.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.plate.masks import GRAY, SOLID
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
@@ -31,8 +33,6 @@ from motiontransfer.puppet.fit.visibility import (
     unusual_mask,
     usual_colors,
 )
-from motiontransfer.puppet.masks import GRAY, SOLID
-from motiontransfer.puppet.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
 # Occluders.

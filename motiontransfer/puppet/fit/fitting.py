@@ -11,18 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 
+from motiontransfer.body.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, Series
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
+from motiontransfer.filming.coverage import covering_frames
+from motiontransfer.plate.background import BACKGROUND_FRAMES, Background, median_background
+from motiontransfer.plate.full_size import FullSizeFrames, ImagesOnDisk
+from motiontransfer.plate.overlays import behind_overlays
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.shown import HALF, what_is_shown
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.fit.background import BACKGROUND_FRAMES, Background, median_background
-from motiontransfer.puppet.fit.coverage import covering_frames
 from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
 from motiontransfer.puppet.fit.edges import (
     NO_MARGIN,
@@ -32,11 +35,8 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.full_size import FullSizeFrames, ImagesOnDisk
-from motiontransfer.puppet.fit.overlays import behind_overlays
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from motiontransfer.puppet.masks import NOISE, and_beside, disc_of
+from motiontransfer.plate.masks import NOISE, and_beside, disc_of
 
 # Shares of the body's height.
 _BAND = 0.02  # half the width of the band around the edge: what masks are wrong by

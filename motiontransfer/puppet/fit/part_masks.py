@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
+from motiontransfer.plate.masks import disc_of, opened
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
-from motiontransfer.puppet.masks import disc_of, opened
-from motiontransfer.puppet.parts import BodyPart
 
 # All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
 # edge. A solid part's bones join joints that lie at its outline, not along its middle: its limits

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from motiontransfer.core.arrays import Frame, MaskedFrame
+from motiontransfer.plate.background import Background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.inpainting import inpainted, membrane
+from motiontransfer.plate.masks import disc_of
+from motiontransfer.plate.shadow import Light, without_shadow
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.fit.background import Background
 from motiontransfer.puppet.fit.closed_form import closed_form_matte
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.inpainting import inpainted, membrane
-from motiontransfer.puppet.masks import disc_of
-from motiontransfer.puppet.shadow import Light, without_shadow
 
 _RIM = 0.008  # of the body's height, around what shows the person: a camera's blur
 _LEAST_SHOWN = 5  # level of 255, from which a pixel shows the person

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
+from motiontransfer.body.parts import SKIRT, BodyPart, BodyPoses
 from motiontransfer.core.arrays import Box, Mask
-from motiontransfer.puppet.parts import SKIRT, BodyPart, BodyPoses
 
 # The person.
 _PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from motiontransfer.body.parts import BodyPart, BodyPoses
 from motiontransfer.core.arrays import Frame, Mask
+from motiontransfer.plate.masks import HALF, disc_of
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.masks import HALF, disc_of
-from motiontransfer.puppet.parts import BodyPart, BodyPoses
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end

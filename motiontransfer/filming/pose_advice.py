@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from motiontransfer.core.events import Judgment, PosesCompared
+from motiontransfer.filming.key_poses import KeyPoses, find_key_poses
 from motiontransfer.pose.facing import lacks_back
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.photos import is_photo, standing_still
 from motiontransfer.pose.shown import SHOWN, compared_films, what_is_shown
-from motiontransfer.puppet.fit.key_poses import KeyPoses, find_key_poses
 
 _ENOUGH_COVERED = 0.5  # of a region: below, arms are stretched and hands guessed (own-videos.md)
 _NUM_PHOTOS = 2  # that somebody takes for it

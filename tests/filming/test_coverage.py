@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.coverage import FARTHEST, cover, covering_frames
+from motiontransfer.filming.coverage import FARTHEST, cover, covering_frames
 from tests.people import joined, moved, standing
 
 FAR = (40, -60)  # px; the body is 150 px high

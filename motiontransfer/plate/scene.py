@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from motiontransfer.core.arrays import Frame, Mask
+from motiontransfer.plate.overlays import difference
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.fit.overlays import difference
 
 DIFFERENT = 24  # levels off the plate, of more than coding and noise
 _FEWEST_LANDMARKS = 20  # of a face

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
 
+from motiontransfer.body.parts import BodyPoses, body_parts
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
+from motiontransfer.plate.masks import CORE, LEAST_MASK, NOISE, and_beside, covered_box, disc_of
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.masks import CORE, LEAST_MASK, NOISE, and_beside, covered_box, disc_of
-from motiontransfer.puppet.parts import BodyPoses, body_parts
 from motiontransfer.video.geometry import resize
 
 _WINDOW_SECONDS, _FEWEST = 1.0, 5  # in which an overlay stays; and samples

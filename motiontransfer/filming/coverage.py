@@ -12,11 +12,7 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64
 
-from motiontransfer.core.arrays import Series
-from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.parts import (
+from motiontransfer.body.parts import (
     BodyPart,
     BodyPoses,
     body_parts,
@@ -25,6 +21,10 @@ from motiontransfer.puppet.parts import (
     full_lengths,
     part_shapes,
 )
+from motiontransfer.core.arrays import Series
+from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Keypoints
 
 FARTHEST = 12.0
 """% of the body's height: beyond, a part looks no less alike."""

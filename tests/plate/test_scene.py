@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.camera import camera_path
-from motiontransfer.puppet.fit.overlays import Overlay
-from motiontransfer.puppet.fit.scene import face_pixels, light_of_film, skin_color
-from motiontransfer.puppet.fit.scene_fitting import Before, Dancer, scene_levels
+from motiontransfer.plate.camera import camera_path
+from motiontransfer.plate.overlays import Overlay
+from motiontransfer.plate.scene import face_pixels, light_of_film, skin_color
+from motiontransfer.plate.scene_fitting import Before, Dancer, scene_levels
 from tests.people import everyone, person, room
 
 SIZE = (256, 256)

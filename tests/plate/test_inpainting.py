@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.inpainting import inpainted
+from motiontransfer.plate.inpainting import inpainted
 
 
 def striped(height, width, *, period, ramp=0):

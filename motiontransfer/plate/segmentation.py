@@ -10,16 +10,16 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
+from motiontransfer.body.parts import BodyPoses, body_parts
 from motiontransfer.core.arrays import Frame, Mask
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.filming.coverage import covering_frames
+from motiontransfer.plate.masks import MOST_MASKS, PersonMasks
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.segmentation import open_segmentation, square_around
-from motiontransfer.puppet.fit.coverage import covering_frames
-from motiontransfer.puppet.masks import MOST_MASKS, PersonMasks
-from motiontransfer.puppet.parts import BodyPoses, body_parts
-from motiontransfer.puppet.target_clips import TargetClip
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.frame_store import FrameStore
 

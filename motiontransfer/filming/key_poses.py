@@ -7,10 +7,10 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from motiontransfer.body.parts import BodyPart, body_parts
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.filming.coverage import FARTHEST, PartPoses, cover
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.fit.coverage import FARTHEST, PartPoses, cover
-from motiontransfer.puppet.parts import BodyPart, body_parts
 
 NUM_KEY_POSES = 12
 """On computed actors twelve poses of a dance gave more than a minute of another one."""

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, UInt8
 from scipy.fft import dctn, idctn
 
 from motiontransfer.core.arrays import Frame
-from motiontransfer.puppet.fit.full_size import ImagesOnDisk, for_bands, nearest
+from motiontransfer.plate.full_size import ImagesOnDisk, for_bands, nearest
 
 _REACH = 0.02  # from a border, of what mends it; share of the image's height
 _LIGHT = 0.15  # largest change of light by which a frame and the image show the same thing

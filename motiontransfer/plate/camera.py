@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from motiontransfer.core.arrays import Frame, Mask
-from motiontransfer.puppet.masks import LEAST_MASK, disc_of
+from motiontransfer.plate.masks import LEAST_MASK, disc_of
 
 _NUM_CORNERS, _FEWEST = 400, 24
 _APART, _QUALITY = 0.012, 0.005  # of the image's height, between corners; of the strongest one

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.striking import NEAR, SHARP_SPEED, Strikes
+from motiontransfer.filming.striking import NEAR, SHARP_SPEED, Strikes
 from tests.people import joined, lost, moved, standing
 
 HEIGHT = 150  # px, of who stands

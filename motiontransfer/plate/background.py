@@ -12,24 +12,24 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.fit.full_size import (
+from motiontransfer.plate.full_size import (
     FullSizeFrames,
     ImagesOnDisk,
     for_bands,
     nearest,
     resampled,
 )
-from motiontransfer.puppet.fit.fusion import fused
-from motiontransfer.puppet.fit.inpainting import inpainted
-from motiontransfer.puppet.fit.overlays import Overlay, find_captions, find_overlays
-from motiontransfer.puppet.masks import LEAST_MASK, MASK_ERROR, and_beside
-from motiontransfer.puppet.parts import BodyPoses
-from motiontransfer.puppet.shadow import Light, is_shadow
+from motiontransfer.plate.fusion import fused
+from motiontransfer.plate.inpainting import inpainted
+from motiontransfer.plate.masks import LEAST_MASK, MASK_ERROR, and_beside
+from motiontransfer.plate.overlays import Overlay, find_captions, find_overlays
+from motiontransfer.plate.shadow import Light, is_shadow
+from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.video.frame_store import FrameStore
 
 # Frames.

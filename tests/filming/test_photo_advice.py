@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from motiontransfer.pose.photo_advice import photo_advice
-from motiontransfer.pose.quality import NOTHING_TO_FIX
+from motiontransfer.filming.photo_advice import photo_advice
+from motiontransfer.filming.quality import NOTHING_TO_FIX
 from tests.people import both_sides, keypoints_of
 
 SIZE = (300, 300)

@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.overlays import behind_overlays, find_captions, find_overlays
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import read_appearance, write_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.background import median_background
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.overlays import behind_overlays, find_captions, find_overlays
-from motiontransfer.puppet.parts import BodyPoses
 from tests.films import mask_film, training_clip
 from tests.people import difference_mask, moved, room, standing
 

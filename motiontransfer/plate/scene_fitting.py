@@ -16,22 +16,22 @@ from jaxtyping import Float64, UInt8
 from motiontransfer.core.arrays import Box, Frame, Mask, PixelMask
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import Detections, Keypoints
-from motiontransfer.puppet.fit.background import (
+from motiontransfer.plate.background import (
     Background,
     distance_from,
     median_background,
     room_behind,
 )
-from motiontransfer.puppet.fit.camera import CameraPath, camera_path
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.fit.overlays import Overlay, difference, find_captions
-from motiontransfer.puppet.fit.scene import DIFFERENT, Scene, face_pixels, skin_color
-from motiontransfer.puppet.fit.segmentation import drawn_person, segment_person
-from motiontransfer.puppet.masks import CORE, MASK_ERROR, PersonMasks, disc_of, write_masks
-from motiontransfer.puppet.shadow import SHADOW_OFFSET, is_shadow
-from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.plate.camera import CameraPath, camera_path
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.masks import CORE, MASK_ERROR, PersonMasks, disc_of, write_masks
+from motiontransfer.plate.overlays import Overlay, difference, find_captions
+from motiontransfer.plate.scene import DIFFERENT, Scene, face_pixels, skin_color
+from motiontransfer.plate.segmentation import drawn_person, segment_person
+from motiontransfer.plate.shadow import SHADOW_OFFSET, is_shadow
+from motiontransfer.plate.target_clips import TargetClip
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.video.clip import DETECTION_SCALE, detection_frames
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore, write_frames

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
-from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import read_keypoints
-from motiontransfer.pose.photos import placed, standing_still
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.target_clips import (
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.target_clips import (
     NOTHING_HELD_OUT,
     HeldOut,
     read_target_clips,
     split_clip,
 )
+from motiontransfer.pose.boxes import body_height_px
+from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.photos import placed, standing_still
 from tests.films import add_clip
 from tests.people import SIZE, dance, keypoints_of
 

@@ -5,10 +5,10 @@ import pytest
 import skimage.data
 
 from motiontransfer.core.errors import MissingFileError
+from motiontransfer.plate.masks import PersonMasks, read_masks, write_masks
+from motiontransfer.plate.segmentation import segment_person
 from motiontransfer.pose.segmentation import square_around, without_strays
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.fit.segmentation import segment_person
-from motiontransfer.puppet.masks import PersonMasks, read_masks, write_masks
 from tests.people import PERSON_SIZE, everyone, lost, posed
 
 ASTRONAUT = {

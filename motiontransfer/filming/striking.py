@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool
 
+from motiontransfer.body.parts import BodyPart, BodyPoses, body_parts
+from motiontransfer.filming.coverage import PartPoses, upright_heights
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.puppet.fit.coverage import PartPoses, upright_heights
-from motiontransfer.puppet.parts import BodyPart, BodyPoses, body_parts
 
 NEAR: Mapping[str, float] = {"head": 1.0, "hand": 2.0, "other": 3.5}
 """% of the body's height, by `BodyPart.kind`.

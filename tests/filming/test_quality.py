@@ -4,8 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.quality import (
+from motiontransfer.filming.quality import (
     FILLED,
     MEASURED,
     MISSING,
@@ -19,11 +18,12 @@ from motiontransfer.pose.quality import (
     unusually_exposed,
     verdict,
 )
+from motiontransfer.pose.cleaning import Repairs
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.video.frame_store import FrameStore
+from tests.filming.flawless import NUM_FRAMES, quality, share
 from tests.films import film
 from tests.people import HEIGHT_PX, joints_of, known_to, lost, person, rotated, standing
-from tests.pose.flawless import NUM_FRAMES, quality, share
 
 
 def measured(keypoints, *, content=(0, 0, 256, 256), **others):

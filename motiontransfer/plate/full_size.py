@@ -17,8 +17,8 @@ from jaxtyping import Int64, UInt8
 
 from motiontransfer.core.arrays import Frame, MaskedFrame
 from motiontransfer.core.parallel import map_ahead
-from motiontransfer.puppet.masks import PersonMasks, read_masks
-from motiontransfer.puppet.target_clips import TargetClip
+from motiontransfer.plate.masks import PersonMasks, read_masks
+from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.video.film import Film
 from motiontransfer.video.frame_store import FrameStore
 

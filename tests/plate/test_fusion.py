@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.fusion import fused
+from motiontransfer.plate.fusion import fused
 
 WALL = np.full((200, 60, 3), 100, np.uint8)
 NOWHERE = np.zeros(WALL.shape[:2], bool)

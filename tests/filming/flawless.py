@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from motiontransfer.filming.quality import MEASURED, PARTS, ClipQuality
 from motiontransfer.pose.cleaning import Repairs
-from motiontransfer.pose.quality import MEASURED, PARTS, ClipQuality
 
 NUM_FRAMES = 100
 

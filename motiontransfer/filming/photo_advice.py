@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.filming.quality import NOTHING_TO_FIX, TURN
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.quality import NOTHING_TO_FIX, TURN
 from motiontransfer.pose.shown import WHOLE, in_words, what_is_shown
 
 # Distances in heights of the upright body.

@@ -12,8 +12,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from motiontransfer.core.arrays import Frame, PixelMask
-from motiontransfer.puppet.fit.full_size import resampled
-from motiontransfer.puppet.masks import and_beside
+from motiontransfer.plate.full_size import resampled
+from motiontransfer.plate.masks import and_beside
 
 _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch

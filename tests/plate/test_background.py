@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.background import median_background
-from motiontransfer.puppet.fit.full_size import FullSizeFrames
-from motiontransfer.puppet.masks import read_masks
-from motiontransfer.puppet.shadow import is_shadow
+from motiontransfer.plate.background import median_background
+from motiontransfer.plate.full_size import FullSizeFrames
+from motiontransfer.plate.masks import read_masks
+from motiontransfer.plate.shadow import is_shadow
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize
 from tests.films import mask_film, training_clip

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.key_poses import NEAR, find_key_poses
+from motiontransfer.filming.key_poses import NEAR, find_key_poses
 from tests.people import joined, lost, moved, standing
 
 FAR = (40, -60)  # px; the body is 150 px high
