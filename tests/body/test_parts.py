@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from motiontransfer.body import parts as module
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from motiontransfer.puppet import parts as module
 from tests.people import NUMBER_OF, PARTS, lost, moved, person
 
 HAND = PARTS[NUMBER_OF["left_hand"]]
