@@ -131,7 +131,7 @@ def resamples(
 OURS = "ours"
 NEAREST_NEIGHBORS = "nearest_neighbours"  # as in results of earlier versions
 CEILING = "ceiling"
-"""The real frames, half a pixel further to the right and down: what no result can be beyond."""
+"""The real frames, half a pixel further to the right and down; what is nearer exceeds it."""
 NOISE = "noise"
 """Standard deviation over trainings with other seeds: less of a difference is none."""
 FRAMES = "frames"
