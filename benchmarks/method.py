@@ -45,7 +45,7 @@ def main() -> None:
         {
             "1 frame of the dance": danced,
             "2 keypoints": np.maximum(danced // 2, draw_pose(keypoints, _SHOWN)),
-            "3 fitted skeleton": with_views(danced, motion, _SHOWN),
+            "3 fitted body": with_views(danced, motion, _SHOWN),
             "4 mask of the target": filmed
             * (resize(masks[index], filmed.shape[:2]) > 127)[..., None],
         },

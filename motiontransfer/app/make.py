@@ -21,7 +21,6 @@ from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films, same_films
 from motiontransfer.project.entries import Role, load_videos
-from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 
 _PHOTO = "photo"  # name of one that is taken here
 _COUNTDOWN_SECONDS = 5  # to step back until the feet are in view
@@ -342,7 +341,7 @@ def _pictures(dance: Side, me: Side, how: How) -> str:
         scene=how.scene,
         rooms={"target": me.film, "dancer": dance.film},
         background=how.background or present[0],
-        backgrounds=[*dict.fromkeys([FILM, GREEN, ALPHA, *files])],
+        backgrounds=[*dict.fromkeys([*layout.PLAIN_BACKGROUNDS, *files])],
         height=how.height or str(present[1] or 0),
         heights={what: str(value) for what, value in _HEIGHTS.items()},
     )

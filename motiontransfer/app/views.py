@@ -18,7 +18,6 @@ from motiontransfer.core.events import (
     in_words,
 )
 from motiontransfer.core.stages import sentence_of
-from motiontransfer.rendering.backgrounds import ALPHA, FILM, GREEN
 
 FILES = "/project"
 """Where the server has files of the project."""
@@ -154,7 +153,7 @@ def _tile(name: str, value: str, what: str, picture: str) -> str:
 
 
 def _background(name: str) -> str:
-    is_file = name not in (FILM, GREEN, ALPHA)
+    is_file = name not in layout.PLAIN_BACKGROUNDS
     return _still(layout.BACKGROUNDS_FOLDER / name) if is_file else f'<i class="{name}"></i>'
 
 

@@ -26,6 +26,8 @@ GUIDE_COUNTS_FILE = "counts.json"
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
 BACKGROUNDS_FOLDER = Path("data/backgrounds")
+PLAIN_BACKGROUNDS = ("film", "green", "alpha")
+"""Their files are empty: the target's own room, a plain color, and none."""
 CHECKPOINTS_FOLDER = Path("checkpoints")
 RESULTS_FOLDER = Path("results")
 ARTIFACTS_FOLDER = Path("artifacts")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from motiontransfer.core.errors import printable
+from motiontransfer.core.layout import PLAIN_BACKGROUNDS
 from motiontransfer.core.params import SHIPPED_FILE, flattened, read_sections
 
 _VERSION, _PARAMS = "motiontransfer", "params"  # keys of a recipe
 _MOST_CHARACTERS = 65_536  # ten times what all params take
 _MOST_ITEMS, _MOST_LETTERS = 8, 64  # of a list, of a word: no param has more
-_PLAIN = ("film", "green", "alpha")  # backgrounds that are no files
 _NAMING = ("perceptual_file", "lpips_weights", "devices", "detector")
 """Last parts of keys that name a file, a device or a detector's model."""
 _OWN = ("render.provenance", "render.visible_label")
@@ -90,7 +90,7 @@ def _decided(params: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_plain(key: str, value: object) -> bool:
-    return key != "render.background" or value in _PLAIN
+    return key != "render.background" or value in PLAIN_BACKGROUNDS
 
 
 def _is_value(value: object) -> bool:

@@ -27,8 +27,7 @@ from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import read_frames, read_metadata, upright
 
-FILM, GREEN, ALPHA = "film", "green", "alpha"
-"""Backgrounds that are no file: the target's own room, a plain one, and none."""
+FILM, GREEN, ALPHA = layout.PLAIN_BACKGROUNDS
 
 NO_MASK = (
     "{} needs the person's mask, which train_gan.background gives with an image of the room alone; "
@@ -106,7 +105,7 @@ def check_background(background: str) -> None:
         MissingFileError: there is no such file.
         VideoError: it is neither a picture nor a video.
     """
-    if background not in (FILM, GREEN, ALPHA):
+    if background not in layout.PLAIN_BACKGROUNDS:
         run_isolated(read_metadata, layout.BACKGROUNDS_FOLDER / background)
 
 

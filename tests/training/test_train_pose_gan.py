@@ -4,13 +4,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from motiontransfer.core.errors import TrainingError
+from motiontransfer.core.params import SHIPPED_FILE, read_sections
 from motiontransfer.core.tensor_files import read_description
 from motiontransfer.models.layers import check_depth, downsample_by_2
 from motiontransfer.models.weights import read_generator
 from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.training import pose_gan
+from motiontransfer.training.params import TrainGanParams
 from motiontransfer.video.tensors import frames_to_tensor
 from tests.digests import digests
 from tests.films import training_clip
@@ -46,6 +49,21 @@ def test_held_out_frames_make_no_difference(tmp_path, two_clips):
     train([other], tmp_path / "other", steps=1)
     assert digests(tmp_path / "one/models") == digests(tmp_path / "other/models")
     assert not np.array_equal(changed.points, keypoints.points)
+
+
+def test_what_paints_a_learned_person_decides_nothing_where_one_is_drawn(tmp_path, two_clips):
+    of_losses = {"l1_weight": 1.0, "foreground_l1_weight": 2.0, "foreground_radius_px": 1}
+    of_losses["perceptual_weight"] = 3.0
+    of_network = {"architecture": "global", "num_filters": 8, "num_residual_blocks": 2}
+    of_network |= {"max_channels": 16, "upsampling": "transposed", "conditioning_poses": 2}
+    params = TrainGanParams(**read_sections(SHIPPED_FILE)["train_gan"])
+    idle = {each.key for each in params.idle() if each.why == "texture is puppet"}
+    assert idle == {*of_losses, *of_network, "previous_frame"}
+    other = networks(texture="puppet", viewport=VIEWPORT, previous_frame="none", **of_network)
+    train(two_clips[:1], tmp_path / "one", steps=1)
+    train(two_clips[:1], tmp_path / "two", steps=1, shapes=other, config=gan_config(**of_losses))
+    one, two = (tmp_path / name / "models/generator.safetensors" for name in ("one", "two"))
+    assert same(load_file(one), load_file(two))
 
 
 def test_too_deep_networks_are_refused_before_training(tmp_path, two_clips):
