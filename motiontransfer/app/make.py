@@ -61,6 +61,8 @@ class Side:
     """A place and a time; None: as it is."""
     like: str | None = None
     """A result, whose params are taken."""
+    height: int = 0
+    """Of results of whom it shows, at most."""
 
     def options(self, suffix: str) -> list[str]:
         """Options of `dance`; those of the person end so."""
@@ -257,7 +259,14 @@ def _empty(error: Exception | None = None, *, file: str = "") -> list:
 def _filled(film: str, checked: FilmChecked) -> list:
     entered = {video.path: video for video in load_videos().values()}.get(Path(film))
     shown = views.filled(Path(film), checked, trim=entered.trim if entered else None)
-    return [Side(film=film), gr.update(visible=False), "", shown, None, gr.skip()]
+    return [
+        Side(film=film, height=checked.height),
+        gr.update(visible=False),
+        "",
+        shown,
+        None,
+        gr.skip(),
+    ]
 
 
 @cache
@@ -337,13 +346,16 @@ def _pictures(dance: Side, me: Side, how: How) -> str:
     """Scene, background and size to choose from."""
     present = load_section(str, "render.background"), load_section(int | None, "render.height")
     files = sorted(path.name for path in layout.BACKGROUNDS_FOLDER.glob("[!.]*"))
+    height = how.height or str(present[1] or 0)
+    most = me.height or max(_HEIGHTS.values())
+    heights = {what: str(value) for what, value in _HEIGHTS.items() if value <= most}
     return views.choices(
         scene=how.scene,
         rooms={"target": me.film, "dancer": dance.film},
         background=how.background or present[0],
         backgrounds=[*dict.fromkeys([*layout.PLAIN_BACKGROUNDS, *files])],
-        height=how.height or str(present[1] or 0),
-        heights={what: str(value) for what, value in _HEIGHTS.items()},
+        height=height,
+        heights=heights | ({} if height in heights.values() else {height: height}),
     )
 
 

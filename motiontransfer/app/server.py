@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import gradio as gr
 import numpy as np
@@ -30,7 +31,7 @@ from starlette.requests import ClientDisconnect
 from motiontransfer.app.live import CoachView, Live
 from motiontransfer.app.make import EXAMPLES
 from motiontransfer.app.page import build_page
-from motiontransfer.app.runs import FOLDER, Queue, keep_going
+from motiontransfer.app.runs import FOLDER, Queue, end_reports, keep_going
 from motiontransfer.app.views import FILES
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
@@ -93,7 +94,7 @@ def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> N
             callback_notify=partial(asyncio.to_thread, keep_going, queue),
             timeout_notify=0,  # seconds, at least: it looks once a second
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
 
         def is_fault(record: logging.LogRecord) -> bool:
             """No page was cut off at the end, or closed while it sent a film."""
@@ -106,6 +107,12 @@ def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> N
         if opens:
             webbrowser.open(address)
         server.run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        end_reports()  # of answers that are cut off Gradio prints tracebacks
+        super().handle_exit(sig, frame)
 
 
 def make_app(queue: Queue, *, token: str = "") -> FastAPI:

@@ -58,6 +58,8 @@ class FilmChecked(Advice):
 
     seconds: float = 0.0
     """Its length; 0 of a photo."""
+    height: int = 0
+    """Of results of whom it shows, at most; pixels."""
     strip: str = ""
     """A file with frames side by side, evenly spread over the film; empty of a photo."""
     crowd: str = ""

@@ -139,6 +139,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         facts=(metadata_line(check), *quality_lines(check), *([str(recipe)] if recipe else [])),
         advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
         picture=str(picture),
+        height=check.full_height,
         recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
     )
     if check.metadata.is_picture:
