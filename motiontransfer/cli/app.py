@@ -11,7 +11,6 @@ from motiontransfer.cli import browser, dance, live, results, runs, share, video
 from motiontransfer.cli.options import app
 from motiontransfer.core.errors import printable
 from motiontransfer.core.stage_runner import fault
-from motiontransfer.project.params_editing import move_films
 
 
 def main() -> None:
@@ -21,8 +20,6 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        if moved := move_films():
-            typer.echo(moved, err=True)
         app()
     except Exception as error:
         message = fault(error)

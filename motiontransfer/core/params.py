@@ -63,8 +63,6 @@ FILM_SECTIONS = (
 SHIPPED_FILE = Path(__file__).parents[1] / "project/params.yaml"
 """A copy of params.yaml as it is shipped, from which presets are differences."""
 
-_MOVE = "`uv run motiontransfer doctor`, as any of its commands, moves yours there"
-
 
 class Idle(NamedTuple):
     """A key that has no effect beside other values."""
@@ -250,7 +248,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
     keys = flattened(content)
     moved = [f"{path}: {old}: {what}" for old, what in _FORMER_KEYS.items() if old in keys]
     if path.name == PARAMS_FILE.name and (films := [*filter(content.__contains__, FILM_SECTIONS)]):
-        moved.append(f"{path}: {', '.join(films)}: moved to {FILMS_FILE}; {_MOVE}")
+        moved.append(f"{path}: {', '.join(films)}: move them to {FILMS_FILE}, below {FILMS}")
     if moved:
         raise ParamsError("\n".join(moved))
     return content

@@ -11,7 +11,6 @@ quotes that YAML 1.1, which stages read, needs.
 """
 
 import re
-import textwrap
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,28 +20,10 @@ import yaml
 
 from motiontransfer.core.errors import FILMS_FILE, ParamsError
 from motiontransfer.core.names import is_plain
-from motiontransfer.core.params import (
-    FILM_SECTIONS,
-    FILMS,
-    PARAMS_FILE,
-    SectionsLoader,
-    load_films,
-    read_sections,
-    read_text,
-)
-from motiontransfer.core.storage import params_lock, write_text
+from motiontransfer.core.params import FILMS, SectionsLoader
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """A line break, as YAML 1.1 has them."""
-
-_LINES = r"(?:(?!<{7} |\|{7} |={7}\n|>{7} ).*\n)*"
-_OF_ONE_SIDE = re.compile(
-    rf"^<<<<<<< .*\n({_LINES})(?:\|{{7}} .*\n{_LINES})?=======\n((?:#.*\n|\n)*)>>>>>>> .*\n",
-    re.MULTILINE,
-)
-"""A conflict whose other side has at most comments."""
-
-_OF_FILMS = re.compile(rf"^(?:{'|'.join(FILM_SECTIONS)})\s*:", re.MULTILINE)
 
 
 def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
@@ -125,97 +106,6 @@ def verify(file: Path, is_as_meant: Callable[[], bool]) -> None:
             return
     remedy = "give each entry and value a line of its own, without & and *, or edit it by hand"
     raise ParamsError(f"{file}: cannot be edited as it is written, and was not; {remedy}")
-
-
-def move_films(root: Path = Path()) -> str:
-    """Move sections that an earlier version had in params.yaml to films.yaml, with their comments.
-
-    Where films.yaml has more than the demo, what it lacks is added to it. Conflicts that git leaves
-    of sections that are gone on the other side are resolved: its comments there are kept.
-
-    Returns:
-        A sentence that says so; empty where there is nothing to move.
-
-    Raises:
-        ParamsError: an entry is another in both files; or they cannot be edited.
-    """
-    params, films = root / PARAMS_FILE, root / FILMS_FILE
-    if not (params.is_file() and _OF_FILMS.search(_plain_text(params))):
-        return ""
-    with params_lock(root):
-        text = _OF_ONE_SIDE.sub(r"\2\1", _plain_text(params))
-        write_text(params, text)
-        content = read_sections(params)
-        blocks = _blocks(
-            text, [each for each in sections_of(text) if each[0].value in FILM_SECTIONS]
-        )
-        known = load_films(root) if films.is_file() else {}
-        before = _plain_text(films) if known else f"{FILMS}:\n"
-        videos = known.get("videos")
-        entries = videos.values() if isinstance(videos, Mapping) else ()
-        if all(str(each.get("path")).startswith("demo/") for each in entries):
-            after = _replaced_films(before, blocks, content)
-        else:
-            after = _with_films(before, known, content)
-        for block in blocks.values():
-            text = text.replace(block, "", 1)
-        left = {name: content[name] for name in content if name not in blocks}
-        verify(PARAMS_FILE, lambda: yaml.load(text, SectionsLoader) == left)
-        verify(FILMS_FILE, lambda: _with_films(after, _films(after), content) == after)
-        write_text(films, after)
-        write_text(params, text)
-    return f"moved {', '.join(blocks)} from {PARAMS_FILE} to {FILMS_FILE}; commit both"
-
-
-def _plain_text(path: Path) -> str:
-    """Text of which lines are moved: without a BOM, with lines as on Unix."""
-    return "\n".join(_BREAK.split(read_text(path).removeprefix("\ufeff")))
-
-
-def _blocks(text: str, sections: list[tuple[yaml.Node, yaml.Node]]) -> dict[str, str]:
-    """Text of each section by name, with the comments above, in and below it."""
-    found = {}
-    for key, value in sections:
-        start, end = _line_start(text, start_of(key)), _line_end(text, end_of(value))[1]
-        above = re.search(r"(?:^ *#.*\n)*\Z", text[:start], re.MULTILINE)
-        below = re.match(r"(?:[ \t]+#.*\n)*\n*", text[end:])
-        assert above
-        assert below
-        found[key.value] = above[0] + text[start : end + below.end()]
-    return found
-
-
-def _replaced_films(text: str, blocks: Mapping[str, str], content: Mapping[str, object]) -> str:
-    """films.yaml with blocks of params.yaml in place of its own; what neither has is empty."""
-    own = _blocks(text, _film_sections(text))
-    head = text[: text.index(next(iter(own.values())))] if own else text
-    own.pop("trained", None)  # the demo's; of before there were photos, all targets were
-    empty = dict.fromkeys(
-        ("videos", "transfers", "guides", "scenes", "in_film", "face_cycles"), "{}"
-    )
-    empty["trained"] = in_one_line(content.get("targets", []))
-    moved = {name: textwrap.indent(block, "  ") for name, block in blocks.items()}
-    lines = {name: f"  {name}: {empty.get(name, '[]')}\n\n" for name in FILM_SECTIONS}
-    return head + "".join({**lines, **own, **moved}.values()).rstrip("\n") + "\n"
-
-
-def _with_films(text: str, known: Mapping[str, object], content: Mapping[str, object]) -> str:
-    """films.yaml with what params.yaml has beside it."""
-    for section in filter(content.__contains__, FILM_SECTIONS):
-        there, own = known.get(section), content[section]
-        if isinstance(own, Mapping):
-            there = there if isinstance(there, Mapping) else {}
-            for name in own:
-                if name not in there:
-                    text = add_entry(text, section, name, own[name])
-                elif there[name] != own[name]:
-                    raise ParamsError(
-                        f"{section}.{name}: {PARAMS_FILE} and {FILMS_FILE} have different ones; "
-                        f"remove the wrong one, then run this again"
-                    )
-        for item in own if isinstance(own, list) else ():
-            text = add_item(text, section, str(item))
-    return text
 
 
 def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, yaml.CollectionNode]:

@@ -106,10 +106,7 @@ class Revision:
         return {key: value for key, value in params.items() if key not in FILM_SECTIONS}
 
     def read_films(self) -> dict[str, object]:
-        """The sections of films.yaml, which earlier versions had in params.yaml."""
-        if self._files.exists((self._folder / FILMS_FILE).as_posix()):
-            return yaml.safe_load(self.read(FILMS_FILE))[FILMS]
-        return yaml.safe_load(self.read(PARAMS_FILE))
+        return yaml.safe_load(self.read(FILMS_FILE))[FILMS]
 
     def copy(self, path: Path, to: Path) -> Path:
         with replacing(to) as temporary:

@@ -121,7 +121,7 @@ def test_all_keys_of_an_earlier_version_are_one_error_that_says_what_to_do(param
 
 def test_films_of_an_earlier_version_are_an_error_that_says_what_to_type(params):
     PARAMS_FILE.write_text(f"{_YAML}videos: {{}}\ntargets: []\n")
-    said = r"^params\.yaml: videos, targets: moved to films\.yaml; `uv run motiontransfer doctor`"
+    said = r"^params\.yaml: videos, targets: move them to films\.yaml, below films$"
     with pytest.raises(ParamsError, match=said):
         load_section(Train, "train")
 
