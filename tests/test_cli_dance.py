@@ -216,7 +216,6 @@ def test_two_dancers_are_replaced_by_two_people(films, monkeypatch, capfd):
 
 def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatch, caplog):
     """On two cores: 100 s of two chains take 60."""
-    monkeypatch.setattr("motiontransfer.pipeline.runs.num_at_once", lambda: 2)
     caplog.set_level(logging.INFO, events.LOGGER)
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
@@ -224,7 +223,7 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
     graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
-    with metered("me", forecasts, tell=tell, who={"me": "the person"}) as show:
+    with metered("me", forecasts, jobs=2, tell=tell, who={"me": "the person"}) as show:
         show(RunState(graph=graph, running={"train_gan@me": job, "restored": job}))
         assert told == []
         show(RunState(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
@@ -244,7 +243,8 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     result.touch()
     os.utime(result, (0, time.time() - 30))  # of an earlier run
     job = Job(log=Path("log"), began=time.monotonic() - 20)
-    with metered("me", {}, tell={"encode@me": told.append, "report@me": told.append}) as show:
+    tell = dict.fromkeys(("encode@me", "report@me"), told.append)
+    with metered("me", {}, jobs=1, tell=tell) as show:
         show(RunState(graph={}, running={"encode@me": job}))
         assert told == []
         result.touch()

@@ -5,24 +5,18 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 
 import json
 import logging
-import sys
-import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from tqdm import tqdm
 
 from motiontransfer.cli.options import AsJson, Yes, command
-from motiontransfer.cli.side_by_side import stages_stopped_when_ended
+from motiontransfer.cli.side_by_side import metered, stages_stopped_when_ended
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE
-from motiontransfer.core.events import Note, Running, StageChanged, StageState, emit
+from motiontransfer.core.events import Note, StageChanged, StageState, emit
 from motiontransfer.core.params import check_params, read_text
 from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
@@ -51,7 +45,7 @@ def repro(
     dry: Annotated[bool, typer.Option("--dry", help="Only say what would run.")] = False,
 ) -> None:
     """Run `dvc repro` with independent stages in parallel."""
-    from motiontransfer.pipeline.plan import plan
+    from motiontransfer.pipeline.plan import forecast, plan
     from motiontransfer.pipeline.runs import LocalExecutor, run_stages, share_machine
 
     if ray is None:
@@ -67,7 +61,8 @@ def repro(
         emit(Note(text="\n".join(graph)))
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # what is waited for
-    with stages_stopped_when_ended(), shown_progress() as show:
+    progress = shown_progress(forecast(graph), jobs=len(shares))
+    with stages_stopped_when_ended(), progress as show:
         run_stages(graph, executor, keep_going=keep_going, show=show)
         if rest := plan(*stages or ()) if graph else {}:  # what changed meanwhile is not left out
             run_stages(rest, LocalExecutor(), keep_going=False, show=show)
@@ -75,56 +70,28 @@ def repro(
 
 
 @contextmanager
-def shown_progress() -> Generator[Callable[["RunState"], None]]:
-    """Yield a function that reports each change of a stage, and on a terminal shows a table."""
-    from motiontransfer.pipeline.runs import running
-
+def shown_progress(
+    forecasts: Mapping[str, float], *, jobs: int
+) -> Generator[Callable[["RunState"], None]]:
+    """Yield a function that reports each change of a stage, and shows how far the run is."""
     reported: set[tuple[str, StageState]] = set()
-    is_table = sys.stdout.isatty()
-
-    def report(progress: "RunState") -> None:
-        states: dict[StageState, Iterable[str]] = {
-            "runs": progress.running,
-            "failed": progress.failed,
-            "is done": progress.done,
-        }
-        for change in [(name, state) for state, names in states.items() for name in names]:
-            if change not in reported:
-                reported.add(change)
-                stage, state = change
-                done, total = len(progress.done), len(progress.graph)
-                event = StageChanged(stage=stage, state=state, done=done, total=total)
-                emit(event, level=logging.DEBUG if is_table else logging.INFO)
-
-    if not is_table:
-        yield report
-        return
-    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+    with metered("repro", forecasts, jobs=jobs) as show_run:
 
         def show(progress: "RunState") -> None:
-            report(progress)
-            live.update(make_table(progress, running(progress, {})), refresh=True)
+            states: dict[StageState, Iterable[str]] = {
+                "runs": progress.running,
+                "failed": progress.failed,
+                "is done": progress.done,
+            }
+            for change in [(name, state) for state, names in states.items() for name in names]:
+                if change not in reported:
+                    reported.add(change)
+                    stage, state = change
+                    done, total = len(progress.done), len(progress.graph)
+                    emit(StageChanged(stage=stage, state=state, done=done, total=total))
+            show_run(progress)
 
         yield show
-
-
-def make_table(progress: "RunState", running: Sequence[Running]) -> Table:
-    """One row for each kind of stage: how many are done and wait, which failed, which run."""
-    table, kinds = Table("stage", "done", "waits", "failed", "runs", box=None), {}
-    for name in progress.graph:
-        kind, _, key = name.rpartition(":")[2].partition("@")
-        kinds.setdefault(kind, {})[name] = key
-    now = time.monotonic()
-    for kind, keys in kinds.items():
-        done, waits = (len(keys.keys() & names) for names in (progress.done, progress.waiting()))
-        failed = ", ".join(key for name, key in keys.items() if name in progress.failed)
-        runs = [
-            f"{tqdm.format_interval(int(now - progress.running[each.stage].began))} {each}"
-            for each in running
-            if each.stage in keys
-        ]
-        table.add_row(kind, str(done or ""), str(waits or ""), failed, "\n".join(runs))
-    return table
 
 
 @command

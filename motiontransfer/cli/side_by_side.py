@@ -59,11 +59,12 @@ def run_side_by_side(
         tell[stage](stage)
         hurried.update(*needed)
 
-    told = dict.fromkeys(tell, tell_and_hurry)
-    with stages_stopped_when_ended(), metered(title, forecasts, tell=told, who=who) as show:
+    told, jobs = dict.fromkeys(tell, tell_and_hurry), num_at_once()
+    meter = metered(title, forecasts, jobs=jobs, tell=told, who=who)
+    with stages_stopped_when_ended(), meter as show:
         progress = run_stages(
             graph,
-            LocalExecutor([{}] * num_at_once(), hurried=hurried),
+            LocalExecutor([{}] * jobs, hurried=hurried),
             keep_going=keep_going,
             show=show,
             urgency=urgencies(graph, forecasts, first=first),
@@ -90,23 +91,25 @@ def metered(
     title: str,
     forecasts: Mapping[str, float],
     *,
-    tell: Mapping[str, Callable[[str], None]],
+    jobs: int,
+    tell: Mapping[str, Callable[[str], None]] = MappingProxyType({}),
     who: Mapping[str, str] = MappingProxyType({}),
 ) -> Generator[Callable[["RunState"], None]]:
     """Yield a function that shows in one line how far a run of these stages is.
 
     Args:
+        jobs: how many stages run at once.
         tell: of stages, called once they are done.
         who: what to call videos and subjects.
     """
     from motiontransfer.pipeline.plan import seconds_side_by_side
-    from motiontransfer.pipeline.runs import num_at_once, running
+    from motiontransfer.pipeline.runs import running
 
     meter, untold = RunMeter(title, total=1.0), [*tell]
 
     def still_takes(graph: "Graph", spent: Mapping[str, float]) -> float:
         left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
-        return seconds_side_by_side(graph, left, jobs=num_at_once())
+        return seconds_side_by_side(graph, left, jobs=jobs)
 
     def tell_once(stages: Sequence[str]) -> None:
         for stage in stages:

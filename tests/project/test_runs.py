@@ -12,24 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
 
 from motiontransfer.cli.options import printed_events
-from motiontransfer.cli.runs import make_table, shown_progress
+from motiontransfer.cli.runs import shown_progress
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.events import LOGGER, JsonLines, Step, read_events
+from motiontransfer.core.events import LOGGER, JsonLines, StageChanged, Step, read_events
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.plan import longest_chains, needed_for, plan, urgencies
-from motiontransfer.pipeline.runs import (
-    Job,
-    LocalExecutor,
-    RunState,
-    run_stages,
-    running,
-    share_machine,
-)
+from motiontransfer.pipeline.runs import Job, LocalExecutor, RunState, run_stages, share_machine
 from tests.command import isolated_environment
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
@@ -60,6 +52,7 @@ shells = json.loads(sys.argv[1])
 serve(lambda call: os.execvp("sh", ["sh", "-c", shells.get(call[-1], ":"), call[-1]]))
 """
 SERVER_WITHOUT_FORK = '''\
+import logging
 import sys
 from motiontransfer.pipeline.fork_server import serve_without_fork
 run = """
@@ -461,13 +454,14 @@ def progress_of_five(log):
 @pytest.mark.parametrize("as_json", [False, True])
 def test_each_change_of_a_stage_is_reported_once(capsys, as_json):
     progress = progress_of_five(Path("log"))
-    with printed_events(as_json=as_json), shown_progress() as show:
+    with printed_events(as_json=as_json), shown_progress({}, jobs=1) as show:
         show(progress)
         show(progress)
         progress.done["train@me"] = 3.0
         show(progress)
     printed = capsys.readouterr().out
-    lines = [str(event) for event in read_events(printed)] if as_json else printed.splitlines()
+    events = [event for event in read_events(printed) if isinstance(event, StageChanged)]
+    lines = [*map(str, events)] if as_json else printed.splitlines()
     assert lines == [
         "1 of 5: train@me runs",
         "1 of 5: decode@you failed",
@@ -476,16 +470,9 @@ def test_each_change_of_a_stage_is_reported_once(capsys, as_json):
     ]
 
 
-def test_a_table_has_a_row_for_each_kind_of_stage_and_what_runs_in_words(tmp_path, capsys):
+def test_what_runs_is_told_with_the_last_step_of_its_log(tmp_path):
     step = Step(description="train", done=2, total=9, rate=1.0, seconds_left=7.0)
     line = JsonLines().format(logging.makeLogRecord({"msg": step}))
     (tmp_path / "train.jsonl").write_text(f"{line}\n")
-    progress = progress_of_five(tmp_path / "train.log")
-    Console(width=90).print(make_table(progress, running(progress, {})))
-    head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert head == ["stage", "done", "waits", "failed", "runs"]
-    assert rows == [
-        ["decode", "1", "you"],
-        ["train", "1", "00:00", "train@me", "2", "of", "9"],
-        ["report", "1"],
-    ]
+    (run,) = runs.running(progress_of_five(tmp_path / "train.log"), {})
+    assert str(run) == "train@me 2 of 9"
