@@ -50,7 +50,7 @@ from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
 from motiontransfer.rendering.rollout import FramePose, rooms
 from motiontransfer.rendering.torch_networks import generate_clip
-from motiontransfer.rendering.videos import Panels, write_videos
+from motiontransfer.rendering.videos import Panels, comparison_writer, transfer_writer
 from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
@@ -120,10 +120,16 @@ def _measure(
         folder = Path(scratch)
         style = renderer.main.style
         panels = Panels(source=source.frames, poses=poses, truth=None, style=style)
-        options = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8, "crf": _CRF}
+        sheet = {"contact_sheet_file": folder / "sheet.png", "num_columns": 8}
         began = time.perf_counter()
         frames = render_poses(renderer, poses, size=full)
-        write_videos(folder, frames, panels, source, **options)
+        with (
+            comparison_writer(folder, panels, source, crf=_CRF, **sheet) as compare,
+            transfer_writer(folder, source, crf=_CRF) as show,
+        ):
+            for frame in frames:
+                show(frame)
+                compare(frame)
         seconds = time.perf_counter() - began
     own = time.thread_time()
     for _ in render_poses(renderer, poses, size=full):

@@ -48,7 +48,6 @@ from motiontransfer.rendering.videos import (
     comparison_writer,
     panel_size,
     transfer_writer,
-    write_videos,
 )
 from motiontransfer.video.clip import Clip, read_clip
 from motiontransfer.video.frame_store import FrameStore, check_decodable
@@ -116,8 +115,7 @@ def main(transfer: str) -> str:
             frames = written_over(frames, folder, background, rooms, own.source, **looks)
         frames = track(frames, "encode", total=own.poses.num_frames)
         signed = partial(signed_files, layout.results_folder(transfer), **signs)
-        write = _write_at_once if own.in_film else _write_in_turn
-        write(own, params, drawn._replace(frames=frames, recipe=recipe), signed)
+        _write(own, params, drawn._replace(frames=frames, recipe=recipe), signed)
     if params.background == FILM:
         with replacing_folder(others) as folder:
             (folder / "none").mkdir()  # which DVC does not keep, but of an empty folder it warns
@@ -186,12 +184,12 @@ def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | N
     else:
         home = _masked(store, "the dancer's film")
         shown = networks_in_film(home, own.poses, read(), film, place, **how)
-    films, rooms = deque[Frame](), deque[Frame]()
-    frames = _noted(shown, films, None if params.background == FILM else rooms)
-    return _Drawn(frames, _taken(rooms), _taken(films), _COMPOSITE, film.path)
+    rooms = deque[Frame]()
+    frames = _noted(shown, None if params.background == FILM else rooms)
+    return _Drawn(frames, _taken(rooms), film.frames(), _COMPOSITE, film.path)
 
 
-def _write_in_turn(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
+def _write(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
     """Write the result first, so that it is there before what compares it."""
     panels = _panels(own, drawn)
     check_truth(panels)
@@ -210,15 +208,6 @@ def _write_in_turn(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: 
     ):
         for frame in result.reduced_frames(panel_size(result.size)):
             compare(frame)
-
-
-def _write_at_once(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
-    """Write both while what is beside the result is in memory."""
-    contents = {layout.TRANSFER_FILE: drawn.content, layout.COMPARISON_FILE: _COMPOSITE}
-    with signed(contents) as folder:
-        how = {**_sheet(own, params), **_looks(params)}
-        panels, recipe = _panels(own, drawn), drawn.recipe
-        write_videos(folder, drawn.frames, panels, own.source, comment=recipe, **how)
 
 
 def _sheet(own: _Transfer, params: RenderParams) -> dict[str, Any]:
@@ -249,12 +238,9 @@ def _panels(own: _Transfer, drawn: _Drawn) -> Panels:
     )
 
 
-def _noted(
-    shown: Iterable[InRoom], films: deque[Frame], rooms: deque[Frame] | None
-) -> Iterator[Frame | MaskedFrame]:
-    """Yield the frames, with a mask where rooms are wanted; note the film and rooms of each."""
+def _noted(shown: Iterable[InRoom], rooms: deque[Frame] | None) -> Iterator[Frame | MaskedFrame]:
+    """Yield the frames, with a mask where rooms are wanted, whose rooms are noted."""
     for frame, room in shown:
-        films.append(room.film)
         if rooms is not None:
             rooms.append(room.empty)
         yield without_mask(frame) if rooms is None else frame

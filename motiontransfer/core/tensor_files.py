@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -25,21 +25,18 @@ _VERSION = 1  # of the format
 _Described = TypeVar("_Described")
 
 
-def versioned(description: Mapping[str, object]) -> dict[str, object]:
-    """A description as it is in the metadata of safetensors."""
-    return {"format_version": _VERSION, "description": dict(description)}
-
-
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], *, description: Mapping[str, object]
 ) -> None:
-    """Write safetensors, atomically, as PyTorch's tensors of these types would be."""
+    """Write safetensors, atomically."""
     from safetensors.numpy import save_file
 
     checksums = {name: array_checksum(array) for name, array in arrays.items()}
-    text = checked_text(versioned(description), arrays=checksums)
+    content = {"format_version": _VERSION, "description": dict(description)}
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    metadata = {ARRAYS_KEY: checked_text(content, arrays=checksums)}
     with replacing(path) as temporary:
-        save_file(dict(arrays), temporary, metadata={ARRAYS_KEY: text})
+        save_file(dict(arrays), temporary, metadata=metadata)
 
 
 def write_no_weights(path: Path, key: str) -> None:
@@ -50,7 +47,7 @@ def write_no_weights(path: Path, key: str) -> None:
 def read_description(path: Path) -> dict[str, object]:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
-    with opened_tensors(path, framework="np") as file:
+    with _opened(path) as file:
         content = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
     if content.get("format_version") != _VERSION:
         got = content.get("format_version")
@@ -79,7 +76,7 @@ def read_described(path: Path, key: str, schema: type[_Described]) -> _Described
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Arrays of a file that `write_arrays` wrote."""
-    with opened_tensors(path, framework="np") as file:
+    with _opened(path) as file:
         description = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     check_arrays(path, description, {name: array_checksum(each) for name, each in arrays.items()})
@@ -87,10 +84,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def opened_tensors(path: Path, *, framework: Literal["np", "pt"]) -> Generator[safe_open]:
-    """An open file, whose tensors are read as NumPy's or PyTorch's."""
+def _opened(path: Path) -> Generator[safe_open]:
     try:
-        with safe_open(path, framework=framework) as file:
+        with safe_open(path, framework="np") as file:
             yield file
     except SafetensorError as error:
         raise damaged(path, f"not a safetensors file: {error}") from error

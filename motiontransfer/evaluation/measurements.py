@@ -18,16 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TAILS = (2.5, 97.5)
 """Percentiles at which a 95 % interval ends."""
@@ -264,23 +261,20 @@ def in_section(section: str, scores: Ratios) -> dict[MetricKey, RatioMetric]:
 
 
 def write_measurements(path: Path, found: Measurements) -> None:
-    import pandas as pd  # here: what reads no table does without
-
-    rows = [
-        (*one.key, None, one.value, *(one.interval or (None, None)), one.note)
-        for one in found.summary
-    ]
-    rows += [(*key, None, None, None, None, "") for key in found.per_frame]
-    table = pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
     values = list(found.per_frame.values())
-    lengths = [1] * len(found.summary) + [len(of_frames) for of_frames in values]
-    table = table.take(np.repeat(np.arange(len(rows)), lengths)).reset_index(drop=True)
+    rows = [(*one.key, one.note) for one in found.summary]
+    rows += [(*key, "") for key in found.per_frame]
+    lengths = [1] * len(found.summary) + [*map(len, values)]
+    texts = np.repeat(np.array(rows, object), lengths, axis=0)
+    numbers = np.full((len(texts), 4), np.nan)
+    for row, one in zip(numbers, found.summary, strict=False):
+        row[1:] = one.value, *(one.interval or (None, None))
     if values:
-        per_frame = slice(len(found.summary), None)
-        table.loc[per_frame, "frame"] = np.concatenate([np.arange(len(v)) for v in values])
-        table.loc[per_frame, "value"] = np.concatenate(values)
-    columns = {name: _as_array(table[name]) for name in _COLUMNS}
-    write_table(path, columns, key=_TABLE_KEY, description={})
+        of_frames = numbers[len(found.summary) :]
+        of_frames[:, 0] = np.concatenate([np.arange(len(each)) for each in values])
+        of_frames[:, 1] = np.concatenate(values)
+    columns = [*texts[:, :-1].T, *numbers.T, texts[:, -1]]
+    write_table(path, dict(zip(_COLUMNS, columns, strict=True)), key=_TABLE_KEY, description={})
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -292,42 +286,30 @@ def read_measurements(path: Path) -> Measurements:
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
-    import pandas as pd
-
     columns, _ = read_table(path, key=_TABLE_KEY)
-    table = pd.DataFrame(columns, columns=_COLUMNS).astype(_TYPES)
-    over_all, of_frames = table[table["frame"].isna()], table[table["frame"].notna()]
-    keys = [*MetricKey._fields]
-    return Measurements(
-        summary=tuple(
+    numbers = [columns[name] for name in ("value", "low", "high")]
+    starts = np.flatnonzero(columns["frame"] == 0)
+    over_all, *of_frames = np.split(columns["value"], starts)
+
+    def key_of(row: int) -> MetricKey:
+        return MetricKey(*(columns[name][row] for name in MetricKey._fields))
+
+    summary = []
+    for row in range(len(over_all)):
+        value, low, high = (float(each[row]) for each in numbers)
+        summary.append(
             Measurement(
-                key=MetricKey(*row[: len(keys)]),
+                key=key_of(row),
                 value=None if np.isnan(value) else value,
                 interval=None if np.isnan(low) else (low, high),
-                note=note,
+                note=columns["note"][row],
             )
-            for *row, _, value, low, high, note in over_all.itertuples(index=False, name=None)
-        ),
-        per_frame={
-            MetricKey(*key): rows["value"].to_numpy()
-            for key, rows in of_frames.groupby(keys, sort=False, observed=True)
-        },
+        )
+    return Measurements(
+        summary=tuple(summary),
+        per_frame={key_of(start): each for start, each in zip(starts, of_frames, strict=True)},
     )
-
-
-def _as_array(column: "pd.Series") -> np.ndarray:
-    """Texts, or numbers with NaN where there is none."""
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.to_numpy(dtype=object)
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 _TABLE_KEY = "motiontransfer.measurements"
 _COLUMNS = (*MetricKey._fields, "frame", "value", "low", "high", "note")
-_TYPES = {
-    **dict.fromkeys((*MetricKey._fields, "note"), "category"),
-    "frame": "Int32",
-    **dict.fromkeys(("value", "low", "high"), "float64"),
-}

@@ -5,25 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motiontransfer.core import layout
-from motiontransfer.core.checksums import (
-    array_checksum,
-    check_arrays,
-    checked_text,
-    read_checked_text,
-)
 from motiontransfer.core.errors import WeightsError, one_line
-from motiontransfer.core.storage import replacing, sha256_of
+from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import (
-    ARRAYS_KEY,
-    opened_tensors,
+    read_arrays,
     read_described,
     read_description,
-    versioned,
+    write_arrays,
 )
 from motiontransfer.models.faces import (
     FaceGenerator,
@@ -45,34 +38,15 @@ from motiontransfer.puppet.draw.warping import Puppet
 
 def write_weights(path: Path, network: nn.Module, *, description: Mapping[str, object]) -> None:
     """Write parameters and buffers, with a JSON description in the metadata."""
-    with replacing(path) as temporary:
-        write_tensors(temporary, network.state_dict(), description=versioned(description))
+    write_arrays(path, as_arrays(network.state_dict()), description=description)
 
 
-def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], *, description: Mapping[str, object]
-) -> None:
-    """Write tensors, with a JSON description and checksums in the metadata."""
-    kept = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    checksums = {name: _checksum(tensor) for name, tensor in kept.items()}
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    save_file(kept, path, metadata={ARRAYS_KEY: checked_text(description, arrays=checksums)})
+def as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: each.detach().contiguous().cpu().numpy() for name, each in tensors.items()}
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Tensors and description of a file that `write_tensors` wrote."""
-    with opened_tensors(path, framework="pt") as file:
-        description = read_checked_text(path, (file.metadata() or {}).get(ARRAYS_KEY))
-        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    check_arrays(path, description, {name: _checksum(each) for name, each in tensors.items()})
-    return tensors, description
-
-
-def _checksum(tensor: Tensor) -> int:
-    # numpy has no bfloat16; the bytes of a tensor without axes are viewed through one of one axis
-    raw = tensor.reshape(-1).view(torch.uint8).numpy()
-    name = str(tensor.dtype).removeprefix("torch.")
-    return array_checksum(raw, kind=f"{name} {tuple(tensor.shape)}")
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
 
 
 _Config = TypeVar("_Config")
@@ -143,7 +117,7 @@ def read_network(
         WeightsError: it describes no such network, or its tensors do not fit.
     """
     config = read_described(path, key, config_type)
-    tensors, _ = read_tensors(path)
+    tensors = read_tensors(path)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {name}: expected finite numbers; train it again")

@@ -50,7 +50,6 @@ PersonImage = UInt8[np.ndarray, "rows columns 4"]
 class Room(NamedTuple):
     """A frame of the film."""
 
-    film: Frame
     empty: Frame
     """Without the dancer."""
     before: Mask
@@ -90,11 +89,13 @@ class DancersFilm:
         in_crop = self._before[self._box]
         in_crop[:] = cv2.max(in_crop, cv2.resize(scene.before, self._crop[::-1]))
 
+    def frames(self) -> Iterator[Frame]:
+        return iterate_isolated(film_frames, self.path, self._source, self.size, self._rotate)
+
     def rooms(self) -> Iterator[Room]:
         """Each frame, in threads."""
-        films = iterate_isolated(film_frames, self.path, self._source, self.size, self._rotate)
         with FrameStore(self._levels) as store:
-            shown = zip(count(), films, store.frames(), strict=False)
+            shown = zip(count(), self.frames(), store.frames(), strict=False)
             yield from map_ahead(lambda each: self._room(*each), shown, num_threads=num_threads())
 
     def _plates_of(self, index: int, size: tuple[int, int]) -> tuple[Frame, Frame]:
@@ -124,7 +125,7 @@ class DancersFilm:
             parts = zip((behind, there), (share, 255 - share), strict=True)
             plate, rest = (cv2.multiply(it, cv2.merge([of] * 3), scale=1 / 255) for it, of in parts)
             there[:] = cv2.add(plate, rest)
-        return Room(film, empty, before)
+        return Room(empty, before)
 
 
 def is_in_film(transfer: str) -> bool:

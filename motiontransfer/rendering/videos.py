@@ -5,7 +5,7 @@ font in its wheel, so that the images do not depend on the machine's fonts.
 """
 
 import itertools
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -147,38 +147,6 @@ def comparison_writer(
     )
     with replacing(contact_sheet_file) as temporary:
         Image.fromarray(sheet).save(temporary)
-
-
-def write_videos(  # noqa: PLR0913 - what the writers of both take
-    folder: Path,
-    frames: Iterable[Frame],
-    panels: Panels,
-    source: Clip,
-    *,
-    contact_sheet_file: Path,
-    num_columns: int,
-    crf: int,
-    visible_label: VisibleLabel = "none",
-    comment: str = "",
-) -> None:
-    """Write transfer.mp4, comparison.mp4 and a contact sheet while the frames are generated."""
-    check_truth(panels)
-    with (
-        comparison_writer(
-            folder,
-            panels,
-            source,
-            contact_sheet_file=contact_sheet_file,
-            num_columns=num_columns,
-            crf=crf,
-        ) as compare,
-        transfer_writer(
-            folder, source, crf=crf, visible_label=visible_label, comment=comment
-        ) as show,
-    ):
-        for frame in frames:
-            show(frame)
-            compare(frame)
 
 
 def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:

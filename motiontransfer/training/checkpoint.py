@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from motiontransfer.core.errors import CheckpointError, DamagedFileError
 from motiontransfer.core.params import Section
 from motiontransfer.core.storage import replacing, sha256_of, source_files
+from motiontransfer.core.tensor_files import read_description, write_arrays
 from motiontransfer.models.runtime import Runtime
-from motiontransfer.models.weights import read_tensors, write_tensors
+from motiontransfer.models.weights import as_arrays, read_tensors
 from motiontransfer.training.distributed import all_gather
 from motiontransfer.training.params import DECIDES_NO_WEIGHTS
 from motiontransfer.training.run_log import Throughput
-from motiontransfer.video.tensors import CPU
 
 _logger = logging.getLogger(__name__)
 
@@ -100,10 +100,8 @@ def run_folder(runtime: Runtime, root: Path, key: str) -> Generator[Path]:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Add a checkpoint, and remove all but the last two."""
     throughput = checkpoint.throughput
-    # Copied: safetensors refuses tensors that share memory, as an EMA that is the network.
-    state = {name: each.detach().to(CPU, copy=True) for name, each in checkpoint.state.items()}
     with replacing(folder / f"step_{throughput.steps:08d}.safetensors") as temporary:
-        write_tensors(temporary, state, description=asdict(throughput))
+        write_arrays(temporary, as_arrays(checkpoint.state), description=asdict(throughput))
         # Its name must not survive a power cut that its bytes do not survive.
         with temporary.open("r+b") as file:  # Windows writes no file back that is open to read
             os.fsync(file.fileno())
@@ -118,7 +116,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     path = files[-1]
     try:
-        state, description = read_tensors(path)
+        state, description = read_tensors(path), read_description(path)
     except DamagedFileError as error:
         before = f"step {int(files[-2].stem[5:])}" if len(files) > 1 else "the start"
         raise CheckpointError(f"{path}: damaged; remove it to go on from {before}") from error

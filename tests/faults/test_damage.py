@@ -63,8 +63,9 @@ def read_sound(path: Path) -> object:
 
 
 def read_weights(path: Path) -> object:
-    tensors, _ = read_tensors(path)
-    return read_description(path), {name: values.numpy() for name, values in tensors.items()}
+    return read_description(path), {
+        name: values.numpy() for name, values in read_tensors(path).items()
+    }
 
 
 def read_one_checkpoint(path: Path) -> object:
@@ -125,7 +126,7 @@ def damaged(request, tiny_run, tmp_path) -> tuple[Path, Reader]:
     made = tmp_path / pattern
     if pattern.startswith("step_"):
         torch.manual_seed(0)
-        state = {"step": torch.tensor(3), "half": torch.randn(9).bfloat16()}
+        state = {"step": torch.tensor(3), "half": torch.randn(9).half()}
         throughput = Throughput(steps=7, minutes=1.0, waiting_minutes=0.5)
         save_checkpoint(tmp_path, Checkpoint(throughput, state))
     elif pattern == "detection.mkv":

@@ -51,10 +51,16 @@ def generated(panels):
     return (picture(panels.poses, index) for index in range(NUM_FRAMES))
 
 
-def write(folder, frames, panels, source, **options):
-    settings = {"num_columns": 3, "crf": 4, **options}
-    sheet = folder / "sheet.png"
-    videos.write_videos(folder, frames, panels, source, contact_sheet_file=sheet, **settings)
+def write(folder, frames, panels, source, *, num_columns=3, **options):
+    sheet = {"contact_sheet_file": folder / "sheet.png", "num_columns": num_columns}
+    videos.check_truth(panels)
+    with (
+        videos.comparison_writer(folder, panels, source, crf=4, **sheet) as compare,
+        videos.transfer_writer(folder, source, crf=4, **options) as show,
+    ):
+        for frame in frames:
+            show(frame)
+            compare(frame)
 
 
 @pytest.mark.parametrize("label", ["none", "corner"])
