@@ -51,7 +51,6 @@ _UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0
 _OF_ARM = ("upper_arm", "forearm", "index", "pinky", "thumb")
 _KEPT_SECONDS = 0.6  # that a hidden arm keeps its direction to the trunk
 _UNSEEN = 0.05  # score of bones whose direction a detector guesses
-_IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
     **{"pinky": 0.5, "foot_index": 1.0, "index": 0.5},
@@ -59,8 +58,7 @@ _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
 _WEIGHT = np.array(
     [next((w for part, w in _WEIGHTS.items() if part in name), 1.0) for name in BODY_JOINTS]
 )
-_NUM_BODY, _NUM_HEAD = len(BODY_JOINTS), 11
-_HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
+_NUM_BODY = len(BODY_JOINTS)
 
 World = Float[np.ndarray, "frames joints 3"]
 
@@ -97,7 +95,7 @@ def fit_body(
         exchanged = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
-    film = _film(pose, center=center, frame_rate=rate, height=height, has_world=has_world)
+    film = _film(pose, center=center, frame_rate=rate, has_world=has_world)
     state = _first_state(film, pose)
     state = _fitted(film, state) if refines else state
     units = unit(np.moveaxis(state.directions, 0, 2))
@@ -155,18 +153,10 @@ def _guessed_world(points: Float64[np.ndarray, "frames joints 2"], score: np.nda
 
 
 def _film(
-    pose: Pose,
-    *,
-    center: Float64[np.ndarray, "2"],
-    frame_rate: float,
-    height: float,
-    has_world: FrameMask,
+    pose: Pose, *, center: Float64[np.ndarray, "2"], frame_rate: float, has_world: FrameMask
 ) -> Observed:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
-    # Detectors draw a face on the back of the head.
-    is_behind = np.cos(measured_yaw(world)) < _IS_BEHIND
-    weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
     lines = _with_hidden_arms(unit(bone_vectors(world)), seen > 0, frame_rate)
@@ -180,7 +170,6 @@ def _film(
         bends=Bends(np.arange(len(points)) == 0, frame_rate),
         center=center,
         frame_rate=frame_rate,
-        noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
     )
 
 
@@ -234,8 +223,6 @@ def _first_state(film: Observed, pose: Pose) -> State:
             lines[:, index] = _over_gaps(lines[:, index], own, frames)
         else:
             lines[:, index] = _UNKNOWN.get(name, (0.0, 1.0, 0.0))
-    around = np.clip(np.arange(frames)[:, None] + np.arange(-2, 3), 0, frames - 1)
-    lines = np.median(lines[around], axis=1)
     units = unit(lines)
     flat = joints_of(USUAL_LENGTHS, units)[..., :2]
     weight = film.weight[..., None] + 1e-9
