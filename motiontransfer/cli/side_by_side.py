@@ -31,8 +31,8 @@ def run_side_by_side(
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
 
-    Of those that can run, the one goes before on which the longest chain depends. What the first
-    video to be told of waits for runs at a higher priority; once it is there, what others wait for.
+    Of those that can run, the one goes before on which the longest chain depends. Beside it others
+    begin at a lower priority.
 
     Trainings have the threads that they have under `dvc repro`, so that outputs are the same.
 
@@ -45,28 +45,21 @@ def run_side_by_side(
         who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
     """
-    from motiontransfer.pipeline.plan import needed_for, plan, urgencies
+    from motiontransfer.pipeline.plan import plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
 
     graph = plan(*wanted)
     for stage in [stage for stage in tell if stage not in graph]:
         tell[stage](stage)
     tell = {stage: tell[stage] for stage in tell if stage in graph}
-    needed = [needed_for(graph, stage) for stage in tell if not stage.startswith("report@")]
-    hurried = set[str]().union(*needed[:1])
-
-    def tell_and_hurry(stage: str) -> None:
-        tell[stage](stage)
-        hurried.update(*needed)
-
-    told = dict.fromkeys(tell, tell_and_hurry)
-    with stages_stopped_when_ended(), metered(title, forecasts, tell=told, who=who) as show:
+    urgency = urgencies(graph, forecasts, first=first)
+    with stages_stopped_when_ended(), metered(title, forecasts, tell=tell, who=who) as show:
         progress = run_stages(
             graph,
-            LocalExecutor([{}] * num_at_once(), hurried=hurried),
+            LocalExecutor([{}] * num_at_once(), urgency=urgency),
             keep_going=keep_going,
             show=show,
-            urgency=urgencies(graph, forecasts, first=first),
+            urgency=urgency,
         )
     return progress.done
 

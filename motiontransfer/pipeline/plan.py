@@ -263,14 +263,6 @@ def urgencies(graph: Graph, seconds: Mapping[str, float], *, first: str) -> dict
     return longest_chains(graph, {**seconds, first: sum(seconds.values(), 0.0)})
 
 
-def needed_for(graph: Graph, last: str) -> set[str]:
-    """A stage and all that it waits for."""
-    needed = {last}
-    for name in reversed([*graph]):
-        needed.update(graph[name] if name in needed else ())
-    return needed
-
-
 def planned(title: str, forecasts: Mapping[str, float], seconds: float | None = None) -> Planned:
     """How long stages take together; by default one after another."""
     seconds = sum(forecasts.values()) if seconds is None else seconds

@@ -174,15 +174,19 @@ class LocalExecutor:
     """
 
     def __init__(
-        self, shares: Sequence[Mapping[str, str]] = ({},), *, hurried: Collection[str] | None = None
+        self,
+        shares: Sequence[Mapping[str, str]] = ({},),
+        *,
+        urgency: Mapping[str, float] = _NO_URGENCY,
     ) -> None:
         """Prepare to run stages.
 
         Args:
-            hurried: stages beside which all others run at a lower priority; None: there are none.
+            urgency: of stages; one that begins beside a more urgent one has a lower priority.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._hurried = hurried
+        self._urgency = urgency
+        self._begun: list[str] = []
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
@@ -191,12 +195,16 @@ class LocalExecutor:
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run a stage, once no other process runs it or uses what it reads and writes."""
         told = ""
-        while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
-            if waits_for != told:
-                told = waits_for
-                emit(Note(text=f"{stage} waits: {told}"))
-            if self._stops.wait(_WAIT_SECONDS):
-                raise MotionTransferError("interrupted")
+        self._begun.append(stage)
+        try:
+            while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
+                if waits_for != told:
+                    told = waits_for
+                    emit(Note(text=f"{stage} waits: {told}"))
+                if self._stops.wait(_WAIT_SECONDS):
+                    raise MotionTransferError("interrupted")
+        finally:
+            self._begun.remove(stage)
 
     def _run_unless_busy(self, stage: str, log: Path, share: Mapping[str, str]) -> str:
         """Run a stage, and say which process is in the way, if one is."""
@@ -217,7 +225,8 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        is_nice = self._hurried is not None and stage not in self._hurried
+        urgencies = [self._urgency.get(name, 0.0) for name in (stage, *self._begun)]
+        is_nice = urgencies[0] < max(urgencies)
         environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
         request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")

@@ -21,7 +21,7 @@ from motiontransfer.core.events import LOGGER, JsonLines, Step, read_events
 from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.dvc_api import opened
-from motiontransfer.pipeline.plan import longest_chains, needed_for, plan, urgencies
+from motiontransfer.pipeline.plan import longest_chains, plan, urgencies
 from motiontransfer.pipeline.runs import (
     Job,
     LocalExecutor,
@@ -239,14 +239,19 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
 
 
 @BOTH
-@pytest.mark.parametrize(("hurried", "difference"), [({"render@me"}, 10), (None, 0)])
-def test_what_does_not_hurry_is_at_a_lower_priority(monkeypatch, hurried, difference, server):
-    shells = dict.fromkeys(("render@me", "evaluate@me"), "sleep 0.1; nice > $0")
+@pytest.mark.parametrize(("urgency", "difference"), [({"render@me": 2.0}, 10), ({}, 0)])
+def test_beside_a_more_urgent_stage_others_begin_at_a_lower_priority(
+    monkeypatch, urgency, difference, server
+):
+    shell = "sleep 0.1; nice > $0; sleep 0.4"
+    shells = dict.fromkeys(("render@me", "evaluate@me", "report@me"), shell)
     monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
-    executor = LocalExecutor(hurried=hurried)
-    run_stages(dict.fromkeys(shells, ()), executor, keep_going=False, show=lambda _: None)
+    executor = LocalExecutor([{}] * 2, urgency=urgency)
+    graph = {"render@me": [], "evaluate@me": [], "report@me": ["render@me", "evaluate@me"]}
+    run_stages(graph, executor, keep_going=False, show=lambda _: None)
     niceness = {name: int(Path(name).read_text()) for name in shells}
     assert niceness["evaluate@me"] == min(niceness["render@me"] + difference, 19)
+    assert niceness["report@me"] == niceness["render@me"]
 
 
 def test_what_the_first_stage_waits_for_goes_before_all_else_and_its_longest_chain_first():
@@ -254,12 +259,6 @@ def test_what_the_first_stage_waits_for_goes_before_all_else_and_its_longest_cha
     seconds = {"short": 1.0, "long": 2.0, "other": 60.0, "first": 3.0}
     order = urgencies(graph, seconds, first="first")
     assert sorted(graph, key=order.__getitem__) == ["other", "first", "short", "long"]
-
-
-def test_a_stage_needs_all_that_it_waits_for():
-    graph = {"a": [], "b": ["a"], "other": ["a"], "c": ["b"]}
-    assert needed_for(graph, "c") == {"a", "b", "c"}
-    assert needed_for(graph, "done before") == {"done before"}
 
 
 def test_a_chain_is_as_long_as_the_longest_way_to_the_end():
