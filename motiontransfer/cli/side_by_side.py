@@ -47,16 +47,21 @@ def run_side_by_side(
     """
     from motiontransfer.pipeline.plan import plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
+    from motiontransfer.pipeline.stage_server import server_of
 
     graph = plan(*wanted)
     for stage in [stage for stage in tell if stage not in graph]:
         tell[stage](stage)
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     urgency = urgencies(graph, forecasts, first=first)
-    with stages_stopped_when_ended(), metered(title, forecasts, tell=tell, who=who) as show:
+    with (
+        stages_stopped_when_ended(),
+        server_of(graph) as environment,
+        metered(title, forecasts, tell=tell, who=who) as show,
+    ):
         progress = run_stages(
             graph,
-            LocalExecutor([{}] * num_at_once(), urgency=urgency),
+            LocalExecutor([environment] * num_at_once(), urgency=urgency),
             keep_going=keep_going,
             show=show,
             urgency=urgency,
