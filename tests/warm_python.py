@@ -110,6 +110,7 @@ def _load_libraries() -> None:
 def _run(call: bytes, descriptors: list[int]) -> None:
     arguments, folder, environment, numbers, pid = eval(call)  # of _CALLER
     _renumber(descriptors, numbers)
+    sys.stdin = os.fdopen(0, closefd=False)  # multiprocessing has closed its own
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
