@@ -26,7 +26,7 @@ _VARIABLE = "MOTIONTRANSFER_STAGE_SERVER"
 """Of the environment: the server's address."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SOCKET = ("AF_UNIX", "SOCK_SEQPACKET")  # which Windows lacks
-_LOADED_LATE = ("pose.plots", "puppet.fit.fitting", "puppet.plot")
+_LOADED_LATE = ("filming.quality_plot", "pose.plots", "puppet.fit.fitting", "puppet.plot")
 """Modules that stages load as they begin, not where params are checked."""
 
 
