@@ -6,6 +6,7 @@ test for each. Source: DVC's documentation, "Internal directories and files".
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,7 @@ class _LockDumper(yaml.CSafeDumper):
 _NULL, _FLOAT = "tag:yaml.org,2002:null", "tag:yaml.org,2002:float"
 _NUMBER = re.compile(r"[-+]?(0o[0-7]+|0x[0-9a-f]+|[0-9.]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)
 _LockDumper.add_implicit_resolver(_FLOAT, _NUMBER, None)
+_LockDumper.add_representer(OrderedDict, lambda to, value: to.represent_dict(value))
 _LockDumper.add_representer(type(None), lambda to, _: to.represent_scalar(_NULL, ""))
 _LockDumper.add_representer(float, lambda to, value: to.represent_scalar(_FLOAT, repr(value)))
 

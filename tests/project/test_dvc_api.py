@@ -1,4 +1,5 @@
 import logging
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,7 @@ def test_texts_in_a_lock_file_stay_texts_and_numbers_numbers(repo):
     texts = ["12e45678", "123456", "08", "0o17", "0x1f", "1.5E3", "yes", "on", "1:20", "null", "~"]
     values = {"texts": texts, "others": [None, 1e-05, 2.5, 7, True, {}, []], "long": "a b " * 40}
     with dvc_api._modified_without_comments("new.lock", repo.fs) as content:
-        content.update(values)
-    assert repr(dvc_api.load_yaml("new.lock")) == repr(values)
+        content.update(OrderedDict(values))
+        content["in order"] = OrderedDict(crf=2)
+    assert repr(dvc_api.load_yaml("new.lock")) == repr({**values, "in order": {"crf": 2}})
     assert "- 1e-05\n" in Path("new.lock").read_text()
