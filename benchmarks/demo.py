@@ -26,23 +26,33 @@ PROJECT = Path(__file__).parents[1]
 
 _AT_EXIT = """
 import atexit, json, os, resource, sys, time
+from multiprocessing import util
 
-command = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else [""]
-if command[0] in ("stages", "demo"):
-    began = time.time()
+command = sys.orig_argv
+module, *arguments = command[command.index("-m") + 1 :] if "-m" in command else [""]
 
+def _record(began, stage):
+    of = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    row = {
+        "stage": " ".join(stage),
+        "seconds": time.time() - began,
+        "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in of),
+        "peak_mib": max(each.ru_maxrss for each in of) / 1024,
+    }
+    with open(os.environ["STAGES_LOG"], "a") as log:
+        log.write(json.dumps(row) + "\\n")
+
+if module in ("stages", "demo"):
     @atexit.register
-    def _record(starter=os.getpid()):
-        if os.getpid() == starter:
-            of = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-            row = {
-                "stage": " ".join(command[1:]),
-                "seconds": time.time() - began,
-                "cpu_seconds": sum(each.ru_utime + each.ru_stime for each in of),
-                "peak_mib": max(each.ru_maxrss for each in of) / 1024,
-            }
-            with open(os.environ["STAGES_LOG"], "a") as log:
-                log.write(json.dumps(row) + "\\n")
+    def _at_exit(began=time.time(), starter=os.getpid()):
+        if os.getpid() == starter and "motiontransfer.core.stage_runner" in sys.modules:
+            _record(began, arguments)  # it ran here, not in a fork of the stage server
+
+if module == "motiontransfer.pipeline.stage_server":
+    @lambda in_fork: util.register_after_fork(util, in_fork)
+    def _in_fork(_):
+        began = time.time()
+        util.Finalize(None, lambda: _record(began, sys.argv[1:]), exitpriority=0)
 """
 
 

@@ -3,10 +3,15 @@
 import signal
 import sys
 
-from motiontransfer.core.stage_runner import run
+from motiontransfer.pipeline.stage_server import run_by_server
 
 if __name__ == "__main__":
-    # Temporary files go by SIGTERM, too. A script in the background has its programs ignore SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    sys.exit(run("stages", sys.argv[1:]))
+    status = run_by_server(sys.argv[1:])
+    if status is None:
+        from motiontransfer.core.stage_runner import run
+
+        # Temporary files go by SIGTERM, too. In the background a script's programs ignore SIGINT.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        status = run("stages", sys.argv[1:])
+    sys.exit(status)

@@ -14,25 +14,23 @@ import multiprocessing
 import os
 import pkgutil
 import runpy
-import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
+_STAGE_SERVER = "motiontransfer.pipeline.stage_server"
 _RUN = (
     *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
-    *("loky.backend.popen_loky_posix", "tests.core.as_on_windows"),
+    *("loky.backend.popen_loky_posix", "tests.core.as_on_windows", _STAGE_SERVER),
 )
 _SPAWNED = "--multiprocessing-fork"
 """Last argument of a process that multiprocessing spawns, after `-c` and the code that it runs."""
@@ -88,64 +86,17 @@ def _warm_folder() -> Path:
 def _serve(address: str) -> None:
     """Fork for each caller until standard input is closed."""
     _load_libraries()
+    fork_for_callers = importlib.import_module(_STAGE_SERVER).fork_for_callers
     gc.freeze()
-    running: dict[socket.socket, tuple[int, int]] = {}  # caller: process, descriptor of its end
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
-        listener.listen()
-        print("ready", flush=True)  # noqa: T201 - for the process that waits
-        while True:
-            ended = {end: caller for caller, (_, end) in running.items()}
-            ready = select.select([listener, sys.stdin, *running, *ended], [], [])[0]
-            if sys.stdin in ready:
-                break
-            for one in ready:
-                if one in ended:
-                    _return_status(ended[one], *running.pop(ended[one]))
-                elif one in running:
-                    told = b""  # of a caller that was killed
-                    with suppress(OSError):
-                        told = one.recv(16)
-                    os.kill(running[one][0], int(told or signal.SIGKILL))
-                elif one is listener:
-                    caller, _ = listener.accept()
-                    with suppress(OSError):  # it was killed before it called
-                        running[caller] = _forked(caller, [listener, *running], ended)
-    for worker, _ in running.values():
-        os.kill(worker, signal.SIGKILL)
-
-
-def _forked(caller: socket.socket, sockets, descriptors) -> tuple[int, int]:
-    """Run what the caller wants in another process, which has no file of the others."""
-    call, given, _, _ = socket.recv_fds(caller, 1 << 20, 64)
-    worker = os.fork()
-    if worker == 0:
-        try:
-            for other in (caller, *sockets):
-                other.close()
-            for descriptor in descriptors:
-                os.close(descriptor)
-            _run(call, given)
-        finally:
-            os._exit(1)
-    for descriptor in given:
-        os.close(descriptor)
-    return worker, os.pidfd_open(worker)
-
-
-def _return_status(caller: socket.socket, worker: int, end: int) -> None:
-    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    with suppress(OSError):
-        caller.send(b"%d" % (status if status >= 0 else 128 - status))
-    caller.close()
-    os.close(end)
+    # What it prints is for the process that waits.
+    fork_for_callers(address, _run, ready=lambda: print("ready", flush=True))  # noqa: T201
 
 
 def _load_libraries() -> None:
     """Import whatever a stage or a command imports, and set aside what is this project's."""
     _LOADED.update(_code_of(_ROOT))
     runner = importlib.import_module("motiontransfer.core.stage_runner")
-    os.environ.update(runner._SETTINGS_OF_LIBRARIES)
+    os.environ.update(runner.SETTINGS_OF_LIBRARIES)
     for package in ("stages", "demo"):
         for module in pkgutil.iter_modules([str(_ROOT / package)]):
             if module.name != "__main__":
@@ -163,6 +114,7 @@ def _load_libraries() -> None:
 def _run(call: bytes, descriptors: list[int]) -> None:
     arguments, folder, environment, numbers, pid = eval(call)  # of _CALLER
     _renumber(descriptors, numbers)
+    sys.stdin = os.fdopen(0, closefd=False)  # multiprocessing has closed its own
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -47,17 +47,21 @@ def run_side_by_side(
     """
     from motiontransfer.pipeline.plan import plan, urgencies
     from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
+    from motiontransfer.pipeline.stage_server import server_of
 
     graph = plan(*wanted)
     for stage in [stage for stage in tell if stage not in graph]:
         tell[stage](stage)
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     urgency, jobs = urgencies(graph, forecasts, first=first), num_at_once()
-    meter = metered(title, forecasts, jobs=jobs, tell=tell, who=who)
-    with stages_stopped_when_ended(), meter as show:
+    with (
+        stages_stopped_when_ended(),
+        server_of(graph) as environment,
+        metered(title, forecasts, jobs=jobs, tell=tell, who=who) as show,
+    ):
         progress = run_stages(
             graph,
-            LocalExecutor([{}] * jobs, urgency=urgency),
+            LocalExecutor([environment] * jobs, urgency=urgency),
             keep_going=keep_going,
             show=show,
             urgency=urgency,

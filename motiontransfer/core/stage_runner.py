@@ -23,7 +23,7 @@ _SYSTEM_PACKAGES = "libgl1 libegl1 libgles2 libglib2.0-0"
 _REMEDY = "fix this and rerun"
 _ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
 
-_SETTINGS_OF_LIBRARIES = {
+SETTINGS_OF_LIBRARIES = {
     "GOMP_SPINCOUNT": "2000",  # PyTorch's waiting threads: soon asleep, beside another program
     "OPENCV_FOR_THREADS_NUM": "1",  # its images here are small
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's products here are small
@@ -42,7 +42,7 @@ def run(package: str, arguments: Sequence[str]) -> int:
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
         return 2
     name, *rest = arguments
-    for variable, value in _SETTINGS_OF_LIBRARIES.items():
+    for variable, value in SETTINGS_OF_LIBRARIES.items():
         os.environ.setdefault(variable, value)
     from motiontransfer.core.params import unchanged_params  # here: NumPy reads these as it loads
 

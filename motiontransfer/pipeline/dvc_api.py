@@ -5,6 +5,8 @@ test for each. Source: DVC's documentation, "Internal directories and files".
 """
 
 import json
+import re
+from collections import OrderedDict
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +28,7 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.exceptions import StageCmdFailedError
-from dvc.utils.serialize import dump_yaml, dumps_yaml, load_yaml
+from dvc.utils.serialize import dumps_yaml, load_yaml
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.index import DataIndexDirError
 from scmrepo.exceptions import SCMError
@@ -60,8 +62,8 @@ LOCK = Path("dvc.lock")
 def run_dvc(arguments: list[str]) -> int:
     """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice.
 
-    dvc.lock, which has no comments, is written without looking for them: for each stage that takes
-    as long as all else that DVC does.
+    dvc.lock, which has no comments, is read without looking for them and written by libyaml: for
+    each stage that takes as long as all else that DVC does.
     """
     vars(dvc.lock).update(DEFAULT_TIMEOUT=0.3)  # seconds, for six attempts
     vars(dvc.dvcfile).update(modify_yaml=_modified_without_comments)
@@ -72,7 +74,21 @@ def run_dvc(arguments: list[str]) -> int:
 def _modified_without_comments(path: str, fs: FileSystem) -> Generator[dict]:
     content = load_yaml(path, fs=fs) if fs.exists(path) else {}
     yield content
-    dump_yaml(path, content, fs=fs)
+    text = yaml.dump(content, Dumper=_LockDumper, sort_keys=False, allow_unicode=True)
+    with fs.open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class _LockDumper(yaml.CSafeDumper):
+    """Writes YAML 1.2, as DVC does: 12e45678, which is a hash, and 08 are numbers there."""
+
+
+_NULL, _FLOAT = "tag:yaml.org,2002:null", "tag:yaml.org,2002:float"
+_NUMBER = re.compile(r"[-+]?(0o[0-7]+|0x[0-9a-f]+|[0-9.]+(e[-+]?[0-9]+)?)$", re.IGNORECASE)
+_LockDumper.add_implicit_resolver(_FLOAT, _NUMBER, None)
+_LockDumper.add_representer(OrderedDict, lambda to, value: to.represent_dict(value))
+_LockDumper.add_representer(type(None), lambda to, _: to.represent_scalar(_NULL, ""))
+_LockDumper.add_representer(float, lambda to, value: to.represent_scalar(_FLOAT, repr(value)))
 
 
 @contextmanager

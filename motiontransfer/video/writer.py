@@ -170,7 +170,8 @@ def to_yuv(
 ) -> av.VideoFrame:
     """Convert a frame for that encoder; odd sides grow by a copy of the edge."""
     height, width, channels = frame.shape
-    even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    odd = (0, height % 2), (0, width % 2), (0, 0)
+    even = np.pad(frame, odd, mode="edge") if np.any(odd) else frame
     rgb = "rgba" if channels == 4 else "rgb24"
     yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format=rgb).reformat(
         format=pixel_format,

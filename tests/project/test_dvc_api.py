@@ -1,4 +1,5 @@
 import logging
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from motiontransfer.pipeline.dvc_api import (
     read_by,
     upstream,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -108,10 +111,20 @@ def test_a_past_run_is_found_by_its_params(repo, owner, crf, expected):
 
 
 def test_a_lock_file_is_written_as_dvc_writes_it(repo):
-    before = Path("dvc.lock").read_text()
-    assert "crf" in before
-    with dvc_api._modified_without_comments("dvc.lock", repo.fs) as content:
+    before = (ROOT / "dvc.lock").read_text()
+    Path("other.lock").write_text(before)
+    with dvc_api._modified_without_comments("other.lock", repo.fs) as content:
         content["stages"] = dict(content["stages"])
-    assert Path("dvc.lock").read_text() == before
+    assert Path("other.lock").read_text() == before
     assert dvc_api.run_dvc(["repro", "--dry"]) == 0
     assert dvc_api.dvc.dvcfile.modify_yaml is dvc_api._modified_without_comments
+
+
+def test_texts_in_a_lock_file_stay_texts_and_numbers_numbers(repo):
+    texts = ["12e45678", "123456", "08", "0o17", "0x1f", "1.5E3", "yes", "on", "1:20", "null", "~"]
+    values = {"texts": texts, "others": [None, 1e-05, 2.5, 7, True, {}, []], "long": "a b " * 40}
+    with dvc_api._modified_without_comments("new.lock", repo.fs) as content:
+        content.update(OrderedDict(values))
+        content["in order"] = OrderedDict(crf=2)
+    assert repr(dvc_api.load_yaml("new.lock")) == repr({**values, "in order": {"crf": 2}})
+    assert "- 1e-05\n" in Path("new.lock").read_text()

@@ -99,5 +99,7 @@ def _make_firm(person: Canvas, *, height_px: float) -> None:
     low = cv2.erode(inside, soft, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     low, high = (cv2.blur(limit, (3, 3)) for limit in (low, cv2.dilate(inside, soft)))
     firm = cv2.min(cv2.max(coverage, low), high)
-    changed = np.nonzero(firm != coverage)
-    person[:, *changed] *= firm[changed] / person[3, *changed]
+    factor = np.ones_like(person[3])
+    np.divide(firm, person[3], out=factor, where=firm != coverage)
+    for plane in person:
+        cv2.multiply(plane, factor, dst=plane)

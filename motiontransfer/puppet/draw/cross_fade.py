@@ -45,9 +45,14 @@ def faded(own: DrawnPart, other: DrawnPart | None, *, share: float, unlike: floa
     pixels = pixels.copy()
     under = pixels[top - y : bottom - y, left - x : right - x]
     over = others[top - v : bottom - v, left - u : right - u]
-    weight = cv2.extractChannel(over, 3) * np.float32(share / 255)
-    apart = cv2.blur(cv2.absdiff(over, under)[..., :3], (5, 5)).max(axis=2)
-    weight *= np.clip(2 - apart / np.float32(unlike), 0, 1)
-    colors = (each[..., :3].copy() for each in (over, under))
-    under[..., :3] = cv2.blendLinear(*colors, weight, 1 - weight)
+    levels = np.arange(256, dtype=np.uint8)
+    passing = np.clip(2 - levels / np.float32(unlike), 0, 1)
+    red, green, blue, _ = cv2.split(cv2.blur(cv2.absdiff(over, under), (5, 5)))
+    weight = cv2.multiply(
+        cv2.LUT(cv2.extractChannel(over, 3), levels * np.float32(share / 255)),
+        cv2.LUT(cv2.max(cv2.max(red, green), blue), passing),
+    )
+    colors = (cv2.cvtColor(each, cv2.COLOR_RGBA2RGB) for each in (over, under))
+    blended = cv2.blendLinear(*colors, weight, 1 - weight)
+    cv2.mixChannels([blended], [under], [0, 0, 1, 1, 2, 2])
     return pixels, (x, y)
