@@ -31,7 +31,7 @@ _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
 _RUN = (
     *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
-    "loky.backend.popen_loky_posix",
+    *("loky.backend.popen_loky_posix", "tests.core.as_on_windows"),
 )
 _SET_ASIDE = {}
 _LOADED = set()
