@@ -10,6 +10,7 @@ import atexit
 import fcntl
 import gc
 import importlib
+import multiprocessing
 import os
 import pkgutil
 import runpy
@@ -33,12 +34,15 @@ _RUN = (
     *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
     *("loky.backend.popen_loky_posix", "tests.core.as_on_windows"),
 )
+_SPAWNED = "--multiprocessing-fork"
+"""Last argument of a process that multiprocessing spawns, after `-c` and the code that it runs."""
 _SET_ASIDE = {}
 _LOADED = set()
 _CALLER = """#!{python} -IS
 import os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
-if arguments[:1] != ["-m"] or arguments[1] not in {modules}:
+is_module = arguments[:1] == ["-m"] and arguments[1] in {modules}
+if not is_module and {spawned!r} not in arguments:
     os.execv({python!r}, [{python!r}, *arguments])
 descriptors = [int(number) for number in os.listdir("/proc/self/fd")]
 descriptors = [number for number in descriptors if os.path.exists(f"/proc/self/fd/{{number}}")]
@@ -73,9 +77,9 @@ def _warm_folder() -> Path:
     assert server.stdout.readline() == "ready\n"
     commands = {"python": [], **{name: ["-m", name] for name in ("dvc", "motiontransfer")}}
     for name, before in commands.items():
-        caller = _CALLER.format(
-            python=sys.executable, address=str(folder / "socket"), before=before, modules=_RUN
-        )
+        which = {"before": before, "modules": _RUN, "spawned": _SPAWNED}
+        address = str(folder / "socket")
+        caller = _CALLER.format(python=sys.executable, address=address, **which)
         (folder / name).write_text(caller)
         (folder / name).chmod(0o755)
     return folder
@@ -164,9 +168,11 @@ def _run(call: bytes, descriptors: list[int]) -> None:
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = folder
-    # What it starts is forked, too; multiprocessing has noted the real one.
-    sys.executable = shutil.which("python", path=environment["PATH"])
-    sys.argv, sys.orig_argv = arguments[1:], [sys.executable, *arguments]
+    sys.executable = shutil.which("python", path=environment["PATH"])  # what it starts is forked
+    multiprocessing.set_executable(sys.executable)
+    is_spawned = arguments[-1] == _SPAWNED
+    sys.argv = arguments[-2:] if is_spawned else arguments[1:]
+    sys.orig_argv = [sys.executable, *arguments]
     if arguments[1].startswith("loky."):
         os.getpid = lambda: pid  # a worker that leaves says so by the number its pool knows
     if threads := environment.get("OMP_NUM_THREADS"):  # read when the library is loaded
@@ -177,7 +183,9 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         _note_sections(file, stage=arguments[2])
     status: object = 1
     try:
-        if arguments[1] == "motiontransfer":
+        if is_spawned:
+            exec(arguments[-2])  # of multiprocessing
+        elif arguments[1] == "motiontransfer":
             if environment.get("TEST_SEES_SOMEBODY"):
                 importlib.import_module("tests.seen").see_somebody(setattr)
             importlib.import_module("motiontransfer.cli.app").main()
