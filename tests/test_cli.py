@@ -103,22 +103,11 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
     [
         ("train_gan: {steps: 90}", {}, "train_gan.steps: 40 -> 90\n1 values", {}),
         (
-            *("train_gan: {texture: none, l1_weight: 0, foreground_l1_weight: 3}", {}),
-            *("train_gan.foreground_l1_weight: has no effect", None),
-        ),
-        (
             *(LEARNED, {"transfers": {"t": OF, "u": OF}}),
             *("films.yaml: face_cycles: none -> t, u\n3 values", {"t": CYCLE, "u": CYCLE}),
         ),
         (LEARNED, {"transfers": {}}, "render.face: residual -> cycle\n2 val", {}),
         (LEARNED, {"trained": []}, "and there is none; choose residual or", None),
-        ("render: {face: none}", {}, "render.face: has no effect where train_gan.texture is", None),
-        (
-            "clean_keypoints: {repair: gaps}",
-            {},
-            "body needs the skeleton that clean_keypoints",
-            None,
-        ),
     ],
 )
 def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(

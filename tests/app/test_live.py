@@ -13,9 +13,11 @@ from playwright.sync_api import expect
 from motiontransfer.app import live as app_live
 from motiontransfer.app.live import LOADING, Live
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.project.params_editing import add_entry
 from motiontransfer.video.isolation import run_isolated
 from tests.live.parts import write_target
-from tests.people import SIZE
+from tests.people import SIZE, standing
 from tests.project.remotes import wait_for
 
 FORKED = multiprocessing.get_context("fork")
@@ -104,10 +106,40 @@ def performers(project):
     ]
 
 
+def film_oneself(page):
+    """The page draws its camera's pictures, which show nobody: no film is entered."""
+    page.get_by_role("tab", name="Film").click()
+    page.get_by_role("button", name="Prepare its poses").click()
+    expect(page.get_by_text("Choose the dance first.")).to_be_visible(timeout=SOON)
+    film = page.get_by_role("button", name="Film", exact=True)
+    told = page.locator("#film .told")
+    expect(film).to_be_hidden()  # one step at a time
+    page.evaluate("document.body.append(Object.assign(document.createElement('p'), {id: 'p'}))")
+    page.evaluate("document.getElementById('p').dataset.guide = 'waltz'")
+    film.click()
+    expect(told).to_have_text("nobody is in view", timeout=SOON)
+    expect(page.locator("#film .ticks")).to_have_text("1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(told).to_have_text(re.compile(r"MB are recorded"))
+    page.get_by_role("button", name="Add the film").click()
+    expect(page.locator(".fault").last).to_contain_text("nothing was added", timeout=SOON)
+    expect(page.get_by_text("The recording was not kept")).to_be_visible(timeout=SOON)
+
+
 @pytest.mark.slow
-def test_the_target_performs_what_the_camera_sees_until_the_server_ends(served, shown, project):
+def test_one_films_oneself_and_the_target_performs_what_the_camera_sees_until_the_server_ends(
+    served, shown, project
+):
+    write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
+    films = project / "films.yaml"
+    entry = {"source": "waltz", "source_subject": "ben", "target": "ben"}
+    films.write_text(add_entry(films.read_text(), "guides", "waltz", entry))
     server, address = served()
-    with shown(address) as page:
+    with shown(address, width=390) as page:
+        film_oneself(page)
+        assert not [*project.glob("data/videos/*")]
+        assert "subject: me" not in films.read_text()
         page.get_by_role("tab", name="Live").click()
         page.get_by_title("grant webcam access").click()
         page.get_by_role("button", name="capture photo").click()

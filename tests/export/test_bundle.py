@@ -217,6 +217,7 @@ PAGE = (ROOT / "docs/export.md").read_text()
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("exported", ["painted", "paper", "puppet"], indirect=True)
 def test_the_program_runs_without_pytorch_and_this_package(exported, tmp_path):
     """As the page says, by the poses of the bundle."""
     (tmp_path / "ada").symlink_to(exported / "ada")
@@ -225,7 +226,7 @@ def test_the_program_runs_without_pytorch_and_this_package(exported, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+@pytest.mark.parametrize("exported", ["paper"], indirect=True)
 def test_the_program_writes_a_video_or_says_that_it_cannot_write(exported, tmp_path):
     (tmp_path / "ada").symlink_to(exported / "ada")
     run_without_pytorch(exported, "play", PLAYED, OUTPUT, cwd=tmp_path)
@@ -259,7 +260,7 @@ def test_poses_that_cannot_be_played_are_one_line(tmp_path, monkeypatch, capsys,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("exported", ["pose_alone"], indirect=True)
+@pytest.mark.parametrize("exported", ["paper"], indirect=True)
 def test_the_program_normalizes_the_poses_of_another_person(exported, tmp_path):
     """From Parquet, which needs pyarrow."""
     source = dance(12, size=(90, 50))

@@ -26,8 +26,9 @@ from tests.people import dance, picture
 from tests.project.remotes import wait_for
 from tests.project_files import edit_sections, write_shipped
 
+FORKED = ["motiontransfer", "live"]
 PROGRAM = [sys.executable, "-c", "from motiontransfer.cli.app import main; main()", "live"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""Of a Python of its own, which gets signals as a user's does."""
 
 
 @pytest.fixture
@@ -93,17 +94,18 @@ def test_mistakes_are_one_line(project, monkeypatch, capsys, arguments, edits, n
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
     """By the command itself: a process that has run MediaPipe cannot decode in a fork."""
     astronaut = skimage.data.astronaut()
     Image.fromarray(astronaut).save("me.jpg")
     Image.fromarray(astronaut[:400, 60:460]).save("nearer.jpg")
     Image.new("RGB", (2, 2)).save("none.png")
-    program = [*PROGRAM, "--poses", "ben.parquet", "--headless", "--output", "out.mp4"]
+    program = [*FORKED, "--poses", "ben.parquet", "--headless", "--output", "out.mp4"]
 
     def perform(*photos):
         given = [word for photo in photos for word in ("--photo", photo)]
-        return subprocess.run([*program, *given], env=ENVIRONMENT, capture_output=True, text=True)
+        return subprocess.run([*program, *given], capture_output=True, text=True)
 
     done = perform("me.jpg", "nearer.jpg")
     assert "draws the puppet alone" in done.stdout
@@ -118,6 +120,7 @@ def test_photos_of_half_a_body_perform_without_a_project_of_their_own(project):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(project):
     """By the command itself; nobody is found in drawn frames."""
     keypoints = dance(50, size=(96, 80))
@@ -126,10 +129,10 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     frames = [picture(keypoints, index) for index in range(50)]
     write_video(project / "short.mp4", frames, frame_rate=Fraction(25), sound=sound)
     write_video(project / "long.mp4", frames * 20, frame_rate=Fraction(25))
-    command = [*PROGRAM, "--target", "ada", "--headless"]
+    how = ["--target", "ada", "--headless"]
     done = subprocess.run(
-        [*command, "--video", "short.mp4", "--output", "a.mp4"],
-        **{"env": ENVIRONMENT, "check": True, "capture_output": True, "text": True},
+        [*FORKED, *how, "--video", "short.mp4", "--output", "a.mp4"],
+        **{"check": True, "capture_output": True, "text": True},
     )
     assert "frames shown in" in done.stdout
     with av.open(str(project / "a.mp4")) as container:
@@ -137,7 +140,7 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     assert seconds == pytest.approx({"video": 2.0, "audio": 2.0}, abs=0.1)
     assert read_provenance(project / "a.mp4").integrity == "unaltered"
     for interrupt in (signal.SIGINT, signal.SIGTERM):
-        interrupted([*command, "--video", "long.mp4", "--output", "b.mp4"], interrupt)
+        interrupted([*PROGRAM, *how, "--video", "long.mp4", "--output", "b.mp4"], interrupt)
         assert read_provenance(project / "b.mp4").integrity == "unaltered"
         with av.open(str(project / "b.mp4")) as container:
             assert 0 < sum(1 for _ in container.decode(video=0)) < 1000
@@ -147,7 +150,7 @@ def interrupted(command, interrupt):
     """Run a command that records, and stop it a second after it has begun to."""
     scratch = Path(interrupt.name).resolve()
     scratch.mkdir()
-    running = started(*command, env={**ENVIRONMENT, "TMPDIR": str(scratch)})
+    running = started(*command, env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)})
     wait_for(lambda: running.poll() is not None or [*scratch.glob("*/.unsigned*")])
     time.sleep(1)
     running.send_signal(interrupt)

@@ -106,6 +106,8 @@ def test_each_stage_of_a_video_has_a_file_of_what_it_reads(check):
         ((*DANCE, "subject", "../b"), None),
         (("detectors", ["../x"]), "detectors.0"),
         (("render", "face", "cycle"), None),
+        (("render", "face", "none"), None),  # no effect on a drawn target
+        (("clean_keypoints", "repair", "gaps"), "normalization.mode"),  # which needs the skeleton
         (("render", "height", 16), None),  # less than the working image
         (("render", "face_blending", "poisson"), None),
         (("normalization", "centering", None), None),
