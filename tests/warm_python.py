@@ -63,6 +63,12 @@ def warm_path() -> str:
     return os.pathsep.join(map(str, folders))
 
 
+def warm_workers(monkeypatch) -> None:
+    """Fork what this process starts, too."""
+    monkeypatch.setenv("PATH", warm_path())
+    monkeypatch.setattr(sys, "executable", shutil.which("python"))
+
+
 @cache
 def _warm_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
