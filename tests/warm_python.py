@@ -32,7 +32,7 @@ _ROOT = Path(__file__).parents[1]
 _OWN = ("motiontransfer", "stages", "demo", "tests")
 _RUN = (
     *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
-    *("loky.backend.popen_loky_posix", "tests.core.as_on_windows"),
+    *("loky.backend.popen_loky_posix", "moto.server", "tests.core.as_on_windows"),
 )
 _SPAWNED = "--multiprocessing-fork"
 """Last argument of a process that multiprocessing spawns, after `-c` and the code that it runs."""
