@@ -13,6 +13,7 @@ import importlib
 import multiprocessing
 import os
 import pkgutil
+import resource
 import runpy
 import select
 import shutil
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -187,8 +189,13 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         sys.modules.update(_SET_ASIDE)
     if arguments[1] == "stages" and (file := environment.get("TEST_SECTIONS")):
         _note_sections(file, stage=arguments[2])
+    writes = arguments[1] == "stages" or arguments[1].startswith("loky.")
+    if writes and (most := environment.get("TEST_MOST_BYTES")):  # of a file: the disk is full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     status: object = 1
     try:
+        if arguments[1] == "stages":  # time to stop it
+            time.sleep(float(environment.get("TEST_PAUSE_SECONDS", 0)))
         if is_spawned:
             exec(arguments[-2])  # of multiprocessing
         elif arguments[1] == "motiontransfer":
