@@ -191,6 +191,7 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         _note_sections(file, stage=arguments[2])
     writes = arguments[1] == "stages" or arguments[1].startswith("loky.")
     if writes and (most := environment.get("TEST_MOST_BYTES")):  # of a file: the disk is full
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     status: object = 1
     try:
