@@ -195,8 +195,8 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     status: object = 1
     try:
-        if arguments[1] == "stages":  # time to stop it
-            time.sleep(float(environment.get("TEST_PAUSE_SECONDS", 0)))
+        if arguments[1] == "stages" and arguments[2] in environment.get("TEST_PAUSED", "").split():
+            time.sleep(20)  # in which it is stopped
         if is_spawned:
             exec(arguments[-2])  # of multiprocessing
         elif arguments[1] == "motiontransfer":
