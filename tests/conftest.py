@@ -3,8 +3,6 @@
 import filecmp
 import os
 import random
-import shutil
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from tests.people import dance
 from tests.pretend_cuda import pretend_cuda
 from tests.project_files import SHIPPED
 from tests.tiny_project import run_tiny_project
-from tests.warm_python import warm_path
+from tests.warm_python import warm_workers
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
 hypothesis.settings.load_profile("quick")
@@ -85,8 +83,7 @@ def gpu():
 @pytest.fixture
 def warm(monkeypatch):
     """Workers and commands that are started from here are forked: see `tests.warm_python`."""
-    monkeypatch.setenv("PATH", warm_path())
-    monkeypatch.setattr(sys, "executable", shutil.which("python"))
+    warm_workers(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def run(root: Path, *command: str):
     return subprocess.run(
         command, cwd=root, env=environment_of(root), capture_output=True, text=True
     )
+
+
+def run_here(*stages: str) -> None:
+    """Run stages in this process and the working directory: nobody asks whether they have to."""
+    for stage in stages:
+        name, *arguments = stage.split()
+        import_module(f"stages.{name}").main(*arguments)
 
 
 def repro(root: Path, *arguments: str) -> set[str]:

@@ -13,6 +13,7 @@ import importlib
 import multiprocessing
 import os
 import pkgutil
+import resource
 import runpy
 import shutil
 import signal
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from functools import cache
@@ -30,7 +32,8 @@ _OWN = ("motiontransfer", "stages", "demo", "tests")
 _STAGE_SERVER = "motiontransfer.pipeline.stage_server"
 _RUN = (
     *("dvc", "demo", "motiontransfer", "motiontransfer.pipeline.fork_server", "stages"),
-    *("loky.backend.popen_loky_posix", "tests.core.as_on_windows", _STAGE_SERVER),
+    *("loky.backend.popen_loky_posix", "moto.server", "tests.core.as_on_windows"),
+    _STAGE_SERVER,
 )
 _SPAWNED = "--multiprocessing-fork"
 """Last argument of a process that multiprocessing spawns, after `-c` and the code that it runs."""
@@ -59,6 +62,12 @@ def warm_path() -> str:
     """PATH with them first, then those of this environment."""
     folders = (_warm_folder(), Path(sys.executable).parent, os.environ["PATH"])
     return os.pathsep.join(map(str, folders))
+
+
+def warm_workers(monkeypatch) -> None:
+    """Fork what this process starts, too."""
+    monkeypatch.setenv("PATH", warm_path())
+    monkeypatch.setattr(sys, "executable", shutil.which("python"))
 
 
 @cache
@@ -133,8 +142,14 @@ def _run(call: bytes, descriptors: list[int]) -> None:
         sys.modules.update(_SET_ASIDE)
     if arguments[1] == "stages" and (file := environment.get("TEST_SECTIONS")):
         _note_sections(file, stage=arguments[2])
+    writes = arguments[1] == "stages" or arguments[1].startswith("loky.")
+    if writes and (most := environment.get("TEST_MOST_BYTES")):  # of a file: the disk is full
+        sys.dont_write_bytecode = True
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     status: object = 1
     try:
+        if arguments[1] == "stages" and arguments[2] in environment.get("TEST_PAUSED", "").split():
+            time.sleep(20)  # in which it is stopped
         if is_spawned:
             exec(arguments[-2])  # of multiprocessing
         elif arguments[1] == "motiontransfer":

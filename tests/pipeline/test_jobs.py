@@ -4,9 +4,7 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import yaml
@@ -24,13 +22,10 @@ FORGOTTEN = (
 )
 
 
-SLOWLY = Path(sys.executable).with_name("motiontransfer")
-"""Its stages load all libraries, so that there is time to stop them."""
-
-
-def start(root, program=SLOWLY):
-    environment = environment_of(root) | {"PYTHONPATH": str(root)}
-    return started(program, "repro", "--jobs", "2", cwd=root, env=environment)
+def start(root, *, paused="detect_keypoints train_gan"):
+    """With a pause before these stages, so that there is time to stop them."""
+    environment = environment_of(root) | {"TEST_PAUSED": paused}
+    return started("motiontransfer", "repro", "--jobs", "2", cwd=root, env=environment)
 
 
 def wait_for_log(root, stage, text):
@@ -85,7 +80,7 @@ def test_two_jobs_make_what_one_makes_also_after_an_interrupt_and_a_kill(tiny_ru
     assert "fit_normalization@ben is done" in told
     assert "not run: train_face_gan@ada, " in told
 
-    told, _ = start(root, "motiontransfer").communicate()
+    told, _ = start(root, paused="").communicate()
     assert told.endswith("Data and pipelines are up to date.\n"), told
     assert recorded(root) == recorded(tiny_run)
     assert repro(root) == set()

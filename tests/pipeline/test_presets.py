@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,12 @@ from motiontransfer.video.frame_store import FrameStore
 from tests.clone import ROOT, SHIPPED
 from tests.people import FindsInTurn
 from tests.project_files import edit_sections
-from tests.tiny_project import SIZE, SOURCE_FRAMES, edit_yaml, shrink_pipeline
+from tests.tiny_project import SIZE, SOURCE_FRAMES, edit_yaml, run_here, shrink_pipeline
 
 PRESETS = ROOT / "presets"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 ON_GPU = {"paper", "retold", "standard"}
-SMALL = {"steps": 4, "num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": 1}
+SMALL = {"steps": 2, "num_filters": 4, "num_downsamplings": 2, "num_residual_blocks": 1}
 VIDEOS = {"demo_target": "target", "demo_dance": "source"}
 OF_CLEANED = ("segment_person ada", "fit_appearance ada")
 OF_PRESET = (
@@ -40,13 +39,6 @@ EVALUATION = (
 )
 EVALUATED = {"retold"}
 """That of another skeleton: what is evaluated are videos, of whichever network."""
-
-
-def run(*stages):
-    """In the working directory; outputs that are there are not made from other params."""
-    for stage in stages:
-        name, *arguments = stage.split()
-        import_module(f"stages.{name}").main(*arguments)
 
 
 def found_again(video, *, size, **_):
@@ -82,6 +74,8 @@ def write_params(name):
     def shrink(params):
         off = {key for key in ("train_face_gan",) if not params[key]["steps"]}
         shrink_pipeline(params)
+        for section in ("train_gan", "train_face_gan"):
+            params[section]["steps"] = 2
         params["train_gan"]["max_channels"] = 16
         params["train_face_cycle"].update(SMALL, crop_size=32, discriminator_filters=4)
         for section in off:
@@ -109,9 +103,9 @@ def clean(detector, monkeypatch):
             monkeypatch.setattr(
                 keypoint_rcnn, "load_network", lambda *_, truth=truth, **__: FindsInTurn(truth)
             )
-            run(f"detect_keypoints {video}")
-        run(f"clean_keypoints {video}")
-    run(*OF_CLEANED)
+            run_here(f"detect_keypoints {video}")
+        run_here(f"clean_keypoints {video}")
+    run_here(*OF_CLEANED)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,16 +126,16 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
             shutil.copy(file, projects[kind])
         with monkeypatch.context() as there:
             there.chdir(projects[kind])
-            run("check_params")
+            run_here("check_params")
             clean(kind[0], there)
     shutil.copytree(projects[kind] / "artifacts", "artifacts", dirs_exist_ok=True)
     if chosen["train_gan"]["perceptual_weight"]:
         save_file(VGG19Features().state_dict(), "vgg19.safetensors")  # the real ones: a download
     if name in ON_GPU:
         request.getfixturevalue("gpu")
-    run("check_params", *(f"train_face_cycle {name}" for name in cycles), *OF_PRESET)
+    run_here("check_params", *(f"train_face_cycle {name}" for name in cycles), *OF_PRESET)
     if name in EVALUATED:
-        run(*EVALUATION)
+        run_here(*EVALUATION)
 
     with FrameStore(Path("results/ada_as_ben/transfer.mp4")) as store:
         assert (len(store), store.size) == (SOURCE_FRAMES, (SIZE, SIZE))

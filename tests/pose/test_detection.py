@@ -370,6 +370,7 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_two_astronauts_have_a_face_each_in_the_same_bytes_with_any_number_of_workers(tmp_path):
     """MediaPipe, on two of whom the second moves to the right."""
     one = skimage.data.astronaut()[::2, ::2]

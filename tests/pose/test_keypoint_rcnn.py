@@ -114,13 +114,14 @@ def test_a_weights_file_is_loaded_and_run_by_torchvisions_network(tmp_path):
     from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
     torch.manual_seed(0)
-    theirs = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    few = {"box_detections_per_img": 5}  # each takes a tenth of a second
+    theirs = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, **few).eval()
     torch.save(theirs.state_dict(), tmp_path / "random.pth")
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = 1e-12
     image = torch.rand(3, 40, 64, generator=torch.Generator().manual_seed(0))
-    settings = {"max_people": 20, "min_detection_confidence": 0.0, "min_visibility": 0.0}
+    settings = {"max_people": 5, "min_detection_confidence": 0.0, "min_visibility": 0.0}
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
     opened = partial(keypoint_rcnn.open_keypoint_rcnn, str(tmp_path / "random.pth"), **settings)
     with opened() as find:
@@ -128,7 +129,7 @@ def test_a_weights_file_is_loaded_and_run_by_torchvisions_network(tmp_path):
         for network in (ours, theirs):
             network.transform.min_size = (64,)  # not 800: quick
         people, again = find(frames), find(frames)
-        ours.roi_heads.score_thresh, ours.roi_heads.detections_per_img = 0.05, 100  # as theirs
+        ours.roi_heads.score_thresh = 0.05  # as theirs
         with torch.inference_mode():
             (ours_found,), (theirs_found,) = ours([image]), theirs([image])
     assert len(ours_found["scores"]) > 0
@@ -141,7 +142,7 @@ def test_a_weights_file_is_loaded_and_run_by_torchvisions_network(tmp_path):
     for one, other, there in zip(people, again, on_gpu, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_allclose(one, there, rtol=1e-3, atol=1e-3)
-        assert 1 <= len(one) <= 20
+        assert 1 <= len(one) <= 5
         assert set(np.flatnonzero(one[..., 2].any(axis=0))) <= {
             HOLISTIC.index(joint) for joint in COCO_17
         }
@@ -152,7 +153,6 @@ def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):
     torch.save({"weight": Malicious()}, tmp_path / "hostile.pth")
     (tmp_path / "page.pth").write_text("<html>404</html>")
     for file in tmp_path.iterdir():
-        # no weights are drawn, which would take seconds
-        with torch.device("meta"), pytest.raises(WeightsError, match=rf"{file.name}: .+\Z"):
+        with pytest.raises(WeightsError, match=rf"{file.name}: .+\Z"):
             load(str(file))
     assert "boo" not in capsys.readouterr().out

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import boto3
 import pytest
+
+from tests.command import isolated_environment
 
 BUCKET = "team"
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -59,8 +60,8 @@ def s3_store(folder: Path) -> Iterator[Remote]:
     endpoint = f"http://127.0.0.1:{port}"
     with (folder / "moto.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log, stderr=log,
+            ["python", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            env=isolated_environment(folder), stdout=log, stderr=log,
         )  # fmt: skip
     try:
         wait_for(lambda: answers(port))

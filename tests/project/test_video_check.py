@@ -1,3 +1,5 @@
+from contextlib import chdir
+
 import numpy as np
 import pytest
 
@@ -14,39 +16,48 @@ from tests.project_files import write_shipped
 from tests.video.conftest import write_test_video
 
 
-@pytest.fixture(autouse=True)
-def _project(tmp_path, monkeypatch):
-    write_shipped(tmp_path)
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def check(tmp_path_factory):
+    """Check a video, of a person unless it is given; people are detected at these positions.
+
+    What was asked before is not checked again.
+    """
+    known, folder = {}, tmp_path_factory.mktemp("check")
+
+    def run(path=None, **how):
+        asked = str((path, how))
+        if asked not in known:
+            known[asked] = checked(path, folder / f"{len(known)}/video.mkv", **how)
+        return known[asked]
+
+    write_shipped(folder)
+    with chdir(folder):
+        yield run
 
 
-@pytest.fixture
-def check(monkeypatch, tmp_path):
-    """Check a video, of a person unless it is given; people are detected at these positions."""
+def checked(
+    path,
+    made,
+    *,
+    people=(MIDDLE,),
+    crop="none",
+    waves=True,
+    present=20,
+    in_whole=None,
+    person=None,
+    trim=None,
+    **filming,
+):
+    def detect_person(frames):
+        found = detects(*people[:1], waves=waves)(frames)
+        return found[:present] + detects()(frames[present:])
 
-    def run(
-        path=None,
-        *,
-        people=(MIDDLE,),
-        crop="none",
-        waves=True,
-        present=20,
-        in_whole=None,
-        person=None,
-        trim=None,
-        **filming,
-    ):
-        def detect_person(frames):
-            found = detects(*people[:1], waves=waves)(frames)
-            return found[:present] + detects()(frames[present:])
-
-        everyone = people if in_whole is None else in_whole
-        monkeypatch.setattr(video_check, "_detect_people", detects(*everyone))
-        monkeypatch.setattr(video_check, "_detect_person", detect_person)
-        path = path or film_person(tmp_path / "video.mkv", **filming)
+    everyone = people if in_whole is None else in_whole
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(video_check, "_detect_people", detects(*everyone))
+        patch.setattr(video_check, "_detect_person", detect_person)
+        path = path or film_person(made, **filming)
         return check_video(path, size=(256, 256), crop=crop, person=person, trim=trim)
-
-    return run
 
 
 def complaints(check, word, *, is_target=False):

@@ -15,7 +15,7 @@ def test_the_page_forbids_the_network(report, browser):
     assert any("Content Security Policy" in complaint for complaint in complaints)
 
 
-def test_videos_are_moved_played_and_chosen_together(report, open_page):
+def test_videos_are_moved_played_and_chosen_together_and_by_a_click_on_a_curve(report, open_page):
     page = open_page(report, fragment="#frame=5")
     wait_for_codes(page, 5)
     # The scrubber, also where it is dragged quickly.
@@ -72,10 +72,7 @@ def test_videos_are_moved_played_and_chosen_together(report, open_page):
     assert not shown.is_visible()
     page.get_by_role("button", name="nearest neighbor", exact=True).click()
     assert shown.is_visible()
-
-
-def test_a_click_on_a_curve_seeks_and_the_pointer_reads_its_values(report, open_page):
-    page = open_page(report)
+    # The pointer reads a curve's values.
     part = '[data-chart="truth_likeness_person"] {}'.format
     chart = page.locator(part("> svg"))
     chart.scroll_into_view_if_needed()

@@ -146,6 +146,7 @@ def test_each_fault_is_named_by_its_key(check, change, key):
     ("change", "idle"),
     [
         (("train_gan", "texture", "puppet"), ("train_gan", "num_filters", 12)),
+        (("train_gan", "texture", "puppet"), ("train_gan", "upsampling", "transposed")),
         (("train_gan", "window_frames", 1), ("train_gan", "frame_discriminator", True)),
         (("train_gan", "pose_encoding", "heatmaps"), ("train_gan", "line_width_px", 1.0)),
         (("train_gan", "pose_encoding", "sticks"), ("train_gan", "heatmap_sigma_px", 3.0)),

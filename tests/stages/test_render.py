@@ -429,21 +429,15 @@ def test_the_preview_is_the_puppet_over_its_room_with_the_dancers_sound():
 
 
 def test_the_puppet_is_drawn_over_rooms_when_they_are_encoded(monkeypatch):
-    """At the height of the target's video; the result is there before its comparison is begun."""
+    """At the height of the target's video."""
     full = [2 * side for side in SIZE]
     puppet = puppet_of(dance(3, size=tuple(full)), [0])
     write_appearance(APPEARANCE, puppet.appearance)
     main()
     path = RENDERED / "rendered.json"
     write_checked_json(path, {**read_checked_json(path), "full_size": full, "is_drawn": True})
-    shown, begun, panels = [], [], encode.comparison_writer
-
-    def comparison_writer(*arguments, **named):
-        begun.append(len(shown))
-        return panels(*arguments, **named)
-
+    shown = []
     monkeypatch.setattr(encode, "transfer_writer", lambda *_, **__: nullcontext(shown.append))
-    monkeypatch.setattr(encode, "comparison_writer", comparison_writer)
     configure(provenance="none")
     encode.main("ada_as_ben")
     with FrameStore(RENDERED / "frames.mkv") as store:
@@ -453,4 +447,3 @@ def test_the_puppet_is_drawn_over_rooms_when_they_are_encoded(monkeypatch):
     expected = map(without_mask, puppet_frames(clip, poses, size=tuple(full), rooms=small))
     assert all(np.array_equal(one, other) for one, other in zip(shown, expected, strict=True))
     assert json.loads(METRICS.read_text())["height"] == full[0]
-    assert begun == [NUM_SOURCE_FRAMES]

@@ -33,7 +33,6 @@ LEARNED = project.PAINTER | {"texture": "none", "max_channels": 8}
 COARSE_TO_FINE = LEARNED | {
     **{"architecture": "local", "global_only_fraction": 0.5, "discriminator_scales": 2}
 }
-ONE_BY_ONE = {"frame_discriminator": True}
 WITHOUT_PREVIOUS = LEARNED | {"previous_frame": "none", "window_frames": 1, "viewport": "frame"}
 
 
@@ -139,13 +138,8 @@ def test_no_steps_and_no_face_mean_no_weights_and_need_no_networks(clips, has_fa
 @pytest.mark.parametrize(
     ("stage", "sections", "key"),
     [
-        (train_gan, ({**WITHOUT_PREVIOUS, **ONE_BY_ONE},), "frame_discriminator"),
-        (train_gan, ({"num_filters": 12},), "num_filters"),
-        (train_gan, ({"upsampling": "transposed"},), "upsampling"),
-        (train_gan, (LEARNED | {"global_only_fraction": 0.5},), "global_only_fraction"),
         (train_gan, ({**COARSE_TO_FINE, "steps": 1},), "steps"),
         (train_gan, ({**COARSE_TO_FINE, "discriminator_scales": 1},), "discriminator_scales"),
-        (train_gan, ({"perceptual_file": "vgg.pth"},), "perceptual_file"),
         (train_face_gan, (WITHOUT_PREVIOUS, {"previous_frame": "corrected"}), "previous_frame"),
         (train_face_gan, (WITHOUT_PREVIOUS, {"full_frame_weight": 1.0}), "full_frame_weight"),
         (train_face_gan, ({}, {"full_frame_weight": 1.0}), "full_frame_weight"),
@@ -157,6 +151,7 @@ def test_no_steps_and_no_face_mean_no_weights_and_need_no_networks(clips, has_fa
     ],
 )
 def test_values_that_do_not_go_together_are_named(stage, sections, key):
+    """Those of `train_gan` alone: see test_check_params.py."""
     with pytest.raises(ParamsError) as info:
         run(stage, *sections)
     section = stage.__name__.rpartition(".")[2]
