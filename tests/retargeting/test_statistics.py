@@ -56,8 +56,8 @@ def test_lines_and_heights_of_a_walk():
 
 
 def test_heights_are_the_largest_near_the_line():
-    # Range 40, so a frame counts as on a line within 2 px; 97 is too far off.
-    person = stick_person([60, 61.9, 80, 80, 98.1, 97, 100], [30, 32, 44, 44, 41, 48, 40])
+    # Of a median height of 41 px a frame counts as on a line within .82 px; 98.9 is too far off.
+    person = stick_person([60, 60.8, 80, 80, 99.2, 98.9, 100], [30, 32, 44, 44, 41, 48, 40])
     statistics = module.fit_statistics([person], **{**PAPER, "cluster_fraction": 1.0})
     assert statistics.height_at_closest_px == pytest.approx(41)
     assert statistics.height_at_farthest_px == pytest.approx(32)
@@ -256,7 +256,6 @@ def test_lengths_are_shares_of_the_height():
         ("left_elbow", 0, 118, 70, "upper_arm", 0.2),  # 3 px instead of 20: towards the camera
         ("left_knee", 1, 190, 10, "thigh", 0.3),  # a few wild frames
         ("left_knee", 1, 105, 100, "thigh", 0.3),  # 5 px instead of 30: it is always lifted
-        ("left_knee", 1, 125, 100, "thigh", 0.275),  # 25 px: sides differ
     ],
 )
 def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
