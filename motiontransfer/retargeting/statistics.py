@@ -33,6 +33,7 @@ _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
 _ON_LINE = 0.02  # of the person's height: frames this near to a line count as being on it
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
+_WHOLE_SIDE = 0.8  # of the other side's length; one that is always seen shorter is lifted or bent
 _LIFTED_SHARE = 0.1  # of the height, from one ankle up to the other one that is not on the floor
 _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of it leave no trace
 
@@ -306,8 +307,8 @@ def fit_proportions(
 ) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
-    A quantile over all frames that show a part, and the longer side: foreshortening, of a side also
-    in all frames, does not count. Parts seen in fewer than 10 frames are left out.
+    A quantile over all frames that show a part, so that foreshortening does not count. Nor does a
+    side that is foreshortened in all of them. Parts seen in fewer than 10 frames are left out.
     """
     proportions = {}
     for part, segment in BODY_TREE.items():
@@ -324,7 +325,8 @@ def fit_proportions(
                 float(np.quantile(share, _QUANTILE)) if len(share) >= MIN_FRAMES else 0.0
             )
         if longest := max(lengths):
-            proportions[part] = longest
+            whole = [length for length in lengths if length >= _WHOLE_SIDE * longest]
+            proportions[part] = math.fsum(whole) / len(whole)
     return proportions
 
 

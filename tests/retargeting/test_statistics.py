@@ -256,6 +256,7 @@ def test_lengths_are_shares_of_the_height():
         ("left_elbow", 0, 118, 70, "upper_arm", 0.2),  # 3 px instead of 20: towards the camera
         ("left_knee", 1, 190, 10, "thigh", 0.3),  # a few wild frames
         ("left_knee", 1, 105, 100, "thigh", 0.3),  # 5 px instead of 30: it is always lifted
+        ("left_knee", 1, 125, 100, "thigh", 0.275),  # 25 px: sides differ
     ],
 )
 def test_a_limb_keeps_its_length(joint, axis, value, frames, part, length):
