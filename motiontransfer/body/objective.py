@@ -55,6 +55,8 @@ class Observed(NamedTuple):
     bends: Bends
     center: Float64[np.ndarray, "2"]
     frame_rate: float
+    noise: float
+    """Factor of smoothing: joints of a small person tremble more."""
 
     def part(self, frames: np.ndarray, starts: Bool[np.ndarray, " some"]) -> "Observed":
         return self._replace(
@@ -169,11 +171,12 @@ def _lines(body: _Body) -> float:
 
 def _smoothness(body: _Body) -> float:
     """Joints and bones move smoothly, and the size changes slowly."""
-    bends = body.film.bends
+    noise, bends = body.film.noise, body.film.bends
     bent, turned = bends.of(body.seen), bends.of(body.units)
     grown = bends.of(body.state.size[None, :, None])
     value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)
-    body.by_seen += 2 * _SMOOTH * bends.back(slope * bent)
-    body.by_units += 2 * _TURN * bends.back(turned)
-    body.by_size += 2 * _SIZE * bends.back(grown)[0, :, 0]
-    return float(_SMOOTH * value.sum() + _TURN * (turned**2).sum() + _SIZE * (grown**2).sum())
+    body.by_seen += 2 * noise * _SMOOTH * bends.back(slope * bent)
+    body.by_units += 2 * noise * _TURN * bends.back(turned)
+    body.by_size += 2 * noise * _SIZE * bends.back(grown)[0, :, 0]
+    squares = _TURN * (turned**2).sum() + _SIZE * (grown**2).sum()
+    return noise * float(_SMOOTH * value.sum() + squares)
