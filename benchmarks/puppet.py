@@ -53,7 +53,7 @@ from benchmarks.puppet_pairs import (
     take_dance,
     working_size,
 )
-from motiontransfer import body, filming, plate, puppet
+from motiontransfer import body, filming, plate, puppet, retargeting
 from motiontransfer.body.parts import BodyPoses, body_parts, body_scales
 from motiontransfer.core.arrays import Frame
 from motiontransfer.evaluation.frames import HALF_PIXEL, all_regions, moved
@@ -64,6 +64,7 @@ from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.masks import write_masks
 from motiontransfer.plate.segmentation import clip_masks
 from motiontransfer.plate.target_clips import TargetClip
+from motiontransfer.pose import cleaning
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
@@ -79,9 +80,9 @@ _SCREENED, _OTHER_COUNTS = 24, (22, 23, 26)  # references
 _STRIDE = 6  # of the frames drawn then, each with the one behind it
 _NUM_SHOWN = 3  # frames that change most
 
-_MODULES = {
+_MODULES = {"cleaning": cleaning.__name__} | {
     each.name.rpartition(".")[2]: each.name
-    for package in (puppet, plate, filming, body)
+    for package in (puppet, plate, filming, body, retargeting)
     for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 }
 
@@ -91,6 +92,11 @@ DRAWS = {"choice", "retrieval", "warping", "bending", "steady", "cross_fade", "c
 _OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
 DRAWS_TOO = {"parts", "part_maps", "appearance"}
+# Or the poses.
+OF_POSES = {
+    *("fit", "objective", "sides", "repair", "cleaning"),
+    *("shapes", "statistics", "normalization", "in_view"),
+}
 
 _Result = TypeVar("_Result")
 _Scores = dict[tuple[str, str, int], float]

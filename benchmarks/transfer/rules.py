@@ -6,8 +6,9 @@
 FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Each number of
 what draws, or of `--only` (the beginnings of names), is changed, one after another. It is taken as
 0, half and twice of it, or as rules.yaml says; `--all` are several at once. For other modules all
-is cut anew out of fewer references; these stay, and so do masks and the room. The puppet is drawn
-by the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py does.
+is cut anew out of fewer references; these stay, and so do masks and the room. For those of body and
+retargeting poses are made anew, and references stay. The puppet is drawn by the pipeline's poses,
+one frame in `--every`, and compared with the truth as turning.py does.
 
 A row has the pixels that change in the frame that changes most. It also has the gain of faults in
 100 frames, of the IoU of parts and arms, and of likeness of person, face and hands. Standard errors
@@ -28,8 +29,9 @@ import yaml
 from PIL import Image
 
 from benchmarks.machine import recorded
-from benchmarks.puppet import DRAWS, DRAWS_TOO, change, cut_here, in_fork, numbers_of
+from benchmarks.puppet import DRAWS, DRAWS_TOO, OF_POSES, change, cut_here, in_fork, numbers_of
 from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
+from benchmarks.transfer.turning_joints import danced
 from benchmarks.transfer.turning_puppet import TARGETS, drawn
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
@@ -104,8 +106,11 @@ def _text(trial: Trial) -> str:
 
 
 def _cuts(trial: Trial) -> bool:
-    modules = {number.partition(".")[0] for number in trial}
-    return not modules <= DRAWS | DRAWS_TOO | {"sharpness"}
+    return not _modules(trial) <= DRAWS | DRAWS_TOO | OF_POSES | {"sharpness"}
+
+
+def _modules(trial: Trial) -> set[str]:
+    return {number.partition(".")[0] for number in trial}
 
 
 class _Film(NamedTuple):
@@ -127,7 +132,8 @@ class _Case:
     """A target in a dance as it is drawn today, beside the truth."""
 
     def __init__(self, folder: Path, name: str, *, every: int, is_cut: bool) -> None:
-        project, self.name, self.every = folder / Path().resolve().name, name, every
+        project = self.project = folder / Path().resolve().name
+        self.name, self.every = name, every
         self.truth = Truth.read(folder, name.partition("_")[0])
         self.poses: Keypoints = read_keypoints(project / layout.poses_file(name))
         self._films = {
@@ -169,6 +175,8 @@ class _Case:
         """With other numbers, in this process: pixels that change, frames, what figures gain."""
         for number, value in trial.items():
             change(number, value)
+        if _modules(trial) & OF_POSES:
+            self.poses = danced(self.project, self.name)
         shown = self.draw()
         changed = np.max([_changed(self.shown[worn], shown[worn]) for worn in TARGETS], axis=0)
         now = self._judge(np.flatnonzero(changed).tolist(), shown)

@@ -8,9 +8,9 @@ from jaxtyping import Float64
 
 Unknowns = Float64[np.ndarray, " unknowns"]
 
-_MEMORY = 20
+_MEMORY = 20  # pairs of steps and changes, from which the Hessian is told
 _DECREASE = 1.0e-4  # share of the expected decrease that is enough
-_SMALLEST_STEP = 1.0e-6
+_SMALLEST_STEP = 1.0e-6  # of a direction: by less nothing is lower
 _LARGEST_STEP = 3.0  # of an unknown, in its unit: where little is known, the Hessian says nothing
 
 

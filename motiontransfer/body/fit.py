@@ -95,7 +95,7 @@ def fit_body(
         exchanged = choose_sides(pose, found=found, has_face=face, frame_rate=rate)
     pose = pose.with_exchanged(exchanged)
     center = (np.array(keypoints.image_size[::-1]) / 2 - 0.5) / height
-    film = _film(pose, center=center, frame_rate=rate, has_world=has_world)
+    film = _film(pose, center=center, frame_rate=rate, height=height, has_world=has_world)
     state = _first_state(film, pose)
     state = _fitted(film, state) if refines else state
     units = unit(np.moveaxis(state.directions, 0, 2))
@@ -153,7 +153,12 @@ def _guessed_world(points: Float64[np.ndarray, "frames joints 2"], score: np.nda
 
 
 def _film(
-    pose: Pose, *, center: Float64[np.ndarray, "2"], frame_rate: float, has_world: FrameMask
+    pose: Pose,
+    *,
+    center: Float64[np.ndarray, "2"],
+    frame_rate: float,
+    height: float,
+    has_world: FrameMask,
 ) -> Observed:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
@@ -170,6 +175,7 @@ def _film(
         bends=Bends(np.arange(len(points)) == 0, frame_rate),
         center=center,
         frame_rate=frame_rate,
+        noise=float(np.clip((190 / height) ** 2, 1, 3)) ** 1.4,
     )
 
 

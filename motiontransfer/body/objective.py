@@ -15,6 +15,7 @@ _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
 _LINE = 0.006  # of world landmarks' directions
 _LINE_ERROR = 0.8  # of 1 - cos
 _SMOOTH = 0.35  # of joints' acceleration
+_ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly counts
 _TURN = 0.002  # of directions' acceleration
 _SIZE = 300.0  # of the size's acceleration
 _LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
@@ -54,6 +55,8 @@ class Observed(NamedTuple):
     bends: Bends
     center: Float64[np.ndarray, "2"]
     frame_rate: float
+    noise: float
+    """Factor of smoothing: joints of a small person tremble more."""
 
     def part(self, frames: np.ndarray, starts: Bool[np.ndarray, " some"]) -> "Observed":
         return self._replace(
@@ -168,10 +171,12 @@ def _lines(body: _Body) -> float:
 
 def _smoothness(body: _Body) -> float:
     """Joints and bones move smoothly, and the size changes slowly."""
-    bends = body.film.bends
+    noise, bends = body.film.noise, body.film.bends
     bent, turned = bends.of(body.seen), bends.of(body.units)
     grown = bends.of(body.state.size[None, :, None])
-    body.by_seen += 2 * _SMOOTH * bends.back(bent)
-    body.by_units += 2 * _TURN * bends.back(turned)
-    body.by_size += 2 * _SIZE * bends.back(grown)[0, :, 0]
-    return float(_SMOOTH * (bent**2).sum() + _TURN * (turned**2).sum() + _SIZE * (grown**2).sum())
+    value, slope = _bounded((bent**2).sum(axis=0), _ACCELERATION)
+    body.by_seen += 2 * noise * _SMOOTH * bends.back(slope * bent)
+    body.by_units += 2 * noise * _TURN * bends.back(turned)
+    body.by_size += 2 * noise * _SIZE * bends.back(grown)[0, :, 0]
+    squares = _TURN * (turned**2).sum() + _SIZE * (grown**2).sum()
+    return noise * float(_SMOOTH * value.sum() + squares)

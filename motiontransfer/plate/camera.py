@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 from motiontransfer.core.arrays import Frame, Mask
 from motiontransfer.plate.masks import LEAST_MASK, disc_of
 
-_NUM_CORNERS, _FEWEST = 400, 24
+_NUM_CORNERS, _FEWEST = 400, 24  # tracked at once; fewer tell no homography for sure
 _APART, _QUALITY = 0.012, 0.005  # of the image's height, between corners; of the strongest one
 _BESIDE = 0.02  # of the image's height, around a mask
 _KEPT = 0.6  # of the corners, below which others are looked for

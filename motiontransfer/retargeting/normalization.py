@@ -29,14 +29,11 @@ from motiontransfer.retargeting.statistics import (
 
 Centering = Literal["median", "image"]
 
-_DEPTH_MARGIN = 0.1  # outside [0, 1], to which the depth fraction may go; beyond, maps are constant
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
 _SMALLEST_RATIO, _LARGEST_RATIO = (
     0.5,
     2.0,
 )  # of a segment's lengths; beyond, one is a wrong detection
-_ROUNDING_PX = 1e-3  # float32 pixels are not exact
-_SUPPORT_SHARE = 0.02  # of the body's height; feet that differ by more do not share the weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +182,7 @@ def floor_scale(keypoints: Keypoints, source: PoseStatistics, target: PoseStatis
 def _depth_and_scale(
     floor: Series, source: PoseStatistics, target: PoseStatistics
 ) -> tuple[Float64[np.ndarray, "frames 1"], Float64[np.ndarray, "frames 1"]]:
-    depth = np.clip(source.depth_fraction(floor), -_DEPTH_MARGIN, 1 + _DEPTH_MARGIN)[:, None]
+    depth = np.clip(source.depth_fraction(floor), 0, 1)[:, None]  # beyond, maps are constant
     # The paper interpolates the ratio of the heights between the lines, not the heights.
     scale_far = target.height_at_farthest_px / source.height_at_farthest_px
     scale_close = target.height_at_closest_px / source.height_at_closest_px
@@ -324,21 +321,15 @@ def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: 
 
 
 def _lift_of_feet(keypoints: Keypoints, shift: Float64[np.ndarray, "frames joints 2"]) -> Series:
-    """By how much a shift moves the lower foot down; blended where both are low."""
+    """By how much a shift moves the lower foot down."""
     sides = ("left_ankle", "right_ankle")
     ankles, found = zip(*(keypoints.midpoint(side, min_score=0.0) for side in sides), strict=True)
     line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
     if not found.any():
         return np.zeros(keypoints.num_frames)
-    y = np.where(keypoints.score > 0, keypoints.points[..., 1], np.nan)
-    y = y[(keypoints.score > 0).any(axis=1)]
-    height_px = float(np.median(np.nanmax(y, axis=1) - np.nanmin(y, axis=1)))
-    softness_px = max(_SUPPORT_SHARE * height_px, _ROUNDING_PX)
-    below = np.where(found, line, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    weight = np.exp(np.where(found, line - below, -np.inf) / softness_px)
-    total = weight.sum(axis=1)
-    lifted = shift[:, [*map(keypoints.skeleton.index, sides)], 1]
-    return fill_gaps((weight * lifted).sum(axis=1) / np.where(total > 0, total, 1), total > 0)
+    lower = np.where(found, line, -np.inf).argmax(axis=1)
+    moved = shift[:, [*map(keypoints.skeleton.index, sides)], 1]
+    return fill_gaps(moved[np.arange(len(moved)), lower], np.any(found, axis=1))
 
 
 MODES: dict[str, Mode] = {

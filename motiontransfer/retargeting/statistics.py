@@ -30,8 +30,7 @@ from motiontransfer.retargeting.shapes import (
 
 _SCHEMA_VERSION = 6
 _MIN_CLUSTER_SHARE = 0.05  # a height is never read off fewer frames than this
-_RANGE_SHARE = 0.05  # frames this near to a line count as being on it: share of the range ...
-_HEIGHT_SHARE = 0.02  # ... or of the person's height, whichever is more
+_ON_LINE = 0.02  # of the person's height: frames this near to a line count as being on it
 _ROUNDING_PX = 1e-3  # float32 pixels are not exact
 _QUANTILE = 0.8  # a part's length over all frames: foreshortening makes it shorter, errors longer
 _WHOLE_SIDE = 0.8  # of the other side's length; one that is always seen shorter is lifted or bent
@@ -226,9 +225,8 @@ def fit_statistics(
     lines = floors if by_floor else [contact.ankle_y_px for contact in contacts]
     line = np.concatenate(lines)[used]
     closest, farthest = _ankle_lines(line, outlier_quantile, cluster_fraction, cluster_epsilon_px)
-    reach = max(_RANGE_SHARE * (closest - farthest), _HEIGHT_SHARE * float(np.median(height)))
     at_closest, at_farthest = (
-        float(np.quantile(_heights_near(end, line, height, reach), outlier_quantile))
+        float(np.quantile(_heights_near(end, line, height), outlier_quantile))
         for end in (closest, farthest)
     )
     clips, known = [with_forehead(clip) for clip in clips], clips
@@ -285,12 +283,11 @@ def _ankle_lines(
     return closest, float(above[off <= max(epsilon_px, float(off.min()))].max())
 
 
-def _heights_near(
-    end: float, line: Series, height: Series, reach: float
-) -> Float64[np.ndarray, " near"]:
+def _heights_near(end: float, line: Series, height: Series) -> Float64[np.ndarray, " near"]:
     distance = np.abs(line - end)
     enough = np.sort(distance)[math.ceil(_MIN_CLUSTER_SHARE * len(distance)) - 1]
-    return height[distance <= max(reach, float(enough)) + _ROUNDING_PX]
+    reach = max(_ON_LINE * float(np.median(height)), float(enough))
+    return height[distance <= reach + _ROUNDING_PX]
 
 
 def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tuple[float, float]]:

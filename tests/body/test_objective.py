@@ -22,6 +22,7 @@ def compared():
         bends=Bends(STARTS, 30.0),
         center=np.array([1.0, 1.0]),
         frame_rate=30.0,
+        noise=1.3,
     )
     state = State(
         directions=rng.normal(size=(3, FRAMES, bones)),

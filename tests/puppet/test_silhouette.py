@@ -42,7 +42,7 @@ def crossed():
 def silhouette_of(keypoints, mask, *, height_px=HEIGHT_PX, frame_size=PERSON_SIZE):
     poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
     sizes = {"coarse_size": PERSON_SIZE, "frame_size": frame_size}
-    return module.silhouette(poses, 0, mask, height_px=height_px, **sizes)
+    return module.silhouette(poses, mask, height_px=height_px, **sizes)
 
 
 def whole_mask(keypoints, **how):

@@ -1,18 +1,19 @@
 """Appearance of a target: training frames chosen as references and cut into body parts."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.body.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
-from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, Series
+from motiontransfer.core.arrays import Frame, Mask, MaskedFrame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
@@ -116,7 +117,6 @@ def target_appearance(
         background=background._replace(
             image=margin.around(background.image),
             is_filled=margin.around(background.is_filled),
-            is_moving=margin.around(background.is_moving),
             overlays=[
                 one._replace(place=margin.around(one.place), colors=margin.around(one.colors))
                 for one in background.overlays
@@ -167,43 +167,6 @@ def choose_references(frames: FullSizeFrames, *, count: int) -> list[tuple[int, 
     return covering_frames(training, usable, count=count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _References:
-    """Reference frames and the person in them."""
-
-    poses: BodyPoses
-    """In the coarse image."""
-    masks: Sequence[Mask]
-    heights_px: Series
-    """Of the upright body in the coarse image."""
-    coarse_size: tuple[int, int]
-    frame_size: tuple[int, int]
-    frames: Sequence[Callable[[], Frame | MaskedFrame]]
-    by_depth: Int64[np.ndarray, "references parts"]
-    """Parts, from the farthest to the nearest."""
-
-    def silhouettes(self) -> Iterator[Silhouette]:
-        for index, (mask, height_px) in enumerate(zip(self.masks, self.heights_px, strict=True)):
-            yield silhouette(
-                self.poses,
-                index,
-                mask,
-                height_px=float(height_px),
-                coarse_size=self.coarse_size,
-                frame_size=self.frame_size,
-            )
-
-    def share(self, chosen: slice) -> "_References":
-        return replace(
-            self,
-            poses=self.poses[chosen],
-            masks=self.masks[chosen],
-            heights_px=self.heights_px[chosen],
-            frames=self.frames[chosen],
-            by_depth=self.by_depth[chosen],
-        )
-
-
 def fit_appearance(
     skeleton: Skeleton,
     clips: Sequence[ClipPoses],
@@ -233,31 +196,35 @@ def fit_appearance(
     size = background.image.shape[:2]
     coarse_size = coarse_size or size
     zoom = np.array(size[::-1]) / coarse_size[::-1]
-    references = _References(
-        poses=BodyPoses(skeleton, resize_points(points, 1 / zoom), score),
-        masks=list(masks.values()),
-        heights_px=height_px * scales / zoom[1],
-        coarse_size=coarse_size,
-        frame_size=size,
-        frames=frames,
-        by_depth=np.zeros((len(masks), 0), np.int64),
-    )
-    has_skirt = shows_skirt(body_parts(skeleton), references.silhouettes())
+    small = BodyPoses(skeleton, resize_points(points, 1 / zoom), score)
+    small_heights_px = height_px * scales / zoom[1]
+    people = [
+        partial(
+            silhouette,
+            small[slice(number, number + 1)],
+            mask,
+            height_px=float(small_heights_px[number]),
+            coarse_size=coarse_size,
+            frame_size=size,
+        )
+        for number, mask in enumerate(masks.values())
+    ]
+    has_skirt = shows_skirt(body_parts(skeleton), (person() for person in people))
     parts = body_parts(skeleton, has_skirt=has_skirt)
     orders = []
     for clip in clips:
         of_clip = BodyPoses(skeleton, clip.points, clip.score)
         heights_px = height_px * body_scales(of_clip, full)
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
-    by_depth = np.stack([orders[clip][frame] for clip, frame in masks])
-    references = replace(references, by_depth=by_depth)
+    by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
+    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
             _Share(
                 parts=cut_by,
                 background=background,
-                references=references.share(slice(first, first + _SHARE)),
+                references=references[first : first + _SHARE],
                 file=Path(folder) / f"references from {first} on",
             )
             for first in range(0, len(masks), _SHARE)
@@ -297,13 +264,22 @@ def _with_dress(part: BodyPart) -> BodyPart:
     return replace(part, reach=_DRESS * part.reach) if is_of_leg else part
 
 
+class _Reference(NamedTuple):
+    """A reference frame, which is read where it is cut."""
+
+    person: Callable[[], Silhouette]
+    frame: Callable[[], Frame | MaskedFrame]
+    by_depth: Sequence[int]
+    """Parts, from the farthest to the nearest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Share:
     """References that one worker cuts."""
 
     parts: Sequence[BodyPart]
     background: Background
-    references: _References
+    references: Sequence[_Reference]
     file: Path
     """For the images of cut parts."""
 
@@ -315,15 +291,11 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
     """Parts, and the whole person, of each reference."""
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
-        people = share.references.silhouettes()
-        references = share.references
-        each = zip(people, references.frames, references.by_depth.tolist(), strict=True)
-        for person, read, by_depth in each:
+        for person, read, by_depth in share.references:
             frame = read()
-            cut = cut_parts(share.parts, share.background, person, frame, by_depth)
+            cut = cut_parts(share.parts, share.background, person(), frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
-                size = share.references.frame_size
-                cut = continued_parts(share.parts, cut, read.margin, size)
+                cut = continued_parts(share.parts, cut, read.margin, frame.shape[:2])
             for overlay in (one for one in share.background.overlays if one.is_in(frame)):
                 cut = [part and part.behind(overlay.over(part.place)) for part in cut]
             stored = [None if part is None else part.stored(file) for part in cut]

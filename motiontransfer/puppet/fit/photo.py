@@ -23,7 +23,7 @@ _UNDER_MASK = 128.0  # level over which a picture with a mask is stored
 # A soft shadow on an even room.
 _ROWS = 96  # of its image
 _REACH = 0.15  # of the body's height, beyond which there is none
-_DARKEST = 0.2
+_DARKEST = 0.2  # share of light that is left; by less a room would be divided to noise
 # Four of 16 photos, with a shadow on a wall, had up to 0.05, 0.4, 0.07 and 0.89. Others in even
 # rooms had at least 0.98 of the last, rooms with things in them at least 0.15 of the first.
 _MOST_COLOR = 0.06  # 90 % of differences between the colors' shares are below

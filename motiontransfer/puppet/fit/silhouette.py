@@ -37,10 +37,8 @@ Place = tuple[slice, slice]
 class Silhouette:
     """The person in a reference frame: a coarse mask of the box around them."""
 
-    poses: BodyPoses
-    """In the coarse image."""
-    index: int
-    """The pose that the frame shows."""
+    pose: BodyPoses
+    """The one of this frame, in the coarse image."""
     box: Box
     """x0, y0, x1, y1 in the coarse image."""
     height_px: float
@@ -54,7 +52,7 @@ class Silhouette:
         self, names: tuple[str, ...]
     ) -> tuple[Float64[np.ndarray, "names 2"], Bool[np.ndarray, " names"]]:
         """Points of these joints in the box, and where they were found."""
-        points, found = self.poses.joints(names, self.index)
+        points, found = self.pose.joints(names, 0)
         return points - np.array(self.box[:2]), found
 
     def place(self, box: Box | None = None) -> Place:
@@ -79,8 +77,7 @@ class Silhouette:
 
 
 def silhouette(
-    poses: BodyPoses,
-    index: int,
+    pose: BodyPoses,
     mask: Mask,
     *,
     height_px: float,
@@ -90,11 +87,11 @@ def silhouette(
     """The person with some margin.
 
     Args:
-        poses: in the coarse image.
+        pose: one, in the coarse image.
         mask: probability of the person, of 255, in any size.
         height_px: of the upright body in the coarse image.
     """
-    joints = poses.points[index][poses.found[index]]
+    joints = pose.points[0][pose.found[0]]
     padding = _PADDING * height_px
     limit = np.array(coarse_size[::-1])
     low = np.clip(np.floor(joints.min(axis=0) - padding), 0, limit - 1).astype(int)
@@ -102,8 +99,7 @@ def silhouette(
     (x0, y0), (x1, y1) = low.tolist(), high.tolist()
     probability = cv2.resize(mask, coarse_size[::-1])[y0:y1, x0:x1] / np.float32(255)
     return Silhouette(
-        poses=poses,
-        index=index,
+        pose=pose,
         box=(x0, y0, x1, y1),
         height_px=height_px,
         zoom=np.array(frame_size[::-1]) / limit,
