@@ -10,12 +10,15 @@ from jaxtyping import Bool, Float64
 
 from motiontransfer.body.skeleton import LENGTH_OF_BONE, LENGTHS, NEAREST, TREE, USUAL_LENGTHS
 from motiontransfer.core.arrays import Series
+from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
 _LINE = 0.006  # of world landmarks' directions
 _LINE_ERROR = 0.8  # of 1 - cos
 _SMOOTH = 0.35  # of joints' acceleration
-_ACCELERATION = 0.05  # body heights a frame, squared, beyond which it hardly counts
+_ACCELERATION = np.where(np.arange(len(BODY_JOINTS)) < BODY_JOINTS.index("left_hip"), 0.05, 0.12)
+"""Body heights a frame, squared, beyond which it hardly counts: 5 g of arms, which are fast, 13 g
+of legs, which a detector takes for each other for a moment."""
 _TURN = 0.002  # of directions' acceleration
 _SIZE = 300.0  # of the size's acceleration
 _LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
@@ -126,7 +129,7 @@ class _Body:
         )
 
 
-def _bounded(squares: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+def _bounded(squares: np.ndarray, width: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Geman and McClure's error of squares, at most the square of the width; its slope."""
     share = width**2 / (width**2 + squares)
     return squares * share, share**2

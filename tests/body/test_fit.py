@@ -125,6 +125,17 @@ def test_hidden_joints_follow_the_body(turning):
     assert off(motion, turning)[20:32, arm].max() < 0.15
 
 
+def test_a_leg_that_is_found_at_the_other_one_for_two_frames_stays(turning):
+    """Feet are a quarter of the height apart: no leg goes there and back in .12 s."""
+    points, there = turning.keypoints.points.copy(), [54, 55]
+    for part in ("knee", "ankle", "heel", "foot_index"):
+        own, other = (HOLISTIC.index(f"{side}_{part}") for side in ("left", "right"))
+        points[there, own] = points[there, other]
+    motion = fit_body(replace(turning.keypoints, points=points), turning.world)
+    leg = [HOLISTIC.index(f"left_{part}") for part in ("knee", "ankle")]
+    assert off(motion, turning)[there][:, leg].max() < 0.02
+
+
 @pytest.mark.parametrize(("stop", "misfits"), [(33, []), (34, [30, 31, 32, 33])])
 def test_frames_that_no_skeleton_explains_do_not_fit(turning, stop, misfits):
     """But for up to .12 s, which are 3 frames: the detector's fault."""
