@@ -16,9 +16,8 @@ from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import OURS, write_measurements
 from motiontransfer.evaluation.metrics import write_curves
-from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateParams
-from motiontransfer.evaluation.protocols import Render, evaluate_reconstruction
+from motiontransfer.evaluation.protocols import Render, evaluate_reconstruction, open_lpips
 from motiontransfer.evaluation.training_gain import LEAST_DISTANCES, UNTRAINED, training_gain
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.plate.target_clips import read_target_clips
@@ -32,7 +31,7 @@ from motiontransfer.rendering.renderer import TrainedRenderer, load_renderer
 
 def main(target: str) -> str:
     params = load_section(EvaluateParams, "evaluate")
-    networks = open_networks(params, option="evaluate.{}_weights")
+    lpips = open_lpips(params.lpips_weights, param="evaluate.lpips_weights")
     renderer = load_renderer(
         layout.models_folder(target), make_runtime(precision=params.precision), face=params.face
     )
@@ -46,7 +45,7 @@ def main(target: str) -> str:
             compute=load_section(Compute, "compute"),
             comparison=folder / "comparison.png",
             scratch=Path(scratch),
-            networks=networks,
+            lpips=lpips,
         )
         end_workers()  # which keep a film of the folder open
     write_curves(folder, found)

@@ -11,9 +11,8 @@ from motiontransfer.evaluation.measurements import (
     write_measurements,
 )
 from motiontransfer.evaluation.metrics import headline, write_curves
-from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import EvaluateTransferParams
-from motiontransfer.evaluation.protocols import evaluate_transfer
+from motiontransfer.evaluation.protocols import evaluate_transfer, open_lpips
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.plate.target_clips import held_out_by, read_target_clips
 from motiontransfer.pose.keypoints import read_keypoints
@@ -23,7 +22,7 @@ from motiontransfer.video.frame_store import check_decodable
 
 def main(transfer: str) -> str:
     params = load_section(EvaluateTransferParams, "evaluate_transfer")
-    networks = open_networks(params, option="evaluate_transfer.{}_weights")
+    lpips = open_lpips(params.lpips_weights, param="evaluate_transfer.lpips_weights")
     names = load_section(Transfer, f"transfers.{transfer}")
     if names.truth_path:
         check_decodable(names.truth_path)
@@ -39,7 +38,7 @@ def main(transfer: str) -> str:
         source=layout.frames_file(names.source_subject, names.source),
         truth=names.truth_path,
         compute=load_section(Compute, "compute"),
-        networks=networks,
+        lpips=lpips,
         has_baseline=not is_in_film(transfer),
     )
     dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))

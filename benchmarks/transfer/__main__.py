@@ -23,9 +23,8 @@ from motiontransfer.core.layout import measurements_file
 from motiontransfer.core.params import Compute, load_section
 from motiontransfer.evaluation.measurements import read_measurements
 from motiontransfer.evaluation.metrics import nested
-from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import NetworkParams
-from motiontransfer.evaluation.protocols import score_videos
+from motiontransfer.evaluation.protocols import open_lpips, score_videos
 
 _STAGES = Path("benchmarks/transfer/stages.yaml")
 
@@ -46,12 +45,12 @@ def main() -> None:
         return
     compute = load_section(Compute, "compute")
     params = load_section(NetworkParams, "evaluate_transfer")
-    networks = open_networks(params, option="evaluate_transfer.{}_weights")
+    lpips = open_lpips(params.lpips_weights, param="evaluate_transfer.lpips_weights")
     scored = {}
     for pair in pairs:
         videos = {"ours": arguments.videos / f"{pair}.mp4"}
         truth = arguments.folder / clip_path(pair, "truth")
-        scored[pair] = nested(score_videos(videos, truth, compute=compute, networks=networks))
+        scored[pair] = nested(score_videos(videos, truth, compute=compute, lpips=lpips))
     write_results(scored, folder=arguments.folder, name=arguments.name)
 
 

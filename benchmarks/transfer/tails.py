@@ -18,9 +18,8 @@ from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.evaluation.measurements import Measurements, MetricKey
-from motiontransfer.evaluation.network_metrics import open_networks
 from motiontransfer.evaluation.params import NetworkParams
-from motiontransfer.evaluation.protocols import score_videos
+from motiontransfer.evaluation.protocols import open_lpips, score_videos
 from motiontransfer.evaluation.sharp_frames import (
     blurred_boxes,
     detection_size,
@@ -166,14 +165,13 @@ def write_variant(tail: Tail, variant: str, *, face: FaceMode = "residual") -> N
 
 def compared(tail: Tail, shown: Sequence[str]) -> Measurements:
     """Videos against the film's tail, by the metrics that any system's video has."""
-    networks = open_networks(
-        load_section(NetworkParams, "evaluate_transfer"), option="evaluate_transfer.{}_weights"
-    )
+    asked = load_section(NetworkParams, "evaluate_transfer")
+    lpips = open_lpips(asked.lpips_weights, param="evaluate_transfer.lpips_weights")
     compute = load_section(Compute, "compute")
     videos = {name: tail.video(name) for name in shown}
     (film,) = film_frames([tail.clip])
     blurred = blurred_boxes(detection_size(tail.clip, tail.clip.held_out), film)
-    options = {"compute": compute, "networks": networks, "blurred": blurred}
+    options = {"compute": compute, "lpips": lpips, "blurred": blurred}
     return score_videos(videos, tail.video(FILM), **options)
 
 

@@ -29,7 +29,7 @@ from motiontransfer.core.params import Compute, Transfer, check_params, load_sec
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
-    from motiontransfer.evaluation.params import NetworkParams
+    from motiontransfer.evaluation.params import PretrainedWeights
     from motiontransfer.forensics.model import Prediction
 
 
@@ -208,7 +208,7 @@ def score(
             f"expected videos of different names, none of them {' or '.join(references)}, got "
             f"{', '.join(names)}; rename one"
         )
-    asked = NetworkParams.model_validate({"lpips_weights": lpips_weights})
+    asked = NetworkParams.model_validate({"lpips_weights": lpips_weights}).lpips_weights
     scored = run_isolated(_score, dict(zip(names, videos, strict=True)), truth, asked)
     if as_json:
         intervals = nested(scored, lambda one: one.interval)
@@ -222,17 +222,16 @@ def score(
         typer.echo((label.ljust(max(map(len, rows))) + cells).rstrip())
 
 
-def _score(videos: dict[str, Path], truth: Path, asked: "NetworkParams") -> "Measurements":
+def _score(videos: dict[str, Path], truth: Path, weights: "PretrainedWeights") -> "Measurements":
     from motiontransfer.core.parallel import end_workers
-    from motiontransfer.evaluation.network_metrics import open_networks
-    from motiontransfer.evaluation.protocols import score_videos
+    from motiontransfer.evaluation.protocols import open_lpips, score_videos
 
     try:
         return score_videos(
             videos,
             truth,
             compute=Compute(num_workers=0),
-            networks=open_networks(asked, option="--{}-weights"),
+            lpips=open_lpips(weights, param="--lpips-weights"),
         )
     finally:
         end_workers()

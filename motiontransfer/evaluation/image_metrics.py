@@ -41,6 +41,7 @@ METRICS = {
     "likeness": Metric("Likeness", "", "higher", OF_IMAGES),
     "l1": Metric("L1", LEVELS, "lower", OF_IMAGES),
     "ssim": Metric("SSIM", "", "higher", OF_IMAGES),
+    "lpips": Metric("LPIPS", "", "lower", OF_IMAGES),
     "sharpness": Metric("Sharpness", "of the real frame's", "near one", OF_IMAGES),
     NOT_DETECTED: Metric("Not detected", FRAMES, "unknown", OF_SKIPPED),
     "blurred": Metric("Blurred in the real frame", FRAMES, "unknown", OF_SKIPPED),
@@ -59,16 +60,11 @@ _BOXES_OF = {"hands": ("left_hand", "right_hand")}
 
 
 def frame_metrics(
-    real: Frame,
-    fake: Frame,
-    *,
-    boxes: Mapping[str, Box | None],
-    distances: Mapping[str, ImageDistance] = MappingProxyType({}),
+    real: Frame, fake: Frame, *, boxes: Mapping[str, Box | None], lpips: ImageDistance | None = None
 ) -> dict[str, dict[str, float]]:
-    """Metrics of each box: `l1` (levels of 0 to 255), `ssim`, and those of networks.
+    """Metrics of each box: `l1` (levels of 0 to 255), `ssim`, and `lpips`.
 
-    The box `frame` is the whole frame; the others have `likeness`. Hands are too small for
-    networks.
+    The box `frame` is the whole frame; the others have `likeness`. Hands are too small for LPIPS.
 
     Args:
         boxes: name -> its box; None, or one that is too small (`why_skipped`), has no metrics.
@@ -86,9 +82,8 @@ def frame_metrics(
         }
         if name != "frame":
             metrics[name]["likeness"] = likeness(real, fake, (x0, y0, x1, y1))
-        if name not in _BOXES_OF["hands"]:
-            for metric, distance in distances.items():
-                metrics[name][metric] = distance(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
+        if lpips and name not in _BOXES_OF["hands"]:
+            metrics[name]["lpips"] = lpips(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
     return metrics
 
 
@@ -111,7 +106,7 @@ def image_scores(
     real: str,
     systems: Sequence[str],
     regions: Mapping[str, Regions],
-    distances: Mapping[str, ImageDistance],
+    lpips: ImageDistance | None = None,
     blurred: Blurred = MappingProxyType({}),
     section: str = "",
 ) -> FrameScores:
@@ -129,13 +124,13 @@ def image_scores(
     steepness = {name: gradients(frame_set.frames[name]) for name in (real, *systems)}
     scores: dict[MetricKey, tuple[float, float]] = {}
     for system in systems:
-        found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, distances=distances)
+        found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, lpips=lpips)
         for name in found:
             if name in blurred and blurred[name][frame_set.index]:
                 found[name].pop("likeness", None)
         for region in dict.fromkeys(map(_region, boxes)):
             own = () if region == "frame" else ("likeness",)
-            networks = () if region == "hands" else distances
+            networks = ("lpips",) if lpips and region != "hands" else ()
             named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
             of_boxes = [found[box] for box in named]
             for metric in ("l1", "ssim", *own, *networks):

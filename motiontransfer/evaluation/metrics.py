@@ -10,7 +10,6 @@ from jaxtyping import Float64
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation import (
     image_metrics,
-    network_metrics,
     pose_metrics,
     sharp_frames,
     surroundings,
@@ -30,7 +29,6 @@ from motiontransfer.evaluation.noise import BEYOND_NOISE, deviations
 
 METRICS: Mapping[str, Metric] = {
     **image_metrics.METRICS,
-    **network_metrics.METRICS,
     **sharp_frames.METRICS,
     **pose_metrics.METRICS,
     "coverage": Metric("Share of the dance that the films cover", "", "higher", OF_POSES),

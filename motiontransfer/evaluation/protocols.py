@@ -35,6 +35,7 @@ from motiontransfer.evaluation.frames import (
 )
 from motiontransfer.evaluation.image_metrics import (
     Blurred,
+    ImageDistance,
     count_blurred,
     count_skipped,
     likeness_scores,
@@ -52,8 +53,8 @@ from motiontransfer.evaluation.measurements import (
     in_section,
 )
 from motiontransfer.evaluation.metrics import path_of
-from motiontransfer.evaluation.network_metrics import PretrainedNetworks, not_measured
 from motiontransfer.evaluation.noise import noise_of
+from motiontransfer.evaluation.params import PretrainedWeights
 from motiontransfer.evaluation.pose_metrics import nearest_frames, offsets, pose_scores
 from motiontransfer.evaluation.sharp_frames import (
     blurred_boxes,
@@ -81,6 +82,28 @@ _MOST_FILMED = 50  # frames that tell how sharp held-out faces can be
 _NUM_COLUMNS = 8  # of the comparison image
 _FEWEST_ROWS = 256  # in which smaller hands would not show
 _ROWS = {_REAL: "real", OURS: "generated", NEAREST_NEIGHBORS: "nearest neighbour"}
+
+
+def open_lpips(weights: PretrainedWeights, *, param: str) -> ImageDistance | None:
+    """LPIPS by the weights for which a param asks; None of none.
+
+    Raises:
+        MissingFileError: no such file, or it could not be downloaded.
+        WeightsError: not a file of tensors, or not this network's.
+    """
+    if weights == "none":
+        return None
+    from motiontransfer.evaluation.lpips import load_lpips  # PyTorch takes seconds
+
+    return load_lpips(weights if isinstance(weights, Path) else None, param=param)
+
+
+def _not_measured(lpips: ImageDistance | None) -> dict[str, str]:
+    """Metric that other work reports -> reason why it is missing here."""
+    reasons = {"face_identity": "needs a face-recognition network"}
+    if lpips is None:
+        reasons["lpips"] = "no weights were asked for: lpips_weights is none"
+    return reasons
 
 
 def detected_frames(video: Path, *, size: tuple[int, int], compute: Compute) -> PosedFrames:
@@ -112,7 +135,7 @@ def _distances(videos: Mapping[str, PosedFrames], real: str, *, section: str = "
 
 def _against_truth(
     posed: Mapping[str, PosedFrames],
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
     blurred: Blurred = MappingProxyType({}),
 ) -> Ratios:
     """Metrics against the ground truth, each frame moved so that both people stand in one place.
@@ -131,7 +154,7 @@ def _against_truth(
             size = working if name == NEAREST_NEIGHBORS else detected
             shown, real = own.at(size), posed[_TRUTH].at(size)
             videos[name] = shown.moved(offsets(shown.keypoints, real.keypoints)).at(working)
-    images = image_metric(videos, real=_TRUTH, networks=networks, blurred=blurred, section=_TRUTH)
+    images = image_metric(videos, real=_TRUTH, lpips=lpips, blurred=blurred, section=_TRUTH)
     found = measure(videos, [images])
     found = {key: scores for key, scores in found.items() if key.region != "frame"}
     return {**found, **_distances(videos, _TRUTH, section=_TRUTH)}
@@ -176,7 +199,7 @@ def evaluate_reconstruction(
     compute: Compute,
     comparison: Path,
     scratch: Path,
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
 ) -> Measurements:
     """Render each clip's held-out tail, of long ones the end, and compare it with the real frames.
 
@@ -214,16 +237,13 @@ def evaluate_reconstruction(
         blurred_boxes(detection_size(clip, clip.held_out), film)
         for clip, film in zip(tails, film_frames(tails, most=_MOST_FILMED), strict=True)
     ]
-    scores = {
-        **_measure_tails(videos, alone, tails, networks, blurred),
-        **_distances(videos, _REAL),
-    }
+    scores = {**_measure_tails(videos, alone, tails, lpips, blurred), **_distances(videos, _REAL)}
     skipped = count_skipped(all_regions(real.keypoints))
     found = _summarize(
         scores,
         block_frames=block_length(len(real.frames), real.keypoints.frame_rate),
         counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped, **count_blurred(blurred)},
-        notes=not_measured(networks),
+        notes=_not_measured(lpips),
     )
     with replacing(comparison) as temporary:
         Image.fromarray(_comparison(videos)).save(temporary)
@@ -234,7 +254,7 @@ def _measure_tails(
     videos: Mapping[str, PosedFrames],
     alone: Mapping[tuple[str, str], PosedFrames],
     tails: Sequence[TargetClip],
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
     blurred: Sequence[Blurred],
 ) -> Ratios:
     """Scores of all metrics, measured clip by clip: frames across a cut are not compared.
@@ -252,7 +272,7 @@ def _measure_tails(
         moving = {name: tail[name] for name in videos if name != CEILING}
         background = person_regions(tail[_REAL].keypoints)
         flicker = BackgroundFlicker(moving, persons=background, section="")
-        images = image_metric(tail, real=_REAL, networks=networks, blurred=of_clip)
+        images = image_metric(tail, real=_REAL, lpips=lpips, blurred=of_clip)
         likenesses = partial(
             likeness_scores,
             real=_REAL,
@@ -312,7 +332,7 @@ def evaluate_transfer(
     source: Path,
     truth: Path | None,
     compute: Compute,
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
     has_baseline: bool = True,
 ) -> Measurements:
     """Evaluate a transfer against its intended poses; the baseline is from the target's clips.
@@ -331,7 +351,7 @@ def evaluate_transfer(
     if has_baseline:
         posed[NEAREST_NEIGHBORS] = nearest_frames(intended, clips)
     counts = {MetricKey(FRAMES, "", ""): num_frames}
-    notes = not_measured(networks)
+    notes = _not_measured(lpips)
     if truth is not None:
         advice = "film or cut it to match, or set this transfer's truth to none"
         check_frames(truth, num_frames, size, advice)
@@ -354,7 +374,7 @@ def evaluate_transfer(
             intended=intended,
             system=OURS,
         )
-        scores = _transfer_scores(source, posed, intended, networks)
+        scores = _transfer_scores(source, posed, intended, lpips)
         sharp, of_film = of_sharpness.result()
     if not sharp:
         notes["sharp_frames"] = "no face and no hand is to be shown large enough to be sharp"
@@ -368,10 +388,7 @@ def evaluate_transfer(
 
 
 def _transfer_scores(
-    source: Path,
-    posed: Mapping[str, PosedFrames],
-    intended: Keypoints,
-    networks: PretrainedNetworks,
+    source: Path, posed: Mapping[str, PosedFrames], intended: Keypoints, lpips: ImageDistance | None
 ) -> Ratios:
     """Every metric of all videos; the source is the reference of the frame change."""
     to_source = partial(frame_changes, systems=(OURS,), real="source")
@@ -383,20 +400,18 @@ def _transfer_scores(
     flicker = BackgroundFlicker(posed, persons=person_regions(intended))
     metrics = [flicker, FrameMetric(to_source)]
     if _TRUTH in posed:
-        metrics += [*over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
+        metrics += [*over_time(posed, real=_TRUTH), _of_whole_frames(posed, lpips)]
     found = measure({**posed, "source": shown}, metrics)
     detection = {}
     for system in (name for name in posed if name != _TRUTH):
         found_poses = posed[system].keypoints
         detection |= pose_scores(found_poses, intended, system=system, distance="pose_error_px")
-    of_truth = _against_truth(posed, networks) if _TRUTH in posed else {}
+    of_truth = _against_truth(posed, lpips) if _TRUTH in posed else {}
     return {**in_section("detection", detection), **found, **of_truth}
 
 
-def _of_whole_frames(
-    videos: Mapping[str, PosedFrames], networks: PretrainedNetworks
-) -> FrameMetric:
-    return image_metric(videos, real=_TRUTH, networks=networks, regions={}, section=_TRUTH)
+def _of_whole_frames(videos: Mapping[str, PosedFrames], lpips: ImageDistance | None) -> FrameMetric:
+    return image_metric(videos, real=_TRUTH, lpips=lpips, regions={}, section=_TRUTH)
 
 
 def score_videos(
@@ -404,7 +419,7 @@ def score_videos(
     truth: Path,
     *,
     compute: Compute,
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
     blurred: Blurred = MappingProxyType({}),
 ) -> Measurements:
     """Compare videos with the ground truth, frame by frame, at half size and 256 rows at least.
@@ -429,10 +444,10 @@ def score_videos(
     real = detected_frames(truth, size=working, compute=compute)
     posed = {**generated, _TRUTH: real}
     flicker = BackgroundFlicker(posed, persons=person_regions(real.keypoints))
-    metrics = [flicker, *over_time(posed, real=_TRUTH), _of_whole_frames(posed, networks)]
+    metrics = [flicker, *over_time(posed, real=_TRUTH), _of_whole_frames(posed, lpips)]
     found = measure(posed, metrics)
     return _summarize(
-        {**found, **_against_truth(posed, networks, blurred)},
+        {**found, **_against_truth(posed, lpips, blurred)},
         block_frames=block_length(num_frames, real.keypoints.frame_rate),
         counts=count_blurred([blurred], section="truth"),
     )

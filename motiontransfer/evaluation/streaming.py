@@ -20,9 +20,8 @@ from motiontransfer.evaluation.frames import (
     all_regions,
     person_regions,
 )
-from motiontransfer.evaluation.image_metrics import Blurred, image_scores
+from motiontransfer.evaluation.image_metrics import Blurred, ImageDistance, image_scores
 from motiontransfer.evaluation.measurements import FrameScores, MetricKey, RatioMetric, Ratios
-from motiontransfer.evaluation.network_metrics import PretrainedNetworks
 from motiontransfer.evaluation.temporal_metrics import OVER_TIME, BackgroundFlicker
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import num_threads
@@ -76,7 +75,7 @@ def image_metric(
     videos: Mapping[str, PosedFrames],
     *,
     real: str,
-    networks: PretrainedNetworks,
+    lpips: ImageDistance | None,
     regions: Mapping[str, Regions] | None = None,
     blurred: Blurred = MappingProxyType({}),
     section: str = "",
@@ -92,7 +91,7 @@ def image_metric(
         real=real,
         systems=[name for name in videos if name != real],
         regions=all_regions(videos[real].keypoints) if regions is None else regions,
-        distances=networks.distances,
+        lpips=lpips,
         blurred=blurred,
         section=section,
     )

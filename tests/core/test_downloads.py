@@ -13,7 +13,7 @@ import pytest
 
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
-from motiontransfer.evaluation import network_metrics
+from motiontransfer.evaluation import lpips
 from motiontransfer.pose import keypoint_rcnn, mediapipe_detectors
 from motiontransfer.training import gan
 
@@ -125,7 +125,7 @@ def test_what_is_downloaded_is_pinned_and_comes_by_https():
         *mediapipe_detectors.OFFICIAL_MODELS.values(),
         keypoint_rcnn.PUBLISHED,
         gan.vgg19_weights("train_gan"),
-        network_metrics.published_alexnet("file"),
+        lpips.published_alexnet("file"),
     ]
     for one in published:
         assert one.url.startswith("https://")

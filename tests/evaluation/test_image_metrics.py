@@ -56,8 +56,8 @@ def test_metrics_of_two_flat_frames(low, high):
 def test_a_box_is_measured_as_if_cut_out_by_networks_too(real, box):
     """Half-open: what is beside it does not count."""
     fake, seen = noisy(real, 30), []
-    networks = {"lpips": lambda *images: seen.extend(images) or 0.25}
-    row = frame_metrics(real, fake, boxes={"person": box}, distances=networks)["person"]
+    lpips = lambda *images: seen.extend(images) or 0.25  # noqa: E731
+    row = frame_metrics(real, fake, boxes={"person": box}, lpips=lpips)["person"]
     alone = _whole(_cut(real, box), _cut(fake, box))
     assert {name: row[name] for name in alone} == pytest.approx(alone, abs=1e-5)
     assert row["lpips"] == 0.25
@@ -90,7 +90,7 @@ def measured(real):
         real="real",
         systems=("ours", "nearest_neighbours"),
         regions=boxes,
-        distances={"lpips": lambda first, second: float(np.ptp(second - first + 0.0))},
+        lpips=lambda first, second: float(np.ptp(second - first + 0.0)),
     )
     videos = {
         "real": [brighter] * 3,
@@ -104,9 +104,7 @@ def test_a_blur_is_less_sharp_and_a_shift_is_not(tall):
     boxes = {"person": [_BOX] * 2, "left_hand": [_BOX, None], "right_hand": [None, _BOX]}
     moved, blurred = _moved(tall, 2, 1), gaussian_filter(tall, (2, 2, 0))
     videos = {"real": [tall] * 2, "moved": [moved] * 2, "half": [blurred, tall]}
-    function = partial(
-        image_scores, real="real", systems=("moved", "half"), regions=boxes, distances={}
-    )
+    function = partial(image_scores, real="real", systems=("moved", "half"), regions=boxes)
     scores = scores_of(function, videos)
     x0, y0, x1, y1 = _BOX
     steepness = [gradients(image)[y0:y1, x0:x1].mean() for image in (tall, blurred)]
@@ -155,9 +153,7 @@ def test_a_blurred_truth_has_no_likeness_and_is_counted(tall):
     blurred = {"left_hand": np.array([False, True, True]), "right_hand": np.array([0, 0, 1], bool)}
     fogged = gaussian_filter(tall, (2, 2, 0))
     videos = {"real": [tall, fogged, fogged], "sharp": [tall] * 3, "fog": [fogged] * 3}
-    function = partial(
-        image_scores, real="real", systems=("sharp", "fog"), regions=boxes, distances={}
-    )
+    function = partial(image_scores, real="real", systems=("sharp", "fog"), regions=boxes)
     judged = scores_of(partial(function, blurred=blurred), videos)
     every = scores_of(function, videos)
     hands = {name: MetricKey("likeness", "hands", name) for name in ("sharp", "fog")}

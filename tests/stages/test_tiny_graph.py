@@ -50,7 +50,7 @@ def test_workers_that_keep_rendered_films_open_end_before_their_folder_goes(monk
     """No system but POSIX removes files that are open."""
     seen, nothing = [], Measurements(summary=())
     for name in (
-        *("load_section", "open_networks", "load_renderer", "make_runtime", "read_target_clips"),
+        *("load_section", "open_lpips", "load_renderer", "make_runtime", "read_target_clips"),
         *("training_gain", "write_json", "write_curves", "write_measurements"),
     ):
         monkeypatch.setattr(evaluate, name, Mock())

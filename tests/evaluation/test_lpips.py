@@ -4,8 +4,7 @@ from safetensors.torch import save_file
 from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 from motiontransfer.core.errors import WeightsError
-from motiontransfer.evaluation import network_metrics as module
-from motiontransfer.evaluation.params import NetworkParams
+from motiontransfer.evaluation.protocols import open_lpips
 from tests.evaluation.conftest import noisy, textured
 
 
@@ -26,8 +25,7 @@ def _lpips(tensors, folder):
 
 
 def _open_lpips(file):
-    params = NetworkParams.model_validate({"lpips_weights": file})
-    return module.open_networks(params, option="evaluate.{}_weights").distances["lpips"]
+    return open_lpips(file, param="evaluate.lpips_weights")
 
 
 def test_equal_images_are_at_zero_and_more_noise_is_farther(tmp_path):

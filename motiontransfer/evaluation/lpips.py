@@ -1,4 +1,4 @@
-"""Pretrained network of a metric: AlexNet, for LPIPS."""
+"""LPIPS (Zhang et al. 2018; AlexNet, as in the paper's tables): a frame beside the real one."""
 
 import logging
 from collections.abc import Mapping
@@ -27,16 +27,30 @@ _COLOR_STATISTICS = ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450))
 _TINY = 1e-8  # keeps the length of features that are all 0 from dividing by 0
 
 
-def open_lpips(published: Pretrained, *, file: Path | None) -> ImageDistance:
+def published_alexnet(param: str) -> Pretrained:
+    """AlexNet's weights, for which a param asks."""
+    return Pretrained(
+        name="alexnet-owt-7be5be79.pth",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        needed_by="LPIPS",
+        file_param=param,
+        without=f"set {param} to none",
+    )
+
+
+def load_lpips(file: Path | None, *, param: str) -> ImageDistance:
     """LPIPS, on a GPU if there is one.
 
     Args:
         file: of its weights; None: the published ones.
+        param: what asks for it, such as `evaluate.lpips_weights`.
 
     Raises:
         MissingFileError: no such file, or it could not be downloaded.
         WeightsError: not a file of tensors, or not this network's.
     """
+    published = published_alexnet(param)
     path = pretrained_file(published, file=file)
     tensors = read_tensors(path, published)
     try:
