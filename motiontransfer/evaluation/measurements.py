@@ -155,11 +155,6 @@ class Metric(NamedTuple):
     path: str
     """Dotted path of its values in nested JSON."""
 
-    @property
-    def is_of_pose(self) -> bool:
-        """True if it compares poses, not images."""
-        return self.path == OF_POSES
-
 
 class MetricKey(NamedTuple):
     """Metric, region and system of a value."""
