@@ -200,7 +200,7 @@ def _write(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed)
             folder, panels, own.source, crf=params.crf, **_sheet(own, params)
         ) as compare,
     ):
-        for frame in result.reduced_frames(panel_size(result.size)):
+        for frame in result.frames(size=panel_size(result.size)):
             compare(frame)
 
 
