@@ -30,7 +30,7 @@ from motiontransfer.core.params import (
 from motiontransfer.core.stages import STAGES
 from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.evaluation.params import EvaluateParams, EvaluateTransferParams
-from motiontransfer.models.choices import BACKGROUNDS
+from motiontransfer.models.choices import HAS_IMAGE
 from motiontransfer.pose.detectors import load_detector
 from motiontransfer.rendering.backgrounds import FILM, NO_MASK, check_background
 from motiontransfer.rendering.rendered import RenderParams
@@ -203,7 +203,7 @@ def _check_background() -> None:
     background = load_section(RenderParams, "render").background
     if background == FILM:
         return
-    if not BACKGROUNDS[load_section(TrainGanParams, "train_gan").background].has_image:
+    if not HAS_IMAGE[load_section(TrainGanParams, "train_gan").background]:
         raise ParamsError(f"{key}: {NO_MASK.format(background)}")
     file = layout.BACKGROUNDS_FOLDER / background
     if _is_missing(file):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame, MaskedFrame
-from motiontransfer.core.errors import PARAMS_FILE, MissingFileError, ParamsError
+from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.params import Transfer, load_params, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.core.recipe import recipe_text
@@ -101,7 +101,9 @@ def main(transfer: str) -> str:
         enter = stack.enter_context
         store = enter(FrameStore(frames_file)) if frames_file.exists() else None
         drawn = (_in_dancers_film if own.in_film else _at_home)(own, params, store)
-        recipe = _recipe() if params.provenance == "c2pa" else ""
+        recipe = ""
+        if params.provenance == "c2pa":
+            recipe = recipe_text(load_params(layout.PARAMS_OF_RESULTS_FILE))
         assertion = with_scene(own.rendered.assertion, transfer)
         if recipe:
             assertion = {**assertion, "recipe": json.loads(recipe)}
@@ -123,14 +125,6 @@ def main(transfer: str) -> str:
     counts |= {"height": own.size[0], "width": own.size[1], **own.rendered.stand_ins}
     write_json(layout.counts_file("encode", transfer), counts)
     return _made(own, params)
-
-
-def _recipe() -> str:
-    if not layout.PARAMS_OF_RESULTS_FILE.exists():
-        raise MissingFileError(
-            f"{layout.PARAMS_OF_RESULTS_FILE}: no such file; `dvc repro` writes it"
-        )
-    return recipe_text(load_params(layout.PARAMS_OF_RESULTS_FILE))
 
 
 def _read(transfer: str, names: Transfer, *, height: int | None) -> _Transfer:
@@ -206,7 +200,7 @@ def _write(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed)
             folder, panels, own.source, crf=params.crf, **_sheet(own, params)
         ) as compare,
     ):
-        for frame in result.reduced_frames(panel_size(result.size)):
+        for frame in result.frames(size=panel_size(result.size)):
             compare(frame)
 
 

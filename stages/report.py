@@ -5,10 +5,9 @@ from pathlib import Path
 from pydantic import Field
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Section, Transfer, load_params, load_section
 from motiontransfer.plate.target_clips import TargetClip, held_out_by, read_target_clips
-from motiontransfer.rendering.scene import is_in_film, shown_poses
+from motiontransfer.rendering.scene import shown_poses
 from motiontransfer.report.report import TransferRun, write_transfer_report
 
 
@@ -20,21 +19,14 @@ class ReportParams(Section):
 def main(transfer: str) -> str:
     params = load_section(ReportParams, "report")
     names = load_section(Transfer, f"transfers.{transfer}")
-    weights = layout.models_folder(names.target) / layout.GENERATOR_FILE
-    clips = read_target_clips(names.target, held_out_by(weights))
+    models = layout.models_folder(names.target)
+    clips = read_target_clips(names.target, held_out_by(models / layout.GENERATOR_FILE))
     results = layout.results_folder(transfer)
     run = TransferRun(
         name=transfer,
         names=names,
         poses=shown_poses(transfer),
-        is_in_film=is_in_film(transfer),
         clips=clips,
-        training_counts={
-            stage: layout.counts_file(stage, names.target)
-            for stage in ("train_gan", "train_face_gan")
-            if weights.exists()
-        },
-        pose_counts=layout.counts_file("normalize", transfer),
         files=_files(results / layout.TRANSFER_FILE, names, clips),
         params=_params(transfer, names),
     )
@@ -63,10 +55,6 @@ def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, 
 
 def _params(transfer: str, names: Transfer) -> dict[str, object]:
     """Sections and entries of params.yaml that this transfer depends on."""
-    if not layout.PARAMS_OF_RESULTS_FILE.exists():
-        raise MissingFileError(
-            f"{layout.PARAMS_OF_RESULTS_FILE}: no such file; `dvc repro` writes it"
-        )
     anything = dict[str, object]
     return {
         f"transfers.{transfer}": load_section(anything, f"transfers.{transfer}"),

@@ -11,6 +11,7 @@ from motiontransfer.core.params import Transfer, Video, load_section
 from motiontransfer.core.storage import replacing
 from motiontransfer.project.dances import name_of_file, same_films
 from motiontransfer.project.entries import load_transfers, load_videos, suffix_of
+from motiontransfer.project.results import Result, finished_results
 
 DONE, NOT_YET = "✓ done", "+ not yet"
 EVERYONE, ALL = "everyone", "+ all"
@@ -40,6 +41,8 @@ class Project:
     trained: Sequence[str]
     """Those of them on whom networks are trained."""
     transfers: Mapping[str, Transfer]
+    results: Sequence[Result]
+    """Those that are finished."""
 
     def people(self) -> dict[str, Path]:
         """A film of each target."""
@@ -66,29 +69,19 @@ class Project:
             ).exists()
         ]
 
-    def finished(self) -> dict[str, Transfer]:
-        """Transfers that have a result."""
-        return {
-            name: each
-            for name, each in self.transfers.items()
-            if (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
-        }
-
     def made_of(self, dance: Path, me: Path) -> dict[str, list[Path]]:
         """Result and report of a film's dance by who is in another; empty where there is none."""
         subjects = {video.subject for video in self.videos.values() if video.path == me}
-        for name, each in reversed(self.finished().items()):
-            if self.videos[each.source].path == dance and each.target in subjects:
-                folder = layout.results_folder(name)
-                made = {"result": folder / layout.TRANSFER_FILE, "report": folder / "report.html"}
-                return {what: [file] for what, file in made.items() if file.exists()}
+        for each in self.results:
+            if each.dance == dance and each.target in subjects:
+                return {"result": [each.video], "report": [each.report] if each.report else []}
         return {}
 
     def states(self, runs: Sequence[Run]) -> dict[str, dict[str, str]]:
         """Of each target, for each dance: whether its result is there, runs, waits, or is not."""
         marks = {"running": RUNNING, "waiting": WAITING}
         begun = {(run.me, run.dancer): marks.get(run.state) for run in runs}
-        done = {(each.target, each.source) for each in self.finished().values()}
+        done = {(each.target, each.source) for each in self.results}
         return {
             target: {
                 name: ""
@@ -118,4 +111,5 @@ def read_project() -> Project:
         targets=load_section(list[str], "targets"),
         trained=load_section(list[str], "trained"),
         transfers=load_transfers(Path()),
+        results=finished_results(),
     )

@@ -27,7 +27,6 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.project.entries import is_picture
-from motiontransfer.project.results import finished_results
 
 _REFRESH_SECONDS = 1.0
 _TITLE = "# Make the person in a photo or film perform another film's dance"
@@ -80,7 +79,7 @@ def build_page(queue: Queue, live: Live) -> gr.Blocks:
         with gr.Tab("Make"):
             make = add_make(queue)
         with gr.Tab("Results"):
-            cards = add_results(as_html)
+            cards = add_results()
         with gr.Tab("Film") as tab:
             _add_film(tab, make)
         with gr.Tab("People and dances"):
@@ -111,14 +110,14 @@ def _state(queue: Queue, dance: Side, me: Side, how: How) -> list[str | dict]:
     project, runs = read_project(), queue.runs()
     rows = [[target, *states.values()] for target, states in project.states(runs).items()]
     rows += [[EVERYONE, *(ALL for _ in project.dances())]] if len(rows) > 1 else []
-    finished = gr.update(choices=[*project.finished()])
+    finished = gr.update(choices=[each.name for each in project.results if each.target])
     return [
         *state(queue, project, dance, me, how),
         gr.update(value=rows, headers=["Person", *project.dances()]),
         views.queue(runs, {str(path): name for name, path in films().items()}),
         finished,
         finished,
-        gallery(finished_results()),
+        gallery(project.results),
     ]
 
 

@@ -1,7 +1,7 @@
 """The tab of finished results: found again, played beside the dance, downloaded, deleted."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from motiontransfer.app import views
+from motiontransfer.app.make import as_html
 from motiontransfer.core import layout
 from motiontransfer.core.events import Event
 from motiontransfer.project.results import Result, finished_results
@@ -20,11 +21,8 @@ _BLANK = ("", "", "", "", gr.update(visible=False))  # no file, comparison, list
 _FOCUS = "() => document.querySelector('.shows h2')?.focus()"
 _CHOOSE = "Choose a result first."
 
-Shown = Callable[..., str]
-"""`shown(show, *arguments)`: what a command prints, or its error, as HTML."""
 
-
-def add_results(shown: Shown) -> list[gr.components.Component]:
+def add_results() -> list[gr.components.Component]:
     """Add the tab; return what is shown of all results: the cards."""
     name = gr.State("")
     with gr.Column(visible=False) as panel:
@@ -49,19 +47,19 @@ def add_results(shown: Shown) -> list[gr.components.Component]:
         return _opened(event.name)
 
     def ask_first(gone: str | None) -> tuple[str, dict]:
-        listed = shown(_as_list, "delete", "--dry", gone) if gone else views.fault(_CHOOSE)
+        listed = as_html(_as_list, "delete", "--dry", gone) if gone else views.fault(_CHOOSE)
         return listed, gr.update(visible=listed.startswith("<ul"))
 
     def go(name: str, gone: str) -> list:
-        said = shown(_as_list, "delete", "--yes", gone)
+        said = as_html(_as_list, "delete", "--yes", gone)
         return [*_opened(name)[:-2], said, gr.update(visible=False)]
 
     cards.click(choose, None, of_one, queue=False).then(None, js=_FOCUS)
     for button, end in saves.items():
-        button.click(partial(_saved, shown, end), name, made)
+        button.click(partial(_saved, end), name, made)
     compare.click(
         lambda name, other: (
-            shown(views.page, "together", name, other) if other else views.fault(_CHOOSE)
+            as_html(views.page, "together", name, other) if other else views.fault(_CHOOSE)
         ),
         [name, other],
         compared,
@@ -146,8 +144,10 @@ def detail(result: Result) -> str:
         '<button type="button" data-does="sound" aria-pressed="true">Sound</button>'
         f"{wipes if dance else ''}"
     )
-    links = [download(result.video, f"{result.name}.mp4", "Download MP4")]
-    links += [download(each, f"{result.name}_{each.name}", each.name) for each in result.others]
+    links = [views.download(result.video, f"{result.name}.mp4", "Download MP4")]
+    links += [
+        views.download(each, f"{result.name}_{each.name}", each.name) for each in result.others
+    ]
     if result.report:
         links.append(f'<a href="{views.address(result.report)}" target="_blank">Report</a>')
     return (
@@ -157,17 +157,12 @@ def detail(result: Result) -> str:
     )
 
 
-def download(file: Path, name: str, told: str) -> str:
-    saved = html.escape(name)
-    return f'<a href="{views.address(file)}" download="{saved}">{html.escape(told)}</a>'
-
-
-def _saved(shown: Shown, end: str, name: str) -> str:
+def _saved(end: str, name: str) -> str:
     """Make a result in another format, and link it."""
     file = layout.results_folder(name) / f"{name}{end}"
-    return shown(
+    return as_html(
         lambda _: (
-            f"<p>{download(file, file.name, f'Download {file.name}')}, "
+            f"<p>{views.download(file, file.name, f'Download {file.name}')}, "
             f"{file.stat().st_size / 1e6:.1f} MB</p>"
         ),
         *("convert", name, "--output", str(file)),

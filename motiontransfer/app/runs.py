@@ -28,7 +28,6 @@ _logger = logging.getLogger(__name__)
 FOLDER = Path(".dvc/tmp/app")
 _CLOCK_SECONDS = 2.0  # that the start of a process may differ: it moves with the clock that is set
 _NUM_KEPT = 20  # of those that ended
-_reporting: set[subprocess.Popen] = set()  # that run
 _LAST = 200  # characters of what a program prints that ends without an error of its own
 
 
@@ -42,25 +41,15 @@ def reported(*arguments: str) -> list[Event]:
     Raises:
         MotionTransferError: it has failed.
     """
-    process = subprocess.Popen(
+    done = subprocess.run(
         command(*arguments, "--events"), env=environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+        capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
-    _reporting.add(process)
-    printed, errors = process.communicate()
-    _reporting.remove(process)
-    if process.returncode:
-        failed = read_log(printed).failed
-        told = failed.message if failed else f"it failed: {errors.strip()[-_LAST:]}"
+    if done.returncode:
+        failed = read_log(done.stdout).failed
+        told = failed.message if failed else f"it failed: {done.stderr.strip()[-_LAST:]}"
         raise MotionTransferError(told)
-    return [*read_events(printed)]
-
-
-def end_reports() -> None:
-    """End the commands whose report is waited for, with what they run."""
-    for process in [*_reporting]:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    return [*read_events(done.stdout)]
 
 
 def environment() -> dict[str, str]:

@@ -10,9 +10,10 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, redirect_stderr
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -31,7 +32,7 @@ from starlette.requests import ClientDisconnect
 from motiontransfer.app.live import CoachView, Live
 from motiontransfer.app.make import EXAMPLES
 from motiontransfer.app.page import build_page
-from motiontransfer.app.runs import FOLDER, Queue, end_reports, keep_going
+from motiontransfer.app.runs import FOLDER, Queue, keep_going
 from motiontransfer.app.views import FILES
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
@@ -106,12 +107,13 @@ def serve(*, host: str = HOST, port: int | None = None, opens: bool = True) -> N
         _logger.info("%s; Ctrl-C ends the page, and what runs goes on", address)
         if opens:
             webbrowser.open(address)
-        server.run(sockets=[bound])
+        with redirect_stderr(sys.stderr):  # back to it at the end
+            server.run(sockets=[bound])
 
 
 class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        end_reports()  # of answers that are cut off Gradio prints tracebacks
+        sys.stderr = io.StringIO()  # Gradio prints a traceback of each answer that is cut off
         super().handle_exit(sig, frame)
 
 

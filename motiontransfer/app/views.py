@@ -247,13 +247,17 @@ def results(made: Mapping[str, Sequence[Path]], dance: Path) -> str:
         shown["The dance"] = film_or_photo(dance)
     links = []
     if what == "result":
-        name = html.escape(f"{files[0].parent.name}.mp4")
-        links = [f'<a href="{address(files[0])}" download="{name}">Download</a>']
+        links = [download(files[0], f"{files[0].parent.name}.mp4", "Download")]
     links += [
         f'<a href="{address(report)}" target="_blank">Report</a>'
         for report in made.get("report", ())
     ]
     return f"{_figures(shown)}<p>{' · '.join(links)}</p>"
+
+
+def download(file: Path, name: str, told: str) -> str:
+    saved = html.escape(name)
+    return f'<a href="{address(file)}" download="{saved}">{html.escape(told)}</a>'
 
 
 def advice(events: Sequence[Event]) -> str:

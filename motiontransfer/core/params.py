@@ -239,10 +239,13 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
     """Read the whole of params.yaml, or of what `check_params` made of it, with a checksum.
 
     Raises:
+        MissingFileError: it is not there.
         ParamsError: keys of an earlier version, or as `read_sections`.
         DamagedFileError: what `check_params` made is not as it was written.
     """
-    if path.suffix == ".json" and path.is_file():
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise MissingFileError(f"{path}: no such file; `dvc repro` writes it")
         return read_checked_json(path)
     content = read_sections(path)
     keys = flattened(content)

@@ -155,11 +155,6 @@ class Metric(NamedTuple):
     path: str
     """Dotted path of its values in nested JSON."""
 
-    @property
-    def is_of_pose(self) -> bool:
-        """True if it compares poses, not images."""
-        return self.path == OF_POSES
-
 
 class MetricKey(NamedTuple):
     """Metric, region and system of a value."""
@@ -288,7 +283,7 @@ def read_measurements(path: Path) -> Measurements:
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
     columns, _ = read_table(path, key=_TABLE_KEY)
     numbers = [columns[name] for name in ("value", "low", "high")]
-    starts = np.flatnonzero(columns["frame"] == 0)
+    starts = np.flatnonzero(columns["frame"] == 0).tolist()
     over_all, *of_frames = np.split(columns["value"], starts)
 
     def key_of(row: int) -> MetricKey:

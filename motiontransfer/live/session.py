@@ -22,7 +22,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.rendering.compositing import PendingFrame
 from motiontransfer.rendering.frame import LiveGenerator, LivePuppet
-from motiontransfer.video.geometry import Framing, fit_framing, resize
+from motiontransfer.video.geometry import Framing, as_high, fit_framing
 
 _TAKE_SECONDS = 0.02  # for a frame, between looks at the keyboard
 _TAKEN_SECONDS = 0.5  # that a worker waits until its result is taken
@@ -319,7 +319,7 @@ class Session:
         if self._motion.is_frozen:
             words.append("frozen")
         gap = np.zeros((len(frame), _PANEL_GAP_PX, 3), np.uint8)
-        picture, pose = (_as_high(panel, len(frame)) for panel in (detected.picture, pose))
+        picture, pose = (as_high(panel, len(frame)) for panel in (detected.picture, pose))
         panels = np.concatenate([picture, gap, pose, gap, frame], axis=1)
         return write_text(panels, "  ".join(words))
 
@@ -333,7 +333,3 @@ class Session:
             f"ms, 95 % below {high} ms. {sum(dropped)} frames dropped: {dropped[0]} before "
             f"detection, {dropped[1]} before generation, {dropped[2]} before display"
         )
-
-
-def _as_high(panel: AnyFrame, height: int) -> AnyFrame:
-    return resize(panel, (height, round(panel.shape[1] * height / len(panel))))

@@ -1,7 +1,7 @@
 """Choices of networks in params.yaml, without PyTorch."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,17 +14,8 @@ NumDownsamplings = Annotated[int, Field(ge=1, le=8)]
 NumResidualBlocks = Annotated[int, Field(ge=0, le=64)]
 BackgroundChoice = Literal["plate", "generated"]
 
+HAS_IMAGE: Mapping[BackgroundChoice, bool] = {"plate": True, "generated": False}
+"""Whether the appearance's background image shows through the generator's alpha mask.
 
-class BackgroundMethod(NamedTuple):
-    """Source of a frame's pixels around the person."""
-
-    has_image: bool
-    """The appearance's background image shows through the generator's alpha mask.
-
-    A viewport, a shadow network, a puppet and another room in the result need it."""
-
-
-BACKGROUNDS: Mapping[BackgroundChoice, BackgroundMethod] = {
-    "plate": BackgroundMethod(has_image=True),
-    "generated": BackgroundMethod(has_image=False),
-}
+A viewport, a shadow network, a puppet and another room in the result need it.
+"""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motiontransfer.models.choices import (
-    BACKGROUNDS,
+    HAS_IMAGE,
     Architecture,
     BackgroundChoice,
     NumDownsamplings,
@@ -87,7 +87,7 @@ class GeneratorConfig(EncoderDecoderConfig):
 
     @property
     def has_background_image(self) -> bool:
-        return BACKGROUNDS[self.background].has_image
+        return HAS_IMAGE[self.background]
 
     @property
     def in_channels(self) -> int:

@@ -18,9 +18,10 @@ from motiontransfer.filming.photo_advice import photo_advice
 from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
 from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
-from motiontransfer.project.video_check import VideoCheck, as_high
+from motiontransfer.project.video_check import VideoCheck
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.video.geometry import as_high
 
 _NUM_SHOWN = 6
 _NUM_IN_STRIP, _STRIP_PX = 10, 90

@@ -10,7 +10,7 @@ from motiontransfer.project.entries import load_transfers, load_videos
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A transfer whose video is there; paths from the project."""
+    """A transfer whose video is there."""
 
     name: str
     target: str
@@ -32,35 +32,34 @@ class Result:
     """(height, width) in pixels, where `encode` told."""
 
 
-def finished_results(root: Path = Path()) -> list[Result]:
+def finished_results() -> list[Result]:
     """All results whose video is there, the newest first; also of transfers that were removed."""
-    transfers, videos = load_transfers(root), load_videos(root)
+    transfers, videos = load_transfers(Path()), load_videos()
     found = []
-    for file in (root / layout.RESULTS_FOLDER).glob(f"*/{layout.TRANSFER_FILE}"):
+    for file in layout.RESULTS_FOLDER.glob(f"*/{layout.TRANSFER_FILE}"):
         name, state = file.parent.name, file.stat()
         folder, entry = layout.results_folder(name), transfers.get(name)
         dance = videos[entry.source].path if entry and entry.source in videos else None
-        others = sorted((root / layout.backgrounds_folder(name)).glob("*.*"))
         found.append(
             Result(
                 name=name,
                 target=entry.target if entry else "",
                 source=entry.source if entry else "",
                 video=folder / layout.TRANSFER_FILE,
-                dance=_if_there(dance, root),
-                comparison=_if_there(folder / layout.COMPARISON_FILE, root),
-                report=_if_there(folder / "report.html", root),
-                others=tuple(layout.backgrounds_folder(name) / each.name for each in others),
+                dance=_if_there(dance),
+                comparison=_if_there(folder / layout.COMPARISON_FILE),
+                report=_if_there(folder / "report.html"),
+                others=tuple(sorted(layout.backgrounds_folder(name).glob("*.*"))),
                 made=state.st_mtime,
                 num_bytes=state.st_size,
-                size=_size(root / layout.counts_file("encode", name)),
+                size=_size(layout.counts_file("encode", name)),
             )
         )
     return sorted(found, key=lambda each: (-each.made, each.name))
 
 
-def _if_there(path: Path | None, root: Path) -> Path | None:
-    return path if path is not None and (root / path).is_file() else None
+def _if_there(path: Path | None) -> Path | None:
+    return path if path is not None and path.is_file() else None
 
 
 def _size(counts: Path) -> tuple[int, int] | None:

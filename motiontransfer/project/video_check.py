@@ -53,7 +53,7 @@ from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video, full_framing
 from motiontransfer.video.crop import PersonPlace, crop_around
-from motiontransfer.video.geometry import Framing, WorkingSize, fit_framing, resize
+from motiontransfer.video.geometry import Framing, WorkingSize, as_high, fit_framing
 from motiontransfer.video.reader import (
     Timed,
     VideoMetadata,
@@ -219,11 +219,6 @@ def check_video(
         whole=tuple(as_high(frame, _WHOLE_PX) for frame, _, _ in samples),
         everyone=tuple(map(tuple, everyone)),
     )  # fmt: skip
-
-
-def as_high(frame: AnyFrame, height: int) -> AnyFrame:
-    """Colors of a frame in so many rows."""
-    return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
 def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:

@@ -105,9 +105,6 @@ class Revision:
         params = yaml.safe_load(self.read(PARAMS_FILE))
         return {key: value for key, value in params.items() if key not in FILM_SECTIONS}
 
-    def read_films(self) -> dict[str, object]:
-        return yaml.safe_load(self.read(FILMS_FILE))[FILMS]
-
     def copy(self, path: Path, to: Path) -> Path:
         with replacing(to) as temporary:
             temporary.write_bytes(self.read(path))
@@ -125,7 +122,7 @@ class ParamDifference(NamedTuple):
 def _transfers(revision: Revision) -> dict[str, Transfer]:
     try:
         return TypeAdapter(dict[str, Transfer]).validate_python(
-            revision.read_films().get("transfers")
+            yaml.safe_load(revision.read(FILMS_FILE))[FILMS].get("transfers")
         )
     except ValidationError as error:
         raise ParamsError(

@@ -132,7 +132,7 @@ def video_panel(
 
     def frames() -> Iterator[Frame]:
         with FrameStore(path) as store:
-            yield from store.reduced_frames(_fitted(store.size))
+            yield from store.frames(size=_fitted(store.size))
 
     finished = path if is_finished else None
     return PanelSource(

@@ -55,16 +55,10 @@ class TransferRun:
     """Poses as they were rendered."""
     clips: Sequence[TargetClip]
     """The target's, for the baseline."""
-    training_counts: Mapping[str, Path]
-    """Stage -> the file of what it counted."""
-    pose_counts: Path
-    """The file of what `normalize` counted."""
     files: Mapping[str, Path]
     """Files that the result depends on: role -> path."""
     params: Mapping[str, object]
     """Sections of params.yaml that the result depends on."""
-    is_in_film: bool = False
-    """Whether the result shows the dancer's film, and not the target's room."""
 
     @property
     def result(self) -> Path:
@@ -97,8 +91,12 @@ def write_transfer_report(path: Path, run: TransferRun, *, max_bytes: int) -> No
         "tables": metric_tables(found),
         "has_intervals": any(item.interval for item in measured(found)),
         "skipped": not_measured(found),
-        "training": {stage: read_sections(file) for stage, file in run.training_counts.items()},
-        "turned": read_sections(run.pose_counts),
+        "training": {
+            stage: read_sections(file)
+            for stage in ("train_gan", "train_face_gan")
+            if (file := layout.counts_file(stage, run.names.target)).exists()
+        },
+        "turned": read_sections(layout.counts_file("normalize", run.name)),
         "held_out": _held_out(run),
         "params": {name: leaf_texts(section) for name, section in run.params.items()},
         "files": [
@@ -140,7 +138,7 @@ def _panel_sources(run: TransferRun) -> list[PanelSource]:
     if truth is not None:
         description = f"ground truth: {target} filmed performing the same motion"
         panels.append(video_panel("truth", "truth", description, truth))
-    if run.is_in_film:
+    if layout.place_file(run.name).exists():  # in the dancer's film, of another shape
         return panels
     nearest = nearest_frames(poses, run.clips)
     return [

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     NOISE,
+    OF_POSES,
     OURS,
     Better,
     Measurement,
@@ -246,7 +247,7 @@ def title_of(key: MetricKey) -> str:
     metric = METRICS[key.metric]
     if not key.region:
         return metric.label
-    is_ambiguous = metric.is_of_pose and key.section in _POSES_OF
+    is_ambiguous = metric.path == OF_POSES and key.section in _POSES_OF
     reference = f" ({_POSES_OF[key.section]})" if is_ambiguous else ""
     return f"{metric.label}, {name_of(key.region)}{reference}"
 

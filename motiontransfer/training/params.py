@@ -13,7 +13,7 @@ from pydantic import Field
 from motiontransfer.core.device import Precision
 from motiontransfer.core.params import Idle, Section, load_section
 from motiontransfer.models.choices import (
-    BACKGROUNDS,
+    HAS_IMAGE,
     Architecture,
     BackgroundChoice,
     CarriedFrame,
@@ -190,7 +190,7 @@ class TrainGanParams(TrainingParams, PoseGanConfig):
     perceptual_file: Path | None
 
     def idle(self) -> Iterator[Idle]:
-        if not BACKGROUNDS[self.background].has_image:
+        if not HAS_IMAGE[self.background]:
             why = f"background is {self.background}, without an image of it"
             yield Idle("viewport", why, "frame")
             yield Idle("texture", why, "none")

@@ -162,12 +162,6 @@ class FrameStore:
         shrunk = self._shrink[size](frame) if size in self._shrink else None
         return resize(to_srgb(frame), size) if shrunk is None else shrunk.to_ndarray()
 
-    def reduced_frames(self, size: tuple[int, int]) -> Iterator[Frame]:
-        """Yield all frames in order, on all cores; smaller ones are as `reduced` makes them."""
-        with FrameStore(self.path) as reader:
-            reader._stream.thread_type = "AUTO"
-            yield from reader.chosen(range(len(reader)), None if size == self.size else size)
-
     def _frame(self, index: int) -> av.VideoFrame:
         wanted = index + self._num_frames if index < 0 else index
         if not 0 <= wanted < self._num_frames:
@@ -207,17 +201,22 @@ class FrameStore:
         assert seconds is not None
         return round(seconds * self.frame_rate)
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
         """Yield frames start ≤ index < stop in order, on all cores.
 
         `[index]` may be used meanwhile.
+
+        Args:
+            size: (height, width); smaller ones are as `reduced` makes them.
         """
         stop = self._num_frames if stop is None else min(stop, self._num_frames)
         if start >= stop:
             return
         with FrameStore(self.path) as reader:
             reader._stream.thread_type = "AUTO"
-            yield from reader.chosen(range(start, stop))
+            yield from reader.chosen(range(start, stop), None if size == self.size else size)
 
     @property
     def has_masks(self) -> bool:

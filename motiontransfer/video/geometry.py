@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from jaxtyping import Float, Float32, UInt8
 
-from motiontransfer.core.arrays import Box
+from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import VideoError
 
 _MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
@@ -111,6 +111,11 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(np.ascontiguousarray(image), size[::-1], interpolation=method)
+
+
+def as_high(frame: AnyFrame, height: int) -> AnyFrame:
+    """Colors of a frame in so many rows."""
+    return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
 
 
 def enclosing_box(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from motiontransfer.models import generators, layers
-from motiontransfer.models.choices import BACKGROUNDS
+from motiontransfer.models.choices import HAS_IMAGE
 from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
 from tests.training.small import Uniform
@@ -17,7 +17,7 @@ UPSAMPLING = {"resize": layers.ResizeConvolution, "transposed": nn.ConvTranspose
 SIZE = (20, 28)
 
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
-every_background = pytest.mark.parametrize("background", BACKGROUNDS)
+every_background = pytest.mark.parametrize("background", HAS_IMAGE)
 
 
 def small(architecture, *, upsampling=None, max_channels=8, num_blocks=1, **changes):
@@ -204,7 +204,7 @@ def test_frames_are_generated_from_poses_and_the_previous_frame(
     assert weights_without_gradient(generator) == []
     assert isinstance(generator.network, ARCHITECTURES[architecture])
     has_image = "background_image" in generator.state_dict()
-    assert has_image == BACKGROUNDS[background].has_image
+    assert has_image == HAS_IMAGE[background]
     assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
     changed = generator(pose_map, previous.flip(1)).frame
     assert torch.equal(frames, changed) == (previous_frame == "none")

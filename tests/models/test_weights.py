@@ -14,7 +14,7 @@ from motiontransfer.core.checksums import array_checksum, checked_text
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import ARRAYS_KEY, read_description
-from motiontransfer.models.choices import BACKGROUNDS
+from motiontransfer.models.choices import HAS_IMAGE
 from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.weights import (
@@ -70,11 +70,11 @@ def test_weights_of_another_shape_or_no_numbers_are_refused_in_one_line(file, bu
 write_generator = partial(small.write_generator, split=HELD_OUT)
 
 
-@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("background", HAS_IMAGE)
 @pytest.mark.parametrize("architecture", ["fast", "global"])
 def test_a_generator_comes_back_with_what_it_must_be_fed(tmp_path, background, architecture):
     config = generator_config(background=background, architecture=architecture)
-    plate = torch.rand(3, *SIZE) if BACKGROUNDS[background].has_image else None
+    plate = torch.rand(3, *SIZE) if HAS_IMAGE[background] else None
     network = build_generator(config, background_image=plate)
     trained = read_generator(write_generator(tmp_path / "g.safetensors", config, network))
     assert (trained.config, trained.style, trained.held_out) == (config, STYLE, HELD_OUT)

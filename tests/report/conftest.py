@@ -110,6 +110,8 @@ def measured(ssim=0.6923, *, shift=0.0):
     )
 
 
+TRAINED = Path("artifacts/counts/ada/train_gan.json")
+TURNED = Path("artifacts/counts/ada_as_ben/normalize.json")
 TABLE = Path("artifacts/measurements/evaluate_transfer/ada_as_ben.parquet")
 
 
@@ -147,18 +149,14 @@ def make_transfer():
     results = Path("results/ada_as_ben")
     sound = read_clip(source.parent).sound
     write_video(results / "transfer.mp4", coded_frames(), frame_rate=RATE, sound=sound, crf=18)
-    trained = Path("artifacts/counts/ada/train_gan.json")
-    write_json(trained, {"steps": 500, "planned_steps": 500})
-    turned = Path("artifacts/counts/ada_as_ben/normalize.json")
-    write_json(turned, {"frames": 12})  # as with unfilmed_sides: as_danced
+    write_json(TRAINED, {"steps": 500, "planned_steps": 500})
+    write_json(TURNED, {"frames": 12})  # as with unfilmed_sides: as_danced
     write_measurements(TABLE, measured())
     return TransferRun(
         name="ada_as_ben",
         names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
-        training_counts={"train_gan": trained},
-        pose_counts=turned,
         files={"result": results / "transfer.mp4", "frames of dance": source},
         params={"render": {"crf": 16, "face": "residual"}},
     )

@@ -18,7 +18,7 @@ from motiontransfer.report.report import write_transfer_report
 from motiontransfer.retargeting.in_view import PathFit
 from motiontransfer.video.writer import write_video
 from tests.people import dance
-from tests.report.conftest import NUM_FRAMES, RATE, SIZE, coded_frames
+from tests.report.conftest import NUM_FRAMES, RATE, SIZE, TRAINED, TURNED, coded_frames
 
 PAGE = Path("report.html")
 
@@ -91,9 +91,9 @@ def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
 def test_a_training_that_was_cut_short_a_shorter_path_and_what_is_out_of_view_are_named(
     report, transfer_run
 ):
-    write_json(transfer_run.training_counts["train_gan"], {"steps": 20, "planned_steps": 500})
+    write_json(TRAINED, {"steps": 20, "planned_steps": 500})
     fit = PathFit(shorter=0.26, lower=0.0, out_of_view=0.04)
-    write_json(transfer_run.pose_counts, fit.counts(100))
+    write_json(TURNED, fit.counts(100))
     page, before = _written(transfer_run), report.read_text()
     for named in (
         "train_gan was cut short by max_minutes: 20 of 500 steps",
@@ -106,7 +106,7 @@ def test_a_training_that_was_cut_short_a_shorter_path_and_what_is_out_of_view_ar
 
 
 def test_metrics_that_are_no_json_object_are_refused_in_one_line(transfer_run):
-    transfer_run.training_counts["train_gan"].write_bytes(b"[" * 100_000)
+    TRAINED.write_bytes(b"[" * 100_000)
     with pytest.raises(MotionTransferError, match=r"ada/train_gan\.json") as error:
         _written(transfer_run)
     assert "\n" not in str(error.value)

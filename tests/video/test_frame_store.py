@@ -49,8 +49,8 @@ def test_a_reduced_frame_is_the_means_of_areas_and_others_may_be_read_between(tm
             smaller = expected.reshape(6, 2, 8, 2, 3).mean(axis=(1, 3))
             assert np.abs(store.reduced(index, (6, 8)) - smaller).max() < 1.5
         in_order = [store.reduced(index, (12, 16)) for index in range(3)]
-        np.testing.assert_array_equal([*store.reduced_frames((12, 16))], in_order)
-        np.testing.assert_array_equal([*store.reduced_frames(store.size)], [*store.frames()])
+        np.testing.assert_array_equal([*store.frames(size=(12, 16))], in_order)
+        np.testing.assert_array_equal([*store.frames(size=store.size)], [*store.frames()])
 
 
 def test_the_same_frames_are_the_same_bytes_and_an_error_leaves_what_was_there(tmp_path):
