@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.draw.bending import Bend, places_in_reference, sampling_grid
+from motiontransfer.puppet.draw.bending import Bend, bends_of, places_in_reference, sampling_grid
 from motiontransfer.puppet.draw.warping import Puppet
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, posed, without
+from tests.puppet.test_part_maps import placement
 
 JOINT = 100 + 100j
 RADIUS = 10.0
@@ -140,3 +141,16 @@ def test_a_thighs_end_goes_with_the_shin():
     assert thigh[y, x] > 0.9
     x, y = (knee + np.array((0, 1.1 * radius))).round().astype(int)
     assert thigh[y, x] < 0.1
+
+
+@pytest.mark.parametrize(("opened", "most"), [(70, 1), (44, 0.498), (28, 0)])
+def test_a_folded_knee_does_not_bend(opened, most):
+    """By 40 degrees more than in the reference: opened by less than 60, less of them.
+
+    The line between thigh and shin would run along both, and curl them to rings.
+    """
+    aslant = 3.3  # of the thigh
+    pose, reference = (bent_leg(180 + aslant - angle) for angle in (opened, opened + 40))
+    meets = [(NUMBER_OF["left_shin"], "left_knee")]
+    bends = bends_of(placement(pose, reference), meets, NUMBER_OF["left_thigh"], 0)
+    assert sum(bend.most for bend in bends) == pytest.approx(most, abs=0.01)

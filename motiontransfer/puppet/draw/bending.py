@@ -25,6 +25,9 @@ _Weights = Float32[np.ndarray, "height width"]
 
 _REACH = 4.0  # radii from the joint, within which a part bends; up to half of that fully
 _LARGEST_TURN = math.radians(110)  # farther, parts lie on each other; up to 2/3 it bends fully
+_OPEN = 1.0
+"""Twice the sine of half of an elbow's or a knee's angle, from which it bends fully: 60 degrees. At
+half of it, 29, parts lie on each other: the line between them runs along both, and curls them."""
 _SMALLEST_TURN = 0.05  # radians; less is not seen
 
 # Grid of places.
@@ -41,6 +44,8 @@ class Bend(NamedTuple):
     radius: float
     turn: float
     """Angle from the part's own map to the neighbor's, both from the image to the reference."""
+    most: float = 1.0
+    """Share of the turn, at most: parts that lie on each other do not bend."""
 
     def weight(self, pixels: _Places) -> _Weights:
         """Share of the turn: 0 inside the part, 1/2 on the line through the joint."""
@@ -48,7 +53,7 @@ class Bend(NamedTuple):
         beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
         near = 2 - np.abs(offset) * np.float32(2 / (_REACH * self.radius))
         weight = _clipped(beyond) * _clipped(near)
-        weight *= min(3 - 3 * abs(self.turn) / _LARGEST_TURN, 1)
+        weight *= min(3 - 3 * abs(self.turn) / _LARGEST_TURN, self.most)
         weight *= weight * (3 - 2 * weight)
         return weight
 
@@ -70,15 +75,18 @@ def bends_of(
             continue
         radius = min(part.radius, beside.radius) * placement.pixels_per_radius
         turn = cmath.phase(_factors(neighbor)[0] * _factors(own)[0].conjugate())
-        if _SMALLEST_TURN < abs(turn) < _LARGEST_TURN:
-            bends.append(Bend(*where, radius, turn))
+        joint, across = where
+        is_between_limbs = part.is_limb and beside.is_limb
+        most = min(2 * abs(across) / _OPEN - 1, 1.0) if is_between_limbs else 1.0
+        if _SMALLEST_TURN < abs(turn) < _LARGEST_TURN and most > 0:
+            bends.append(Bend(joint, across / abs(across), radius, turn, most))
     return bends
 
 
 def _joint(
     placement: Placement, part: BodyPart, other: BodyPart, name: str
 ) -> tuple[complex, complex] | None:
-    """Where a part meets another one, and the direction across."""
+    """Where a part meets another one, and the way across: 2 long if straight, 0 if folded."""
     joint, middle, beyond = map(placement.middle, ((name,), part.joints, other.joints))
     if joint is None or middle is None or beyond is None or joint in (middle, beyond):
         return None
@@ -86,9 +94,7 @@ def _joint(
     # A rigid part lies straight ahead.
     outward = -inward if other.motion == "rigid" else beyond - joint
     across = outward / abs(outward) - inward / abs(inward)
-    if not across:
-        return None
-    return joint, across / abs(across)
+    return (joint, across) if across else None
 
 
 def _factors(matrix: Affine) -> tuple[complex, complex, complex]:
