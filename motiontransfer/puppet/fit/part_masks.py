@@ -112,13 +112,14 @@ def part_masks(
         x0, y0, x1, y1 = box
         around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
         reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
-        mask = _mask_by_distance(parts, around, number, reach, person=person, box=box)
+        mask = _mask_by_distance(parts, around, number, reach)
         is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
         not_behind, shown = _shares_by_color(
             parts, around, number, is_person, image, is_photo=is_photo
         )
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_below_shoulders(part, person, box)
+        mask = mask * _share_at_elbow(parts, around, number, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -139,13 +140,7 @@ def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
 
 
 def _mask_by_distance(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, Field],
-    number: int,
-    reach: Field | float,
-    *,
-    person: Silhouette,
-    box: Box,
+    parts: Sequence[BodyPart], distances: Mapping[int, Field], number: int, reach: Field | float
 ) -> Field:
     """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
     part, own = parts[number], distances[number]
@@ -159,32 +154,33 @@ def _mask_by_distance(
             has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
-            at_elbow = _share_at_elbow(part, parts[other], (own, distance), person, box)
-            mask = np.minimum(mask, at_elbow)
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
 def _share_at_elbow(
-    part: BodyPart, other: BodyPart, distances: tuple[Field, Field], person: Silhouette, box: Box
+    parts: Sequence[BodyPart],
+    distances: Mapping[int, Field],
+    number: int,
+    person: Silhouette,
+    box: Box,
 ) -> Field | float:
-    """Share of each pixel of a box that is not beyond an elbow: near it, both halves overlap.
+    """Share of each pixel of a box that is not beside an elbow, where the other half is nearer.
 
-    What lies beside it would stand off once the arm is straight. A folded arm's lie on each other.
-
-    Args:
-        distances: from the part and from the other one.
+    It would stand off once the arm is straight. The halves of a folded arm lie on each other.
     """
-    elbow, (own, distance) = part.meets(other), distances
-    if part == other or not (elbow and part.is_arm and other.is_arm):
+    part, own = parts[number], distances[number]
+    meets = (n for n in distances if n != number and parts[n].is_arm and part.meets(parts[n]))
+    if not part.is_arm or (other := next(meets, None)) is None:
         return 1.0
-    names = (*elbow, *part.ends - elbow, *other.ends - elbow)
+    elbow = part.meets(parts[other])
+    names = (*elbow, *part.ends - elbow, *parts[other].ends - elbow)
     joint, *ends = person.joints(names)[0] @ (1, 1j)
     one, two = ((end - joint) / max(abs(end - joint), 1) for end in ends)
     is_folded = np.float32(np.clip(2 - 2 * abs(one - two), 0, 1))  # from 60 degrees, from 29 wholly
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    away = np.abs(columns + 1j * rows - joint) / (_ELBOW * person.height_px)
-    is_near = np.maximum(_within(away.astype(np.float32), 1.0), is_folded)
-    return np.maximum(is_near, _within(own - distance, _EDGE))
+    away = np.abs(columns + 1j * rows - joint).astype(np.float32) / (_ELBOW * person.height_px)
+    is_beside = 1 - np.maximum(_within(away, 1.0), is_folded)
+    return 1 - is_beside * (1 - _within(own - distances[other], _EDGE))
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
