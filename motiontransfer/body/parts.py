@@ -183,12 +183,15 @@ def joined_parts(parts: Sequence[BodyPart]) -> list[tuple[int, int]]:
 
 
 def meeting_joints(parts: Sequence[BodyPart]) -> list[list[tuple[int, str]]]:
-    """(other part, joint at which they meet) of each part that bends; a rigid one does not."""
+    """(other part, joint at which they meet) of each part that bends; a rigid one does not.
+
+    Nor does a trunk at a shoulder: where an arm is raised, its flank would go along.
+    """
     return [
         [
             (number, joint)
             for number, other in enumerate(parts)
-            if other != part and not other.is_cloth
+            if other != part and not other.is_cloth and not (part.is_trunk and other.is_arm)
             for joint in part.meets(other)
         ]
         if part.motion != "rigid" and not part.is_cloth

@@ -43,6 +43,17 @@ def test_a_skeleton_of_the_body_alone_has_the_same_parts():
     assert len(HAND.joints) == 25
 
 
+def test_a_trunk_bends_at_hips_and_neck_and_an_arm_at_its_shoulder():
+    meets = module.meeting_joints(PARTS)
+    assert {joint for _, joint in meets[NUMBER_OF["torso"]]} == {
+        "left_hip",
+        "right_hip",
+        "mid_shoulder",
+    }
+    assert (NUMBER_OF["torso"], "left_shoulder") in meets[NUMBER_OF["left_upper_arm"]]
+    assert meets[NUMBER_OF["left_hand"]] == []
+
+
 def test_midpoints_need_both_sides():
     poses = poses_of(lost(person([(50, 60)] * 2), "left_hip", [1]))
     points, found = poses.joints(("mid_hip", "mid_shoulder"))
