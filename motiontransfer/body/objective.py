@@ -17,8 +17,10 @@ _LINE = 0.006  # of world landmarks' directions
 _LINE_ERROR = 0.8  # of 1 - cos
 _SMOOTH = 0.35  # of joints' acceleration
 _ACCELERATION = np.where(np.arange(len(BODY_JOINTS)) < BODY_JOINTS.index("left_hip"), 0.05, 0.12)
-"""Body heights a frame, squared, beyond which it hardly counts: 5 g of arms, which are fast, 13 g
-of legs, which a detector takes for each other for a moment."""
+"""Body heights a frame, squared, beyond which it hardly counts: 5 g of arms, 13 g of legs.
+
+Arms are fast. A detector takes legs for each other for a moment.
+"""
 _TURN = 0.002  # of directions' acceleration
 _SIZE = 300.0  # of the size's acceleration
 _LENGTH = 1.0e-4  # of the logarithm of unusual lengths, a frame
