@@ -62,8 +62,8 @@ LOCK = Path("dvc.lock")
 def run_dvc(arguments: list[str]) -> int:
     """Run a command of DVC, which looks 20 times a second whether a lock is free, not twice.
 
-    dvc.lock, which has no comments, is read without looking for them and written by libyaml: for
-    each stage that takes as long as all else that DVC does.
+    dvc.lock has no comments: it is read without looking for them, and written by libyaml. For each
+    stage that takes as long as all else that DVC does.
     """
     vars(dvc.lock).update(DEFAULT_TIMEOUT=0.3)  # seconds, for six attempts
     vars(dvc.dvcfile).update(modify_yaml=_modified_without_comments)

@@ -58,8 +58,8 @@ def run_by_server(arguments: Sequence[str]) -> int | None:
 def server_of(stages: Collection[str]) -> Generator[dict[str, str]]:
     """Yield environment variables by which stages find a server until the end of the block.
 
-    There are none without fork. The server has the environment of this process: that of stages may
-    differ by no variable that a library reads as it loads, such as OMP_NUM_THREADS.
+    There are none without fork. The server has the environment of this process: stages may have no
+    other value of what a library reads as it loads, such as OMP_NUM_THREADS.
     """
     if start_method() == "spawn":
         yield {}
