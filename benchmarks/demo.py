@@ -50,9 +50,10 @@ if module in ("stages", "demo"):
 
 if module == "motiontransfer.pipeline.stage_server":
     @lambda in_fork: util.register_after_fork(util, in_fork)
-    def _in_fork(_):
+    def _in_fork(_, server=os.getpid()):
         began = time.time()
-        util.Finalize(None, lambda: _record(began, sys.argv[1:]), exitpriority=0)
+        if os.getppid() == server:  # not what a stage starts
+            util.Finalize(None, lambda: _record(began, sys.argv[1:]), exitpriority=0)
 """
 
 

@@ -182,11 +182,12 @@ class LocalExecutor:
         """Prepare to run stages.
 
         Args:
-            urgency: of stages; one that begins beside a more urgent one has a lower priority.
+            urgency: of stages, seconds until all that waits for them is done; one that begins
+                beside a more urgent one has a lower priority.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
         self._urgency = urgency
-        self._begun: list[str] = []
+        self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
@@ -195,7 +196,7 @@ class LocalExecutor:
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run a stage, once no other process runs it or uses what it reads and writes."""
         told = ""
-        self._begun.append(stage)
+        self._begun[stage] = time.monotonic()
         try:
             while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
                 if waits_for != told:
@@ -204,7 +205,7 @@ class LocalExecutor:
                 if self._stops.wait(_WAIT_SECONDS):
                     raise MotionTransferError("interrupted")
         finally:
-            self._begun.remove(stage)
+            del self._begun[stage]
 
     def _run_unless_busy(self, stage: str, log: Path, share: Mapping[str, str]) -> str:
         """Run a stage, and say which process is in the way, if one is."""
@@ -225,8 +226,9 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        urgencies = [self._urgency.get(name, 0.0) for name in (stage, *self._begun)]
-        is_nice = urgencies[0] < max(urgencies)
+        urgency, now = self._urgency, time.monotonic()
+        left = [urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
+        is_nice = urgency.get(stage, 0.0) < max(left)
         environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
         request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")
