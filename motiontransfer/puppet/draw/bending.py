@@ -25,9 +25,6 @@ _Weights = Float32[np.ndarray, "height width"]
 
 _REACH = 4.0  # radii from the joint, within which a part bends; up to half of that fully
 _LARGEST_TURN = math.radians(110)  # farther, parts lie on each other; up to 2/3 it bends fully
-_OPEN = 1.0
-"""Twice the sine of half of an elbow's or a knee's angle, from which it bends fully: 60 degrees. At
-half of it, 29, parts lie on each other: the line between them runs along both, and curls them."""
 _SMALLEST_TURN = 0.05  # radians; less is not seen
 
 # Grid of places.
@@ -44,15 +41,14 @@ class Bend(NamedTuple):
     radius: float
     turn: float
     """Angle from the part's own map to the neighbor's, both from the image to the reference."""
-    most: float = 1.0
-    """Share of the turn, at most: parts that lie on each other do not bend."""
+    most: float = 1.0  # share of the turn
 
     def weight(self, pixels: _Places) -> _Weights:
         """Share of the turn: 0 inside the part, 1/2 on the line through the joint."""
         offset = pixels - self.joint
         beyond = (offset * (self.across.conjugate() / (2 * self.radius))).real + 0.5
         near = 2 - np.abs(offset) * np.float32(2 / (_REACH * self.radius))
-        weight = _clipped(beyond) * _clipped(near)
+        weight = np.clip(beyond, 0, 1) * np.clip(near, 0, 1)
         weight *= min(3 - 3 * abs(self.turn) / _LARGEST_TURN, self.most)
         weight *= weight * (3 - 2 * weight)
         return weight
@@ -76,8 +72,8 @@ def bends_of(
         radius = min(part.radius, beside.radius) * placement.pixels_per_radius
         turn = cmath.phase(_factors(neighbor)[0] * _factors(own)[0].conjugate())
         joint, across = where
-        is_between_limbs = part.is_limb and beside.is_limb
-        most = min(2 * abs(across) / _OPEN - 1, 1.0) if is_between_limbs else 1.0
+        # At less than 60 degrees, down to 29, the line between limbs runs along both: they curl.
+        most = min(2 * abs(across) - 1, 1.0) if part.is_limb and beside.is_limb else 1.0
         if _SMALLEST_TURN < abs(turn) < _LARGEST_TURN and most > 0:
             bends.append(Bend(joint, across / abs(across), radius, turn, most))
     return bends
@@ -106,10 +102,6 @@ def _factors(matrix: Affine) -> tuple[complex, complex, complex]:
 def _mapped(matrix: Affine, places: _Points) -> _Points:
     p, q, moved = _factors(matrix)
     return p * places + q * places.conj() + moved
-
-
-def _clipped(weight: _Weights) -> _Weights:
-    return np.minimum(np.maximum(weight, 0), 1)
 
 
 def places_in_reference(own: Affine, bends: Sequence[Bend], pixels: _Places) -> _Places:
