@@ -140,6 +140,7 @@ def test_one_films_oneself_and_the_target_performs_what_the_camera_sees_until_th
         film_oneself(page)
         assert not [*project.glob("data/videos/*")]
         assert "subject: me" not in films.read_text()
+        page.set_viewport_size({"width": 1280, "height": 900})  # where all tabs are shown
         page.get_by_role("tab", name="Live").click()
         page.get_by_title("grant webcam access").click()
         page.get_by_role("button", name="capture photo").click()
