@@ -51,6 +51,7 @@ _UNKNOWN = {"spine": (0.0, -1.0, 0.0), "neck": (0.0, -1.0, 0.0), "hips": (1.0, 0
 _OF_ARM = ("upper_arm", "forearm", "index", "pinky", "thumb")
 _KEPT_SECONDS = 0.6  # that a hidden arm keeps its direction to the trunk
 _UNSEEN = 0.05  # score of bones whose direction a detector guesses
+_IS_BEHIND = -0.3  # cosine of the yaw
 _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
     **{"eye_": 0.1, "eye": 0.15, "mouth": 0.2, "nose": 0.5, "ear": 0.5, "thumb": 0.2},
     **{"pinky": 0.5, "foot_index": 1.0, "index": 0.5},
@@ -58,7 +59,8 @@ _WEIGHTS = {  # of joints by a part of their name, the first that fits; else 1
 _WEIGHT = np.array(
     [next((w for part, w in _WEIGHTS.items() if part in name), 1.0) for name in BODY_JOINTS]
 )
-_NUM_BODY = len(BODY_JOINTS)
+_NUM_BODY, _NUM_HEAD = len(BODY_JOINTS), 11
+_HEAD_ONLY = np.arange(_NUM_BODY) < _NUM_HEAD
 
 World = Float[np.ndarray, "frames joints 3"]
 
@@ -162,6 +164,9 @@ def _film(
 ) -> Observed:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT
+    # Detectors draw a face on the back of the head.
+    is_behind = np.cos(measured_yaw(world)) < _IS_BEHIND
+    weight = np.where(is_behind[:, None] & _HEAD_ONLY, 0.4 * weight, weight)
     sureness = np.array([bone.sureness for bone in BONES.values()])
     seen = bones_seen(score)
     lines = _with_hidden_arms(unit(bone_vectors(world)), seen > 0, frame_rate)
@@ -229,6 +234,8 @@ def _first_state(film: Observed, pose: Pose) -> State:
             lines[:, index] = _over_gaps(lines[:, index], own, frames)
         else:
             lines[:, index] = _UNKNOWN.get(name, (0.0, 1.0, 0.0))
+    around = np.clip(np.arange(frames)[:, None] + np.arange(-2, 3), 0, frames - 1)
+    lines = np.median(lines[around], axis=1)
     units = unit(lines)
     flat = joints_of(USUAL_LENGTHS, units)[..., :2]
     weight = film.weight[..., None] + 1e-9
