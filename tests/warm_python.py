@@ -94,8 +94,8 @@ def _warm_folder() -> Path:
 
 def _serve(address: str) -> None:
     """Fork for each caller until standard input is closed."""
-    _load_libraries()
     fork_for_callers = importlib.import_module(_STAGE_SERVER).fork_for_callers
+    _load_libraries()  # last: it sets aside what is this project's
     gc.freeze()
     # What it prints is for the process that waits.
     fork_for_callers(address, _run, ready=lambda: print("ready", flush=True))  # noqa: T201
@@ -157,6 +157,7 @@ def _run(call: bytes, descriptors: list[int]) -> None:
                 importlib.import_module("tests.seen").see_somebody(setattr)
             importlib.import_module("motiontransfer.cli.app").main()
         else:
+            sys.modules.pop(_STAGE_SERVER, None)  # runpy warns of what is there
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
