@@ -16,7 +16,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing.context import ForkProcess
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,7 @@ def run_by_server(arguments: Sequence[str]) -> int | None:
     address = environment.pop(_VARIABLE, "")
     if not address:
         return None
+    assert sys.platform != "win32"
     call = json.dumps((arguments, environment, os.getpgrp(), os.nice(0)))
     with _new_socket() as server:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -84,7 +86,8 @@ def fork_for_callers(
         run: called in the fork with what a caller sent, and its open files.
         ready: called once callers can connect.
     """
-    running: dict[socket.socket, ForkProcess] = {}
+    assert sys.platform != "win32"
+    running: dict[socket.socket, BaseProcess] = {}
     with _new_socket() as listener:
         listener.bind(address)
         listener.listen()
@@ -114,17 +117,18 @@ def _new_socket() -> socket.socket:
     return socket.socket(*(getattr(socket, name) for name in _SOCKET))
 
 
-def _forked(caller: socket.socket, run: Callable[[bytes, list[int]], object]) -> ForkProcess:
+def _forked(caller: socket.socket, run: Callable[[bytes, list[int]], object]) -> BaseProcess:
     """Run what a caller wants in another process."""
+    assert sys.platform != "win32"
     call, given, _, _ = socket.recv_fds(caller, 1 << 20, 64)
-    fork = ForkProcess(target=run, args=(call, given))
+    fork = get_context("fork").Process(target=run, args=(call, given))
     fork.start()
     for descriptor in given:
         os.close(descriptor)
     return fork
 
 
-def _return_status(caller: socket.socket, fork: ForkProcess) -> None:
+def _return_status(caller: socket.socket, fork: BaseProcess) -> None:
     fork.join()
     with suppress(OSError):
         caller.send(b"%d" % fork.exitcode)
@@ -144,6 +148,7 @@ def _load(stages: Sequence[str]) -> None:
 
 
 def _run_stage(call: bytes, descriptors: Sequence[int]) -> None:
+    assert sys.platform != "win32"
     arguments, environment, group, niceness = json.loads(call)
     os.setpgid(0, group)
     os.nice(niceness - os.nice(0))
