@@ -59,9 +59,8 @@ class CleanKeypointsParams(Section):
 
 
 def main(key: str) -> str:
-    from motiontransfer.filming.quality_plot import (
-        plot_quality,  # Matplotlib: not where params are checked
-    )
+    # Matplotlib: not where params are checked.
+    from motiontransfer.filming.quality_plot import plot_quality
 
     params = load_section(CleanKeypointsParams, "clean_keypoints")
     file = layout.video_params_file(key, "clean_keypoints")

@@ -104,8 +104,7 @@ def _serve(address: str) -> None:
 def _load_libraries() -> None:
     """Import whatever a stage or a command imports, and set aside what is this project's."""
     _LOADED.update(_code_of(_ROOT))
-    runner = importlib.import_module("motiontransfer.core.stage_runner")
-    os.environ.update(runner.SETTINGS_OF_LIBRARIES)
+    importlib.import_module("motiontransfer.core.stage_runner").set_up_libraries()
     for package in ("stages", "demo"):
         for module in pkgutil.iter_modules([str(_ROOT / package)]):
             if module.name != "__main__":

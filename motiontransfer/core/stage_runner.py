@@ -23,13 +23,19 @@ _SYSTEM_PACKAGES = "libgl1 libegl1 libgles2 libglib2.0-0"
 _REMEDY = "fix this and rerun"
 _ON_CPU = "run on the CPU: CUDA_VISIBLE_DEVICES="
 
-SETTINGS_OF_LIBRARIES = {
+_SETTINGS_OF_LIBRARIES = {
     "GOMP_SPINCOUNT": "2000",  # PyTorch's waiting threads: soon asleep, beside another program
     "OPENCV_FOR_THREADS_NUM": "1",  # its images here are small
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's products here are small
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # PyArrow's own keeps what was freed
 }
-"""Environment variables that are read when the library is loaded; the user's own stay."""
+"""Environment variables."""
+
+
+def set_up_libraries() -> None:
+    """Set the variables that libraries read as they load; the user's own stay."""
+    for variable, value in _SETTINGS_OF_LIBRARIES.items():
+        os.environ.setdefault(variable, value)
 
 
 def run(package: str, arguments: Sequence[str]) -> int:
@@ -42,8 +48,7 @@ def run(package: str, arguments: Sequence[str]) -> int:
         print(f"usage: python -m {package} STAGE [NAME]", file=sys.stderr)  # noqa: T201 - an entry point speaks to a person
         return 2
     name, *rest = arguments
-    for variable, value in SETTINGS_OF_LIBRARIES.items():
-        os.environ.setdefault(variable, value)
+    set_up_libraries()
     from motiontransfer.core.params import unchanged_params  # here: NumPy reads these as it loads
 
     try:

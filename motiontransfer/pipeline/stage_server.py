@@ -26,7 +26,6 @@ from motiontransfer.core.parallel import end_workers, start_method
 _VARIABLE = "MOTIONTRANSFER_STAGE_SERVER"
 """Of the environment: the server's address."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SOCKET = ("AF_UNIX", "SOCK_SEQPACKET")  # which Windows lacks
 _LOADED_LATE = ("filming.quality_plot", "pose.plots", "puppet.fit.fitting", "puppet.plot")
 """Modules that stages load as they begin, not where params are checked."""
 
@@ -114,7 +113,8 @@ def fork_for_callers(
 
 
 def _new_socket() -> socket.socket:
-    return socket.socket(*(getattr(socket, name) for name in _SOCKET))
+    assert sys.platform != "win32"
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _forked(caller: socket.socket, run: Callable[[bytes, list[int]], object]) -> BaseProcess:
@@ -137,10 +137,9 @@ def _return_status(caller: socket.socket, fork: BaseProcess) -> None:
 
 
 def _load(stages: Sequence[str]) -> None:
-    from motiontransfer.core.stage_runner import SETTINGS_OF_LIBRARIES
+    from motiontransfer.core.stage_runner import set_up_libraries
 
-    for variable, value in SETTINGS_OF_LIBRARIES.items():
-        os.environ.setdefault(variable, value)
+    set_up_libraries()
     late = (f"motiontransfer.{name}" for name in _LOADED_LATE)
     for module in (*(f"stages.{stage}" for stage in stages), *late):
         importlib.import_module(module)

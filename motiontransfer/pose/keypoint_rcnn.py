@@ -140,23 +140,20 @@ def joint_confidence(
 
 def load_network(model: str, *, max_people: int, min_detection_confidence: float) -> KeypointRCNN:
     """The network with its weights, on the CPU."""
-    layers = {"backbone_name": "resnet50", "weights": None, "norm_layer": FrozenBatchNorm2d}
-    with torch.device("meta"):  # no weights are drawn, which would take seconds
-        network = KeypointRCNN(
-            resnet_fpn_backbone(**layers),
-            num_classes=2,
-            num_keypoints=len(COCO_17),
-            box_score_thresh=min_detection_confidence,
-            box_detections_per_img=max_people,
-        )
+    network = KeypointRCNN(
+        resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d),
+        num_classes=2,
+        num_keypoints=len(COCO_17),
+        box_score_thresh=min_detection_confidence,
+        box_detections_per_img=max_people,
+    )
     for module in network.modules():
         if isinstance(module, FrozenBatchNorm2d):
             module.eps = 0.0  # as these weights were trained; torchvision does the same
     is_official = model == OFFICIAL_WEIGHTS
     path = pretrained_file(PUBLISHED, file=None if is_official else Path(model))
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(weights, assign=True)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, UnpicklingError, EOFError) as error:
         raise WeightsError(
             f"{path}: not weights of torchvision's keypointrcnn_resnet50_fpn"

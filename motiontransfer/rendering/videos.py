@@ -25,7 +25,7 @@ from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.rendering.compositing import VisibleLabel, with_label
 from motiontransfer.video.clip import Clip
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.geometry import resize
+from motiontransfer.video.geometry import resize, width_at
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.writer import RESULT_PRESET, store_sound, video_writer
 
@@ -175,7 +175,7 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
     gap = np.full((height + strip_height, _PANEL_GAP_PX, 3), BACKGROUND, np.uint8)
     columns: list[np.ndarray] = []
     for label, panel in panels.items():
-        width = _width_at(panel.shape[:2], height)
+        width = width_at(panel.shape[:2], height)
         strip = text_on_background(label, (strip_height, width), strip_height * 3 // 5, TEXT)
         columns += [gap, np.concatenate([strip, resize(panel, (height, width))])]
     return np.concatenate(columns[1:], axis=1)
@@ -184,12 +184,7 @@ def side_by_side(panels: Mapping[str, AnyFrame]) -> AnyFrame:
 def panel_size(size: tuple[int, int]) -> tuple[int, int]:
     """(height, width) in which images of a size are compared, at most 540 pixels high."""
     height = min(size[0], _LARGEST_PANEL_PX)
-    return height, _width_at(size, height)
-
-
-def _width_at(size: tuple[int, int], height: int) -> int:
-    """Width of an image of a (height, width) that is resized to another height."""
-    return max(1, round(size[1] * height / size[0]))
+    return height, width_at(size, height)
 
 
 def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str]) -> AnyFrame:

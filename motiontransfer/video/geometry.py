@@ -115,7 +115,12 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 def as_high(frame: AnyFrame, height: int) -> AnyFrame:
     """Colors of a frame in so many rows."""
-    return resize(frame[..., :3], (height, max(round(frame.shape[1] * height / len(frame)), 1)))
+    return resize(frame[..., :3], (height, width_at(frame.shape[:2], height)))
+
+
+def width_at(size: tuple[int, ...], height: int) -> int:
+    """Width of an image of a (height, width) that is resized to another height."""
+    return max(round(size[1] * height / size[0]), 1)
 
 
 def enclosing_box(
