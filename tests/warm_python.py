@@ -24,6 +24,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -185,11 +186,17 @@ def _note_sections(file: str, *, stage: str) -> None:
 
 
 def _renumber(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
-    """Give open files the numbers that they have in the caller."""
+    """Give open files the numbers that they have in the caller.
+
+    What had these numbers stays open: of one of them the server waits for the end.
+    """
     aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 200) for descriptor in descriptors]
     for descriptor in descriptors:
         os.close(descriptor)
     for descriptor, number in zip(aside, numbers, strict=True):
+        if number > 2:
+            with suppress(OSError):  # nothing had it
+                fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 200)
         os.dup2(descriptor, number)
         os.close(descriptor)
 
