@@ -16,7 +16,7 @@ from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.video.writer import store_sound, write_video
+from motiontransfer.video.writer import Sound, store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")
 CLIPS = Path("demo/clips")
@@ -105,17 +105,10 @@ def film_video(
             yield shot.frame
 
     with tempfile.TemporaryDirectory() as folder:
-        sound, offset = None, 0.0
+        sound = None
         if tune is not None:
-            sound, offset = _music(Path(folder), motion, params.frame_rate, tune)
-        write_video(
-            video,
-            frames(),
-            frame_rate=frame_rate,
-            sound=sound,
-            sound_offset_seconds=offset,
-            crf=params.crf,
-        )
+            sound = _music(Path(folder), motion, params.frame_rate, tune)
+        write_video(video, frames(), frame_rate=frame_rate, sound=sound, crf=params.crf)
     write_keypoints(joints_file, true_keypoints(np.array(joints), size=size, frame_rate=frame_rate))
 
 
@@ -154,12 +147,10 @@ def _with_poses_of(dance: Motion, params: FilmParams) -> Motion:
     return strike(free, dance, frames, place=own.place, change_frames=change, hold_frames=hold)
 
 
-def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> tuple[Path, float]:
-    """Its file, and what to add to the file's timestamps."""
+def _music(folder: Path, motion: Motion, frame_rate: int, seed: int) -> Sound | None:
     seconds = len(motion.angles) / frame_rate
     track_samples = compose_music(
         round(seconds * SAMPLE_RATE), beat_seconds=motion.beat_seconds, seed=seed
     )
-    wave, sound = folder / "music.wav", folder / "music.mka"
-    write_wave(wave, track_samples)
-    return sound, store_sound(wave, sound, origin_seconds=0.0) or 0.0
+    write_wave(folder / "music.wav", track_samples)
+    return store_sound(folder / "music.wav", folder / "music.mka", origin_seconds=0.0)

@@ -32,7 +32,7 @@ from motiontransfer.core.storage import write_checked_json, write_json
 from motiontransfer.evaluation.params import EvaluateParams, EvaluateTransferParams
 from motiontransfer.models.choices import HAS_IMAGE
 from motiontransfer.pose.detectors import load_detector
-from motiontransfer.rendering.backgrounds import FILM, NO_MASK, check_background
+from motiontransfer.rendering.backgrounds import NO_MASK, check_background
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 from motiontransfer.training.params import (
@@ -201,14 +201,14 @@ def _check_height() -> None:
 def _check_background() -> None:
     key = f"{PARAMS_FILE}: render.background"
     background = load_section(RenderParams, "render").background
-    if background == FILM:
+    if background == layout.FILM:
         return
     if not HAS_IMAGE[load_section(TrainGanParams, "train_gan").background]:
         raise ParamsError(f"{key}: {NO_MASK.format(background)}")
     file = layout.BACKGROUNDS_FOLDER / background
     if _is_missing(file):
         raise ParamsError(
-            f"{key}: no such file: {file}; copy a picture or video there, or set {FILM}"
+            f"{key}: no such file: {file}; copy a picture or video there, or set {layout.FILM}"
         )
     try:
         if file.is_file():  # one that DVC has yet to bring is opened by encode

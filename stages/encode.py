@@ -22,13 +22,7 @@ from motiontransfer.provenance.signing import Content, load_credentials, signed_
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.rendering.backgrounds import (
-    FILM,
-    NO_MASK,
-    check_background,
-    files_over,
-    written_over,
-)
+from motiontransfer.rendering.backgrounds import NO_MASK, check_background, files_over, written_over
 from motiontransfer.rendering.compositing import puppet_frames, size_of_height, without_mask
 from motiontransfer.rendering.rendered import Rendered, RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
@@ -110,7 +104,7 @@ def main(transfer: str) -> str:
         signs = {"assertion": assertion, "credentials": credentials, "film": drawn.film}
         frames, looks = drawn.frames, _looks(params)
         others = layout.backgrounds_folder(transfer)
-        if params.background != FILM:
+        if params.background != layout.FILM:
             over = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(signed_files(enter(replacing_folder(others)), over, **signs))
             rooms, background = drawn.rooms, params.background
@@ -118,7 +112,7 @@ def main(transfer: str) -> str:
         frames = track(frames, "encode", total=own.poses.num_frames)
         signed = partial(signed_files, layout.results_folder(transfer), **signs)
         _write(own, params, drawn._replace(frames=frames, recipe=recipe), signed)
-    if params.background == FILM:
+    if params.background == layout.FILM:
         with replacing_folder(others) as folder:
             (folder / "none").mkdir()  # which DVC does not keep, but of an empty folder it warns
     counts = {"frames": own.poses.num_frames, "frames_per_second": float(own.poses.frame_rate)}
@@ -154,7 +148,7 @@ def _appearance(own: _Transfer) -> Appearance:
 
 def _at_home(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
     """The target in their room, by the networks' stored frames or by the puppet over them."""
-    has_room, read = params.background == FILM, cache(partial(_appearance, own))
+    has_room, read = params.background == layout.FILM, cache(partial(_appearance, own))
     if own.rendered.is_drawn:
         puppet = Puppet(read(), own.poses.image_size)
         behind = None if store is None else store.frames()
@@ -179,7 +173,7 @@ def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | N
         home = _masked(store, "the dancer's film")
         shown = networks_in_film(home, own.poses, read(), film, place, **how)
     rooms = deque[Frame]()
-    frames = _noted(shown, None if params.background == FILM else rooms)
+    frames = _noted(shown, None if params.background == layout.FILM else rooms)
     return _Drawn(frames, _taken(rooms), film.frames(), _COMPOSITE, film.path)
 
 
@@ -213,7 +207,7 @@ def _made(own: _Transfer, params: RenderParams) -> str:
     results, others = layout.results_folder(own.name), layout.backgrounds_folder(own.name)
     made = f"{own.poses.num_frames} frames in {layout.TRANSFER_FILE}, {layout.COMPARISON_FILE} "
     made += f"and contact_sheet.png in {results}"
-    if params.background != FILM:
+    if params.background != layout.FILM:
         over = " and ".join(files_over(params.background))
         made += f"; {over} in {others}, without the room and so without the shadows on it"
     if unfilmed := own.rendered.stand_ins.get("frames_with_unfilmed_side"):

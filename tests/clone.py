@@ -7,9 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WORK_TREE = bool(os.environ.get("TEST_WORK_TREE"))
-"""Whether params, films and the record are tested as they are in the clone now."""
-SHIPPED = ROOT if WORK_TREE else ROOT / "motiontransfer/project"
+"""Whether params, films and the record ship, and are tested, as they are in the clone now."""
+SHIPPED = ROOT / "motiontransfer/project"
 """Folder of params.yaml and films.yaml: the package's copies, which no command writes."""
+for _name in ("params.yaml", "films.yaml") if WORK_TREE else ():
+    shutil.copy(ROOT / _name, SHIPPED)
 _WITH_A_RECORD = ("docs/demo.json", "dvc.yaml", "demo/dvc.yaml")
 """Changed by whoever changes the record, and by no dance or experiment."""
 

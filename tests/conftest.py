@@ -28,10 +28,10 @@ hypothesis.settings.load_profile("quick")
 
 def pytest_report_header():
     if clone.WORK_TREE:
-        return "params.yaml, films.yaml and the record: those of the work tree are tested"
+        return "params.yaml, films.yaml and the record: those of the work tree ship, and are tested"
     edited = filecmp.cmpfiles(ROOT, clone.SHIPPED, SHIPPED, shallow=False)[1]
     those = f"{' and '.join(edited)}: tested as shipped, not as they are here; "
-    return f"{those}TEST_WORK_TREE=1 tests those that are here" if edited else None
+    return f"{those}TEST_WORK_TREE=1 ships those that are here" if edited else None
 
 
 @pytest.fixture(scope="session", autouse=True)

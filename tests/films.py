@@ -14,7 +14,7 @@ from motiontransfer.pose.keypoints import Keypoints, write_keypoints
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
-from motiontransfer.video.writer import video_writer
+from motiontransfer.video.writer import Sound, video_writer
 from tests.people import PERSON_SIZE, dance, difference_mask, picture
 from tests.video.conftest import write_test_sound
 
@@ -56,8 +56,7 @@ def clip_in(folder: Path, framing, num_frames, *, rate=25, sound=False, offset=0
     """A clip whose files are in a folder."""
     return Clip(
         frames=folder / "frames.mkv",
-        sound=folder / "sound.mka" if sound else None,
-        sound_offset_seconds=offset,
+        sound=Sound(folder / "sound.mka", offset) if sound else None,
         framing=framing,
         frame_rate=Fraction(rate),
         num_frames=num_frames,

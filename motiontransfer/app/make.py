@@ -233,7 +233,8 @@ def _examples() -> list[Path]:
 
 
 def _shown_examples(role: Role) -> str:
-    return views.examples({what: path for what, path in EXAMPLES[role].items() if path.exists()})
+    files = {what: path for what, path in EXAMPLES[role].items() if path.exists()}
+    return views.html_of("examples", files=files)
 
 
 def _agreed() -> bool:
@@ -349,9 +350,11 @@ def _pictures(dance: Side, me: Side, how: How) -> str:
     height = how.height or str(present[1] or 0)
     most = me.height or max(_HEIGHTS.values())
     heights = {what: str(value) for what, value in _HEIGHTS.items() if value <= most}
-    return views.choices(
+    films = {"target": me.film, "dancer": dance.film}
+    return views.html_of(
+        "choices",
         scene=how.scene,
-        rooms={"target": me.film, "dancer": dance.film},
+        rooms={scene: film and Path(film) for scene, film in films.items()},
         background=how.background or present[0],
         backgrounds=[*dict.fromkeys([*layout.PLAIN_BACKGROUNDS, *files])],
         height=height,

@@ -1,6 +1,5 @@
 """The tab of finished results: found again, played beside the dance, downloaded, deleted."""
 
-import html
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -100,14 +99,8 @@ def deletable(result: Result) -> list[tuple[str, str]]:
 
 def gallery(results: Sequence[Result]) -> str:
     """A card for each result: a frame of it, who dances what, when and how large."""
-    cards = "".join(
-        f'<button type="button" data-does="name" data-name="{html.escape(each.name)}">'
-        f'<video src="{views.address(each.video)}#t=1" muted playsinline preload="metadata" '
-        f'aria-hidden="true"></video><b>{html.escape(_title(each))}</b>'
-        f'<div class="quiet">{html.escape(_facts(each))}</div></button>'
-        for each in results
-    )
-    return f'<div class="results">{cards}</div>' if cards else _NONE
+    cards = [(each, _title(each), _facts(each)) for each in results]
+    return views.html_of("gallery", results=cards) if cards else _NONE
 
 
 def _title(result: Result) -> str:
@@ -123,52 +116,17 @@ def _facts(result: Result) -> str:
 def detail(result: Result) -> str:
     """Players of the dance and the result, in step, and links to what is there of it."""
     dance = result.dance if result.dance and views.is_played(result.dance) else None
-    alone = ("made", "The result beside the dance", result.comparison or result.video)
-    both = (
-        [("dance", "The dance", dance), ("made", "The result", result.video)] if dance else [alone]
-    )
-    figures = "".join(
-        f'<figure><video class="{role}" src="{views.address(file)}" loop playsinline '
-        f'preload="auto" aria-label="{caption}"{" muted" if role == "dance" else ""}></video>'
-        f'<figcaption class="quiet">{caption}</figcaption></figure>'
-        for role, caption, file in both
-    )
-    wipes = (
-        '<button type="button" data-does="wipes" aria-pressed="false">Slider</button>'
-        '<label>Dance<input type="range" data-does="wipe" value="50" min="0" max="100" '
-        'aria-label="From the dance to the result">Result</label>'
-    )
-    steer = (
-        '<button type="button" data-does="play">Play</button>'
-        '<input type="range" data-does="seek" min="0" max="1000" value="0" aria-label="Time">'
-        '<button type="button" data-does="sound" aria-pressed="true">Sound</button>'
-        f"{wipes if dance else ''}"
-    )
-    links = [views.download(result.video, f"{result.name}.mp4", "Download MP4")]
-    links += [
-        views.download(each, f"{result.name}_{each.name}", each.name) for each in result.others
-    ]
-    if result.report:
-        links.append(f'<a href="{views.address(result.report)}" target="_blank">Report</a>')
-    return (
-        f'<div class="shows"><h2 tabindex="-1">{html.escape(_title(result))}</h2>'
-        f'<div class="pair{"" if dance else " alone"}">{figures}</div>'
-        f'<div class="steer">{steer}</div><p>{" · ".join(links)}</p></div>'
-    )
+    return views.html_of("detail", result=result, title=_title(result), dance=dance)
 
 
 def _saved(end: str, name: str) -> str:
     """Make a result in another format, and link it."""
     file = layout.results_folder(name) / f"{name}{end}"
     return as_html(
-        lambda _: (
-            f"<p>{views.download(file, file.name, f'Download {file.name}')}, "
-            f"{file.stat().st_size / 1e6:.1f} MB</p>"
-        ),
+        lambda _: views.html_of("saved", file=file, megabytes=file.stat().st_size / 1e6),
         *("convert", name, "--output", str(file)),
     )
 
 
 def _as_list(events: Sequence[Event]) -> str:
-    items = "".join(f"<li>{html.escape(str(event))}</li>" for event in events)
-    return f'<ul class="quiet">{items}</ul>'
+    return views.html_of("listed", events=events)

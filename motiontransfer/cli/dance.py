@@ -31,6 +31,7 @@ _Trim = tuple[float, float]
 _Place = tuple[float, float, float]
 _PART = "start and end in seconds; 0 0: all."
 _WHO = "a place, shares of width and height, and a time in seconds."
+_PLAIN = ", ".join(layout.PLAIN_BACKGROUNDS)
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 
 
@@ -68,7 +69,7 @@ def dance(  # noqa: PLR0913 - a command's options
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(help="Of another result: green, alpha, a file in data/backgrounds/, or film."),
+        typer.Option(help=f"Of another result: {_PLAIN}, or a file in data/backgrounds/."),
     ] = None,
     like: Annotated[
         Path | None, typer.Option(help="A result, whose params are taken from its file.")
@@ -163,7 +164,7 @@ def _check(
         files = _unknown(first, root=root) | files
     targets = files.keys() - {first.source}
     looks = {first.source: of_dance, **dict.fromkeys(targets, of_me)}
-    checked = check_films(files, crop="auto", targets=targets, looks=looks)
+    checked = check_films(files, targets=targets, looks=looks)
     of_target = [checked[name].full_height for name in targets if name in checked]
     if height and first.target in first.new and of_target and height > max(of_target):
         raise ParamsError(f"--height: expected at most {max(of_target)}, as ME has, got {height}")
@@ -336,7 +337,7 @@ def guide(
 
     with scratch_project() as root:
         name, source, new = add_guide(dancer, me, entry_only=True, root=root)
-        check_films(new, crop="auto", targets=new.keys() - {source})
+        check_films(new, targets=new.keys() - {source})
         stage = f"guide@{name}"
         forecasts = forecast(plan(stage, root=root, is_forecast=True), root=root)
     add_guide(dancer, me)

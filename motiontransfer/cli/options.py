@@ -28,11 +28,6 @@ OutputFile = partial(typer.Option, dir_okay=False)
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 _AS_EVENTS = Annotated[bool, typer.Option("--events", help="Print events: one JSON object a line.")]
-_REPORTING = (
-    *("dance", "dance_all", "guide", "live", "inspect", "add_video", "together", "compare"),
-    *("convert", "delete", "repro"),
-)
-"""Commands that report all that they do by events."""
 _ANYWHERE = ("doctor", "score", "verify")  # commands that work without a project
 _LOCK = Path("dvc.lock")
 _OWN = (PARAMS_FILE, FILMS_FILE, _LOCK, *map(Path, ("dvc.yaml", "data", ".dvc", ".git")))
@@ -47,7 +42,7 @@ def command(function: FunctionType) -> FunctionType:
     """Register a command, which begins in a project only, and overwrites nothing that stays.
 
     Its option `output`, if it has one, is the path to which it writes. What it reports by events is
-    printed.
+    printed, with `--events` as JSON, unless it has a `--json` of its own.
     """
 
     @wraps(function)
@@ -63,9 +58,9 @@ def command(function: FunctionType) -> FunctionType:
             check_output(output, [*_files_in(others.values()), *_of_project(output)])
         function(**given)
 
-    if function.__name__ in _REPORTING:
+    own = signature(function)
+    if "as_json" not in own.parameters:
         as_events = Parameter("events", Parameter.KEYWORD_ONLY, default=False)
-        own = signature(function)
         begun.__signature__ = own.replace(parameters=[*own.parameters.values(), as_events])  # ty: ignore[missing-attribute]
         begun.__annotations__ = {**function.__annotations__, "events": _AS_EVENTS}
         del begun.__wrapped__  # Typer would read its signature

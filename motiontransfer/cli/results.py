@@ -74,7 +74,7 @@ def inspect(
         entered = {each.path: name for name, each in videos.items()}
         name = entered.get(Path(video)) or name_of_file(Path(video))
         targets = {None: None, "source": [], "target": [name]}[role]
-        check_films({name: Path(video)}, crop="auto", targets=targets)
+        check_films({name: Path(video)}, targets=targets)
         return
     if role is not None:
         raise ParamsError(f"--role: expected a film's file, got the video {video}; leave it out")
@@ -136,9 +136,6 @@ def list_results(*, as_json: AsJson = False) -> None:
         typer.echo("no finished results")
 
 
-_CONVERTED = (".gif", ".webm")
-
-
 @command
 def convert(
     result: Annotated[str, typer.Argument(help="Its name, that of a transfer.")],
@@ -149,18 +146,17 @@ def convert(
 ) -> None:
     """Write a finished result in another format; neither has Content Credentials."""
     from motiontransfer.project.results import finished_results
-    from motiontransfer.video.conversion import write_gif, write_webm
+    from motiontransfer.video.conversion import WRITERS
 
-    if output.suffix not in _CONVERTED:
+    if output.suffix not in WRITERS:
         raise MotionTransferError(
-            f"--output: expected a name that ends in {' or '.join(_CONVERTED)}, got {output}"
+            f"--output: expected a name that ends in {' or '.join(WRITERS)}, got {output}"
         )
     found = {each.name: each for each in finished_results()}
     if result not in found:
         known = ", ".join(found) or "none"
         raise ParamsError(f"no finished result {result!r}; there are {known}")
-    write = write_gif if output.suffix == ".gif" else write_webm
-    write(found[result].video, output)
+    WRITERS[output.suffix](found[result].video, output)
     emit(Made(what="file", files=(str(output),)))
 
 
@@ -323,5 +319,5 @@ def export(
     # It misses Triton, which has no part in this.
     logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
     for file in export_target(target, output):
-        typer.echo(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")
-    typer.echo(f"see `python {output / 'run.py'} --help`")
+        emit(Note(text=f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB"))
+    emit(Note(text=f"see `python {output / 'run.py'} --help`"))

@@ -110,8 +110,8 @@ def preset(
     if not dry_run:
         apply_preset(name)
     for change in changes:
-        typer.echo(f"{change.key}: {change.old} -> {change.new}")
-    typer.echo(f"{len(changes)} values {'would change' if dry_run else 'changed'}")
+        emit(Note(text=f"{change.key}: {change.old} -> {change.new}"))
+    emit(Note(text=f"{len(changes)} values {'would change' if dry_run else 'changed'}"))
 
 
 @command
@@ -121,14 +121,14 @@ def clean(*, yes: Yes = False) -> None:
 
     paths = orphaned_outputs(Path())
     if not paths:
-        typer.echo("no orphaned outputs")
+        emit(Note(text="no orphaned outputs"))
         return
     for path in paths:
-        typer.echo(path)
+        emit(Note(text=str(path)))
     if not yes:
         typer.confirm(f"delete these {len(paths)}?", abort=True)
     delete(Path(), paths)
-    typer.echo(f"deleted {len(paths)}")
+    emit(Note(text=f"deleted {len(paths)}"))
 
 
 @command

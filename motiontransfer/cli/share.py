@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from motiontransfer.cli.options import command
+from motiontransfer.core.events import Note, emit
 
 
 @command
@@ -35,7 +36,7 @@ def share(
 
     set_up(Path())
     for line in share_project(url, name=name, endpoint=endpoint, profile=profile):
-        typer.echo(line)
+        emit(Note(text=line))
 
 
 @command
@@ -55,6 +56,6 @@ def join(
 
     set_up(Path())
     for name in settle(Path()):
-        typer.echo(f"{name}: merged by entries; commit the merge")
+        emit(Note(text=f"{name}: merged by entries; commit the merge"))
     for line in join_project(bring=bring):
-        typer.echo(line)
+        emit(Note(text=line))

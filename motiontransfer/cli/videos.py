@@ -59,7 +59,8 @@ def add_video(
     add = partial(add, file, name=name, subject=subject, crop=crop, role=role, others=others)
     with scratch_project() as root:
         add(entry_only=True, root=root)
-        check_films({name: file}, crop=crop, targets=[name] if target else [], rotate=degrees)
+        looks = {name: {"crop": crop, "rotate": degrees}}
+        check_films({name: file}, targets=[name] if target else [], looks=looks)
         graph = plan(root=root, is_forecast=True)
         stages = [stage for stage in graph if stage.partition("@")[2] in (name, subject)]
         event = planned(name, forecast(stages, root=root))
@@ -72,17 +73,14 @@ def add_video(
 def check_films(
     files: Mapping[str, Path],
     *,
-    crop: Literal["auto", "none"],
     targets: Collection[str] | None,
-    rotate: int = 0,
     looks: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, "VideoCheck"]:
     """Print what to fix in films, by the names of their videos; they are checked at once.
 
     Args:
         targets: those of whom to render, who may be in photos; None: nothing is added.
-        rotate: clockwise, degrees.
-        looks: of a film, what `check_video` is told beside: `trim`, `person`.
+        looks: of a film, what `check_video` is told beside; by default an automatic crop.
     """
     from motiontransfer.core.params import load_section
     from motiontransfer.project.film_advice import film_checked
@@ -93,9 +91,7 @@ def check_films(
     size = load_section(WorkingSize, "decode.size")
     with ThreadPoolExecutor() as threads:
         checks = threads.map(
-            lambda name: run_isolated(
-                check_video, files[name], size=size, crop=crop, rotate=rotate, **looks.get(name, {})
-            ),
+            lambda name: run_isolated(check_video, files[name], size=size, **looks.get(name, {})),
             files,
         )
         checked = dict(zip(files, checks, strict=True))
@@ -165,8 +161,8 @@ def import_dataset(
     from motiontransfer.project.dataset import import_dataset as import_
 
     for name in import_(folder):
-        typer.echo(f"added videos.{name} to films.yaml")
-    typer.echo("next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`")
+        emit(Note(text=f"added videos.{name} to films.yaml"))
+    emit(Note(text="next: `motiontransfer add-transfer --source VIDEO --target SUBJECT`"))
 
 
 @command
@@ -189,13 +185,15 @@ def add_transfer(
 
     is_target = target in load_section(list[str], "targets")
     name = add(source=source, target=target, name=name, truth=truth, scene=scene)
-    typer.echo(f"added transfers.{name} to films.yaml: {target} performs {source}")
+    emit(Note(text=f"added transfers.{name} to films.yaml: {target} performs {source}"))
     if is_target:
-        typer.echo(f"{target} is a target already: this needs no training of its own")
+        emit(Note(text=f"{target} is a target already: this needs no training of its own"))
     elif target not in load_section(list[str], "trained"):
-        typer.echo(f"added {target} to targets: of photos alone nothing is trained")
+        emit(Note(text=f"added {target} to targets: of photos alone nothing is trained"))
     else:
-        typer.echo(f"added {target} to targets: `dvc repro` will train a generator of {target}")
+        emit(
+            Note(text=f"added {target} to targets: `dvc repro` will train a generator of {target}")
+        )
 
 
 @command

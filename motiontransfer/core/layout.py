@@ -4,7 +4,9 @@
 same name with the suffix .png.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 FRAMES_FILE = "frames.mkv"
 APPEARANCE_FILE = "appearance.safetensors"
@@ -26,8 +28,12 @@ GUIDE_COUNTS_FILE = "counts.json"
 VIDEOS_FOLDER = Path("data/videos")
 TRUTH_FOLDER = Path("data/truth")
 BACKGROUNDS_FOLDER = Path("data/backgrounds")
-PLAIN_BACKGROUNDS = ("film", "green", "alpha")
-"""Their files are empty: the target's own room, a plain color, and none."""
+FILM, ALPHA = "film", "alpha"
+"""Of backgrounds: the target's own room, and none."""
+PLAIN_BACKGROUNDS: Mapping[str, tuple[int, int, int] | None] = MappingProxyType(
+    {FILM: None, "green": (0, 177, 64), ALPHA: None}  # the chroma key's green
+)
+"""Backgrounds that are no pictures -> their color, if they are one."""
 CHECKPOINTS_FOLDER = Path("checkpoints")
 RESULTS_FOLDER = Path("results")
 ARTIFACTS_FOLDER = Path("artifacts")

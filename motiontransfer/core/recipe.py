@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from pydantic import BaseModel, ValidationError
+
 from motiontransfer.core.errors import printable
 from motiontransfer.core.layout import PLAIN_BACKGROUNDS
 from motiontransfer.core.params import SHIPPED_FILE, flattened, read_sections
 
-_VERSION, _PARAMS = "motiontransfer", "params"  # keys of a recipe
 _MOST_CHARACTERS = 65_536  # ten times what all params take
 _MOST_ITEMS, _MOST_LETTERS = 8, 64  # of a list, of a word: no param has more
 _NAMING = ("perceptual_file", "lpips_weights", "devices", "detector")
@@ -44,6 +45,14 @@ class Recipe:
         return printable(told + left_out)
 
 
+class _Carried(BaseModel):
+    """What a file carries."""
+
+    motiontransfer: str
+    """The version."""
+    params: dict[str, object]
+
+
 def recipe_text(params: Mapping[str, object]) -> str:
     """The recipe of results by these params of all sections, as JSON."""
     shipped, own = _decided(read_sections(SHIPPED_FILE)), _decided(params)
@@ -52,7 +61,7 @@ def recipe_text(params: Mapping[str, object]) -> str:
         for key, value in own.items()
         if key in shipped and value != shipped[key] and _is_plain(key, value)
     }
-    return json.dumps({_VERSION: version("motiontransfer"), _PARAMS: changed})
+    return json.dumps({"motiontransfer": version("motiontransfer"), "params": changed})
 
 
 def read_recipe(text: str) -> Recipe | None:
@@ -60,22 +69,19 @@ def read_recipe(text: str) -> Recipe | None:
     if len(text) > _MOST_CHARACTERS:
         return None
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        carried = _Carried.model_validate_json(text)
+    except ValidationError:
         return None
-    if not isinstance(content, dict) or not isinstance(content.get(_PARAMS), dict):
-        return None
-    if not isinstance(made_by := content.get(_VERSION), str):
-        return None
-    shipped, given = _decided(read_sections(SHIPPED_FILE)), content[_PARAMS]
+    shipped, given = _decided(read_sections(SHIPPED_FILE)), carried.params
     own = {
         key: value
         for key, value in given.items()
         if key in shipped and _is_value(value) and _is_plain(key, value)
     }
-    left_out = tuple(str(key)[:_MOST_LETTERS] for key in given if key not in own)
+    left_out = tuple(key[:_MOST_LETTERS] for key in given if key not in own)
     known = {key: value for key, value in shipped.items() if _is_plain(key, value)}
-    return Recipe(version=made_by[:_MOST_LETTERS], params=known | own, own=own, left_out=left_out)
+    made_by = carried.motiontransfer[:_MOST_LETTERS]
+    return Recipe(version=made_by, params=known | own, own=own, left_out=left_out)
 
 
 def _decided(params: Mapping[str, object]) -> dict[str, object]:

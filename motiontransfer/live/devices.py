@@ -291,22 +291,15 @@ def recording(
     is none.
     """
     with tempfile.TemporaryDirectory(prefix="motiontransfer-") as folder:
-        sound, offset = Path(folder) / "sound.mka", None
+        sound = None
         if source.sound:
-            offset = run_isolated(
-                store_sound, source.sound, sound, origin_seconds=source.start_seconds
-            )
+            stored, start = Path(folder) / "sound.mka", source.start_seconds
+            sound = run_isolated(store_sound, source.sound, stored, origin_seconds=start)
         made = Path(folder) / f"unsigned{path.suffix}" if sign else path
         try:
-            writer = video_writer(
-                made,
-                frame_rate=source.frame_rate,
-                sound=None if offset is None else sound,
-                sound_offset_seconds=offset or 0.0,
-                crf=crf,
-                preset=_PRESET,
-            )
-            with _at_constant_rate(writer, source.frame_rate) as record:
+            rate = source.frame_rate
+            writer = video_writer(made, frame_rate=rate, sound=sound, crf=crf, preset=_PRESET)
+            with _at_constant_rate(writer, rate) as record:
                 yield record
         finally:
             if sign and made.exists():

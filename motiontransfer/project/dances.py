@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import (
-    FILMS_FILE,
-    PARAMS_FILE,
-    MissingFileError,
-    MotionTransferError,
-    ParamsError,
-)
+from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MotionTransferError, ParamsError
 from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.core.params import Guide, SceneChoice, Video, load_section, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
+    check_there,
     files_without_entry,
     load_pairs,
     load_scenes,
@@ -141,9 +136,7 @@ def add_dance(
         MissingFileError: no such film, or no films.yaml.
         ParamsError: films.yaml cannot be edited.
     """
-    for file in (dancer, *me):
-        if not file.is_file():
-            raise MissingFileError(f"{file}: no such file; expected a video")
+    check_there(dancer, *me)
     with params_lock(root):
         before, videos = _texts(root), load_videos(root)
         whole = {each: video for each, video in videos.items() if video.crop == "none"}
@@ -263,9 +256,7 @@ def add_guide(
         MissingFileError: no such film, or no films.yaml.
         ParamsError: films.yaml cannot be edited.
     """
-    for file in (dancer, me):
-        if file is not None and not file.is_file():
-            raise MissingFileError(f"{file}: no such file; expected a video")
+    check_there(dancer, *([me] if me else []))
     with params_lock(root):
         videos = load_videos(root)
         source, found = _known_film(dancer, videos, is_target=False)

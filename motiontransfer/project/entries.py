@@ -84,6 +84,12 @@ def load_scenes(root: Path) -> dict[str, DancersScene]:
     return load_section(dict[str, DancersScene] | None, "scenes", path=root / FILMS_FILE) or {}
 
 
+def check_there(*files: Path) -> None:
+    for file in files:
+        if not file.is_file():
+            raise MissingFileError(f"{file}: no such file; expected a video")
+
+
 def suffix_of(file: Path) -> str:
     """The suffix of a film, unless it is one by chance."""
     suffix = file.suffix.lower()
@@ -135,8 +141,8 @@ def add_video(
         MissingFileError: no such file, or no films.yaml.
     """
     check_new_video(name, subject, root=root)
-    if not file.is_file() and "detector" not in others:
-        raise MissingFileError(f"{file}: no such file; expected a video")
+    if "detector" not in others:
+        check_there(file)
     with params_lock(root):
         path = file.resolve() if entry_only else _destination(file, name, root)
         entry = {"path": path.as_posix(), "subject": subject, "crop": crop, **others}

@@ -123,7 +123,7 @@ def check_video(
     path: Path,
     *,
     size: WorkingSize,
-    crop: Literal["none", "auto"],
+    crop: Literal["none", "auto"] = "auto",
     rotate: int = 0,
     trim: tuple[float, float] | None = None,
     person: PersonPlace | None = None,

@@ -27,13 +27,10 @@ from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import read_frames, read_metadata, upright
 
-FILM, GREEN, ALPHA = layout.PLAIN_BACKGROUNDS
-
 NO_MASK = (
     "{} needs the person's mask, which train_gan.background gives with an image of the room alone; "
     "set it to film"
 )
-_GREEN = (0, 177, 64)  # chroma key green
 _NEARBY = 0.01  # distance within which the room has the same shadow, of a frame's height
 _LEAST_WHOLE, _WHOLE = 0.7, 0.85
 """Shares between which a pixel becomes the person alone: networks leave a little room in all."""
@@ -93,9 +90,9 @@ def _mean_nearby(
 
 def files_over(background: str) -> list[str]:
     """Names of the videos over a background."""
-    if background == ALPHA:
+    if background == layout.ALPHA:
         return ["alpha.mov", "alpha.webm"]
-    return [] if background == FILM else [f"{valid_name(Path(background).stem)}.mp4"]
+    return [] if background == layout.FILM else [f"{valid_name(Path(background).stem)}.mp4"]
 
 
 def check_background(background: str) -> None:
@@ -112,12 +109,12 @@ def check_background(background: str) -> None:
 def background_frames(
     background: str, *, size: tuple[int, int], frame_rate: Fraction
 ) -> Iterator[Frame]:
-    """Frames of a background without end: `green`, or a still or video, which begins again.
+    """Frames of a background without end: a color, or a still or video, which begins again.
 
     They are cut to the size's aspect, around the middle.
     """
-    if background == GREEN:
-        yield from repeat(np.full((*size, 3), _GREEN, np.uint8))
+    if color := layout.PLAIN_BACKGROUNDS.get(background):
+        yield from repeat(np.full((*size, 3), color, np.uint8))
     path = layout.BACKGROUNDS_FOLDER / background
     is_still = run_isolated(read_metadata, path).packet_times.starts_seconds.size <= 1
     while True:
@@ -171,7 +168,7 @@ def written_over(
         def show(frame: MaskedFrame) -> None:
             nonlocal behind
             size, person = frame.shape[:2], cut_out(frame, next(rooms))
-            if background != ALPHA and behind is None:
+            if background != layout.ALPHA and behind is None:
                 behind = background_frames(background, size=size, frame_rate=source.frame_rate)
             made = with_alpha(person, size) if behind is None else over(person, next(behind))
             for write in writers:

@@ -35,7 +35,7 @@ from motiontransfer.video.clip import Clip, detection_frames
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import enclosing_box, resize
 from motiontransfer.video.soundtrack import RATE, mix, read_slowed, signal, write_wave
-from motiontransfer.video.writer import store_sound, video_writer
+from motiontransfer.video.writer import Sound, store_sound, video_writer
 
 _SIZE = (720, 1280)
 _STRIP_PX, _FONT_PX, _BAR_PX = 72, 40, 12
@@ -129,7 +129,7 @@ def write_guide(path: Path, guide: GuidePlan, dance: Keypoints, clip: Clip) -> N
             video_writer(
                 path,
                 frame_rate=clip.frame_rate,
-                sound=folder / "guide.mka",
+                sound=Sound(folder / "guide.mka"),
                 crf=_CRF,
                 preset="veryfast",
             )
@@ -236,7 +236,6 @@ def _sound(scenes: Sequence[_Part], guide: GuidePlan, clip: Clip) -> np.ndarray:
         if clip.sound is not None and scene.dances:
             slowed = read_slowed(
                 clip.sound,
-                offset_seconds=clip.sound_offset_seconds,
                 factor=float(_SLOWER),
                 start_seconds=float(guide.dance.start / rate),
                 seconds=seconds,

@@ -61,17 +61,16 @@ def result_writer(
     path: Path, source: Clip, *, crf: int, comment: str = ""
 ) -> Generator[Callable[[Frame | MaskedFrame], None]]:
     """Writer of a video in the time of a clip, with its sound: in WebM, as Opus."""
-    sound, offset = source.sound, source.sound_offset_seconds
+    sound = source.sound
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
-        if sound is not None and path.suffix == ".webm":
-            opus = Path(folder) / "sound.mka"
-            made = run_isolated(store_sound, sound, opus, origin_seconds=-offset, codec="libopus")
-            sound, offset = (None, 0.0) if made is None else (opus, made)
+        if sound and path.suffix == ".webm":
+            opus, start = Path(folder) / "sound.mka", -sound.offset_seconds
+            how = {"origin_seconds": start, "codec": "libopus"}
+            sound = run_isolated(store_sound, sound.file, opus, **how)
         with video_writer(
             path,
             frame_rate=source.frame_rate,
             sound=sound,
-            sound_offset_seconds=offset,
             crf=crf,
             preset=RESULT_PRESET,
             comment=comment,

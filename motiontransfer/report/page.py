@@ -31,7 +31,7 @@ from motiontransfer.report.tables import Chart
 from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.writer import RESULT_PRESET, write_video
+from motiontransfer.video.writer import RESULT_PRESET, Sound, write_video
 
 
 class QualityLevel(NamedTuple):
@@ -223,7 +223,7 @@ def _panel(
                 path,
                 (resize(frame, _fitted(frame.shape[:2], quality.scale)) for frame in frames),
                 frame_rate=frame_rate,
-                sound=sound if sound and has_sound(sound) else None,
+                sound=Sound(sound) if sound and has_sound(sound) else None,
                 crf=quality.crf,
                 preset=RESULT_PRESET,
             )

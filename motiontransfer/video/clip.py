@@ -40,7 +40,7 @@ from motiontransfer.video.reader import (
     upright,
     upright_mask,
 )
-from motiontransfer.video.writer import store_sound, video_writer
+from motiontransfer.video.writer import Sound, store_sound, video_writer
 
 FILM_FILE = "film"
 """A copy of the input, if it is a film with more pixels than the working image."""
@@ -68,10 +68,7 @@ _Item = TypeVar("_Item")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     frames: Path
-    sound: Path | None
-    """The audio track; None without one."""
-    sound_offset_seconds: float
-    """Added to the audio file's timestamps so that the first frame is at 0."""
+    sound: Sound | None
     framing: Framing
     frame_rate: Fraction
     num_frames: int
@@ -79,6 +76,10 @@ class Clip:
     """Clockwise rotation of the input that its file does not know of, degrees."""
     trim: tuple[float, float] | None = None
     """The part of the input that was decoded, seconds from its first frame; None: all of it."""
+
+    @property
+    def sound_offset_seconds(self) -> float:
+        return self.sound.offset_seconds if self.sound else 0.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -113,19 +114,18 @@ def read_clip(folder: Path) -> Clip:
         raise VideoError(
             f"{description}: expected {(_FORMAT, _VERSION)}, got {got}; run decode again"
         )
-    clip = Clip(
+    sound = Sound(folder / SOUND_FILE, float(content["sound_offset_seconds"]))
+    if content["has_sound"]:
+        _check_exists(sound.file)
+    return Clip(
         frames=folder / layout.FRAMES_FILE,
-        sound=folder / SOUND_FILE if content["has_sound"] else None,
-        sound_offset_seconds=float(content["sound_offset_seconds"]),
+        sound=sound if content["has_sound"] else None,
         framing=Framing(**{name: tuple(content["framing"][name]) for name in _FRAMING}),
         frame_rate=Fraction(content["frame_rate"]),
         num_frames=int(content["num_frames"]),
         rotate=int(content.get("rotate", 0)),
         trim=tuple(content["trim"]) if "trim" in content else None,
     )
-    if clip.sound is not None:
-        _check_exists(clip.sound)
-    return clip
 
 
 def write_description(folder: Path, clip: Clip, *, source: dict[str, object]) -> None:
@@ -235,12 +235,9 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
         starts = _write_frames(work, frames, video, framing, rate)
         if full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
             shutil.copyfile(path, work / FILM_FILE)
-        sound = work / SOUND_FILE
-        offset = store_sound(path, sound, origin_seconds=starts[0])
         clip = Clip(
             frames=work / layout.FRAMES_FILE,
-            sound=None if offset is None else sound,
-            sound_offset_seconds=offset or 0.0,
+            sound=store_sound(path, work / SOUND_FILE, origin_seconds=starts[0]),
             framing=framing,
             frame_rate=rate,
             num_frames=len(starts),

@@ -4,9 +4,11 @@ Neither has Content Credentials; what is drawn into the frames stays.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from itertools import islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -14,7 +16,7 @@ from motiontransfer.core.storage import replacing
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.writer import store_sound, write_video
 
-GIF_SECONDS = 4.0
+_GIF_SECONDS = 4.0
 _GIF_RATE = 12  # frames a second, at most
 _GIF_SIDE_PX = 400  # the longer side, at most
 
@@ -26,18 +28,12 @@ def write_webm(video: Path, path: Path) -> None:
         VideoError: it cannot be read.
     """
     with TemporaryDirectory(prefix="motiontransfer-") as folder, FrameStore(video) as store:
-        sound = Path(folder) / "sound.mka"
-        offset = store_sound(video, sound, origin_seconds=0.0, codec="libopus")
-        write_video(
-            path,
-            store.frames(),
-            frame_rate=store.frame_rate,
-            sound=None if offset is None else sound,
-            sound_offset_seconds=offset or 0.0,
-        )
+        stored = Path(folder) / "sound.mka"
+        sound = store_sound(video, stored, origin_seconds=0.0, codec="libopus")
+        write_video(path, store.frames(), frame_rate=store.frame_rate, sound=sound)
 
 
-def write_gif(video: Path, path: Path, *, seconds: float = GIF_SECONDS) -> None:
+def write_gif(video: Path, path: Path) -> None:
     """Write the middle of a video as an animation without end, made smaller.
 
     Raises:
@@ -45,7 +41,7 @@ def write_gif(video: Path, path: Path, *, seconds: float = GIF_SECONDS) -> None:
     """
     with FrameStore(video) as store:
         rate = float(store.frame_rate)
-        count = round(seconds * rate)
+        count = round(_GIF_SECONDS * rate)
         step = math.ceil(rate / _GIF_RATE)
         first = max((len(store) - count) // 2, 0)
         frames = []
@@ -59,3 +55,9 @@ def write_gif(video: Path, path: Path, *, seconds: float = GIF_SECONDS) -> None:
         frames[0].save(
             temporary, save_all=True, append_images=frames[1:], loop=0, duration=milliseconds
         )
+
+
+WRITERS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
+    {".gif": write_gif, ".webm": write_webm}
+)
+"""Suffix -> what writes such a file of a video, at a path."""

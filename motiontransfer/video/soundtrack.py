@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.video.container import open_input
+from motiontransfer.video.writer import Sound
 
 RATE = 48000
 Samples = Float32[np.ndarray, "_ 2"]
@@ -19,22 +20,19 @@ _SIGNAL_VOLUME = 0.3
 _FADE_SECONDS = 0.01  # of a signal's start and end: cut off, it clicks
 
 
-def read_slowed(
-    path: Path, *, offset_seconds: float, factor: float, start_seconds: float, seconds: float
-) -> Samples:
+def read_slowed(sound: Sound, *, factor: float, start_seconds: float, seconds: float) -> Samples:
     """Part of a file's first sound track, slowed down at the same pitch (FFmpeg's `atempo`).
 
     Silence where there is no sound.
 
     Args:
-        offset_seconds: added to the track's timestamps, so that 0 is the first sample's time.
         factor: 1 to 2: so many times as long.
         start_seconds: of the part, before it is slowed down.
         seconds: length of the part, slowed down.
     """
     part = np.zeros((round(seconds * RATE), 2), np.float32)
-    at = factor * (offset_seconds - start_seconds)
-    with open_input(path) as container:
+    at = factor * (sound.offset_seconds - start_seconds)
+    with open_input(sound.file) as container:
         for samples in _slowed(container, factor):
             if at > seconds:
                 break

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import av
 import numpy as np
@@ -46,13 +46,21 @@ _WITH_ALPHA = {
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
+class Sound(NamedTuple):
+    """A sound track of a video."""
+
+    file: Path
+    """With AAC or MP3, or for WebM Opus; `store_sound` makes one of any."""
+    offset_seconds: float = 0.0
+    """Added to the file's timestamps, so that 0 is the first frame."""
+
+
 @contextmanager
 def video_writer(
     path: Path,
     *,
     frame_rate: Fraction,
-    sound: Path | None = None,
-    sound_offset_seconds: float = 0.0,
+    sound: Sound | None = None,
     crf: int = 18,
     preset: str = "medium",
     comment: str = "",
@@ -64,8 +72,6 @@ def video_writer(
     with the video.
 
     Args:
-        sound: a file with AAC or MP3, or for WebM Opus; `store_sound` makes one of any.
-        sound_offset_seconds: added to the sound's own timestamps; see `Clip`.
         crf: x264's quality, 0 (lossless) to 51; 18 looks like the input.
         preset: x264's, from `ultrafast` to `veryslow`: time against size.
         comment: text that the file carries.
@@ -75,7 +81,7 @@ def video_writer(
     """
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
-        sound_file = stack.enter_context(open_input(sound)) if sound else None
+        sound_file = stack.enter_context(open_input(sound.file)) if sound else None
         container_format, options = _CONTAINERS.get(path.suffix, ("mp4", _FASTSTART))
         codec, pixel_format, codec_options = _WITH_ALPHA.get(
             path.suffix, ("libx264", "yuv420p", {})
@@ -105,10 +111,8 @@ def video_writer(
                     set_up_x264(context, shape, crf=crf, preset=preset)
                 context.gop_size = max(1, round(2 * frame_rate))  # players seek to within 2 s
                 context.thread_count = _THREADS
-                if sound_file:
-                    mux_sound = _sound_muxer(
-                        output, sound_file, offset_seconds=sound_offset_seconds
-                    )
+                if sound_file and sound:
+                    mux_sound = _sound_muxer(output, sound_file, sound.offset_seconds)
             if frame.shape != shape:
                 raise VideoError(
                     f"{path}: frame {num_frames}: expected {shape} as in frame 0, got {frame.shape}"
@@ -130,19 +134,11 @@ def write_video(
     frames: Iterable[Frame | MaskedFrame],
     *,
     frame_rate: Fraction,
-    sound: Path | None = None,
-    sound_offset_seconds: float = 0.0,
+    sound: Sound | None = None,
     crf: int = 18,
     preset: str = "medium",
 ) -> None:
-    with video_writer(
-        path,
-        frame_rate=frame_rate,
-        sound=sound,
-        sound_offset_seconds=sound_offset_seconds,
-        crf=crf,
-        preset=preset,
-    ) as write:
+    with video_writer(path, frame_rate=frame_rate, sound=sound, crf=crf, preset=preset) as write:
         for frame in frames:
             write(frame)
 
@@ -187,7 +183,6 @@ def to_yuv(
 def _sound_muxer(
     output: av.container.OutputContainer,
     container: av.container.InputContainer,
-    *,
     offset_seconds: float,
 ) -> Callable[[Fraction], None]:
     """A function that muxes a sound file's track up to a time in seconds.
@@ -218,15 +213,14 @@ def _sound_muxer(
 
 def store_sound(
     source: Path, path: Path, *, origin_seconds: float, codec: Literal["aac", "libopus"] = "aac"
-) -> float | None:
+) -> Sound | None:
     """Copy a file's sound into a Matroska file; what the results cannot have is encoded anew.
 
     AAC and MP3 are copied where that is `aac`. Times never step back; pauses are kept.
     `origin_seconds` is the first frame's time on the source's clock.
 
     Returns:
-        Offset that, added to the new file's timestamps, makes 0 the first frame. None, and no
-        file, where no track holds a sample that can be decoded.
+        None, and no file, where no track holds a sample that can be decoded.
     """
     index, _ = find_sound(source)
     if index is None:
@@ -257,7 +251,7 @@ def store_sound(
                         packet.stream = stored
                         output.mux_one(packet)
                         restart_time_limit()
-                return round(start - origin_seconds, 6)
+                return Sound(path, round(start - origin_seconds, 6))
             except OSError:  # the disk's, not the sound's
                 raise
             except (StopIteration, av.FFmpegError, ValueError) as error:

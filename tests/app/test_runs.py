@@ -63,9 +63,9 @@ def test_what_changes_and_what_is_made_again_for_it_is_listed():
     assert '<article class="changes"><h2>Takes about 2 min</h2>' in shown
     assert "<li>Changes: render.height: null -&gt; 720</li>" in shown
     assert "<li>Then made again, when they are next made: me_as_a, b_as_it</li>" in shown
-    assert "<h2>Is made already</h2><ul></ul></article>" in advice(
-        [replace(plan, stages={}, changed=(), again=())]
-    )
+    made = advice([replace(plan, stages={}, changed=(), again=())])
+    assert "Is made already" in made
+    assert "<li>" not in made
 
 
 @pytest.fixture

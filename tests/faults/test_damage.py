@@ -36,7 +36,7 @@ from motiontransfer.training.checkpoint import (
 )
 from motiontransfer.video.clip import read_clip, read_source_frames
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import Sound, write_video
 
 
 def read_frames(path: Path) -> object:
@@ -58,7 +58,7 @@ def read_sound(path: Path) -> object:
     """As `encode` copies it."""
     made = path.with_name("made.mp4")
     frame = np.zeros((16, 16, 3), np.uint8)
-    write_video(made, [frame] * 3, frame_rate=Fraction(10), sound=path)
+    write_video(made, [frame] * 3, frame_rate=Fraction(10), sound=Sound(path))
     return made.read_bytes()
 
 

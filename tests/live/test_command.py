@@ -17,7 +17,7 @@ from PIL import Image
 from motiontransfer.live import command
 from motiontransfer.pose.keypoints import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
-from motiontransfer.video.writer import write_video
+from motiontransfer.video.writer import Sound, write_video
 from tests.clone import ROOT
 from tests.command import run_command, started
 from tests.films import add_source
@@ -125,7 +125,7 @@ def test_a_video_is_performed_with_its_sound_and_an_interrupted_one_is_whole(pro
     """By the command itself; nobody is found in drawn frames."""
     keypoints = dance(50, size=(96, 80))
     add_source(project, "ben", "dance", keypoints)
-    sound = project / "frames/ben/dance/sound.mka"
+    sound = Sound(project / "frames/ben/dance/sound.mka")
     frames = [picture(keypoints, index) for index in range(50)]
     write_video(project / "short.mp4", frames, frame_rate=Fraction(25), sound=sound)
     write_video(project / "long.mp4", frames * 20, frame_rate=Fraction(25))

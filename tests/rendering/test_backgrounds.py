@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from motiontransfer.core.errors import MissingFileError, VideoError
+from motiontransfer.core.layout import PLAIN_BACKGROUNDS
 from motiontransfer.rendering import backgrounds
 from motiontransfer.video.frame_store import write_frames
+from tests.clone import ROOT
 
 SIZE = (60, 48)
 RATE = Fraction(25)
@@ -47,12 +49,16 @@ def test_over_the_films_own_room_the_frame_is_the_films():
     )
 
 
-def test_over_green_it_is_green_where_nobody_is_and_the_person_where_nobody_else_is():
-    (green,) = islice(backgrounds.background_frames("green", size=SIZE, frame_rate=RATE), 1)
+COLORS = [(name, color) for name, color in PLAIN_BACKGROUNDS.items() if color]
+
+
+@pytest.mark.parametrize(("name", "color"), COLORS)
+def test_over_a_color_it_is_this_where_nobody_is_and_the_person_where_nobody_else_is(name, color):
+    (plain,) = islice(backgrounds.background_frames(name, size=SIZE, frame_rate=RATE), 1)
     person, room = noise(1), noise(0)
-    made = backgrounds.over(backgrounds.cut_out(masked(person, room), room), green)
+    made = backgrounds.over(backgrounds.cut_out(masked(person, room), room), plain)
     share = mask()[..., 0]
-    assert (made[share == 0] == green[0, 0]).all()
+    assert (made[share == 0] == color).all()
     assert (share == 0).mean() > 0.3
     assert np.array_equal(made[share == 1], person[share == 1])
 
@@ -119,6 +125,10 @@ def test_a_video_is_shown_in_its_own_time_and_begins_again(folder):
     write_frames(folder / "sea.mkv", [plain(s, s, s) for s in shades], frame_rate=Fraction(50, 4))
     shown = [int(frame[0, 0, 0]) for frame in frames_of("sea.mkv", 18)]
     assert shown == ([10, 10, 60, 60, 110, 110, 160, 160] * 3)[:18]
+
+
+def test_dvcs_stage_can_depend_on_a_file_of_each():
+    assert all((ROOT / "data/backgrounds" / name).is_file() for name in PLAIN_BACKGROUNDS)
 
 
 def test_what_is_no_background_is_named(folder):

@@ -1,9 +1,9 @@
 import pytest
 
-from motiontransfer.core.params import SHIPPED_FILE, check_params
+from motiontransfer.core.params import check_params
 from motiontransfer.project.presets import apply_preset
 from tests.clone import ROOT
-from tests.project_files import SHIPPED, write_shipped
+from tests.project_files import write_shipped
 
 PRESETS = ROOT / "presets"
 NAMES = [path.stem for path in sorted(PRESETS.glob("*.yaml"))]
@@ -13,12 +13,6 @@ NAMES = [path.stem for path in sorted(PRESETS.glob("*.yaml"))]
 def params_file(tmp_path):
     write_shipped(tmp_path)
     return tmp_path / "params.yaml"
-
-
-def test_the_package_has_copies_of_what_is_shipped():
-    """Of TEST_WORK_TREE=1; after an edit: `cp params.yaml films.yaml motiontransfer/project/`."""
-    for name, text in SHIPPED.items():
-        assert SHIPPED_FILE.with_name(name).read_text("utf-8") == text
 
 
 def test_each_preset_fits_and_the_default_takes_it_back(params_file, monkeypatch):

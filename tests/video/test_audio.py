@@ -21,8 +21,7 @@ from tests.video.conftest import click_starts, grey_frame, packets_of, write_tes
 )
 def test_mp4_takes_what_is_stored_and_the_offset_restores_its_time(tmp_path, name, codec, stored):
     source = write_test_sound(tmp_path / name, codec=codec)
-    sound = tmp_path / "sound.mka"
-    offset = store_sound(source, sound, origin_seconds=0.4)
+    sound, offset = store_sound(source, tmp_path / "sound.mka", origin_seconds=0.4)
     with av.open(str(sound)) as container:
         assert container.streams.audio[0].codec_context.name == (stored or "aac")
     if stored is not None:  # unchanged, but for ADTS's headers
@@ -40,8 +39,7 @@ def test_a_broken_packet_is_a_pause(tmp_path):
     middle = content.index(b"\xff\xf8", len(content) // 2)  # a frame's header
     content[middle : middle + 200] = bytes(200)
     source.write_bytes(content)
-    sound = tmp_path / "sound.mka"
-    offset = store_sound(source, sound, origin_seconds=0.0)
+    sound, offset = store_sound(source, tmp_path / "sound.mka", origin_seconds=0.0)
     np.testing.assert_allclose(click_starts(sound)[-1] + offset, 1.5, atol=0.003)
 
 

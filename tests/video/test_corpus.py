@@ -259,7 +259,6 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
     times = video.packet_times.starts_seconds[places]  # as the check samples them
     sampled = [index_of(upright(timed.item, video)) for timed in decode_at(video, times)]
     sound = read_clip(clip).sound
-    offset = read_clip(clip).sound_offset_seconds
     found = {
         "shown": [index_of(frame) for frame in frames],
         "frames": len(frames),
@@ -273,7 +272,7 @@ def test_a_file_comes_through_as_expected(tmp_path, name):
         "recipe": (carried.own, carried.left_out)
         if (carried := read_recipe(video.comment))
         else None,
-        "clicks": None if sound is None else click_starts(sound) + offset,
+        "clicks": None if sound is None else click_starts(sound.file) + sound.offset_seconds,
     }
     if expected.get("shown"):
         assert sampled == [expected["shown"][place] for place in places]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.video.soundtrack import RATE, mix, read_slowed, signal, write_wave
+from motiontransfer.video.writer import Sound
 
 HERTZ = 440.0
 
@@ -21,9 +22,8 @@ def pitch(samples):
 
 
 def slowed(tone, factor=2.0, *, offset=0.0, start=0.0, seconds=6.0):
-    return read_slowed(
-        tone, offset_seconds=offset, factor=factor, start_seconds=start, seconds=seconds
-    )
+    how = {"factor": factor, "start_seconds": start, "seconds": seconds}
+    return read_slowed(Sound(tone, offset), **how)
 
 
 def heard(samples):

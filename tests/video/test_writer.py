@@ -6,7 +6,7 @@ import pytest
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video.frame_store import FrameStore
-from motiontransfer.video.writer import store_sound, write_video
+from motiontransfer.video.writer import Sound, store_sound, write_video
 from tests.video.conftest import click_starts, packets_of, write_test_sound
 
 COLOURS = [(200, 30, 60), (10, 220, 90), (20, 40, 230), (255, 255, 255)]
@@ -16,9 +16,10 @@ def flat(colour, size=(32, 48)):
     return np.full((*size, 3), colour, dtype=np.uint8)
 
 
-def write(folder, frames, **options):
+def write(folder, frames, *, sound=None, **options):
     path = folder / "video.mp4"
-    write_video(path, frames, **{"frame_rate": Fraction(25), **options})
+    sound = sound and Sound(sound)
+    write_video(path, frames, **{"frame_rate": Fraction(25), "sound": sound, **options})
     return path
 
 
@@ -94,9 +95,9 @@ def test_sound_stays_in_sync_and_is_copied(tmp_path, name, codec):
 def test_offset_moves_the_sound(tmp_path, name, offset):
     codec = "aac" if name.endswith("m4a") else "pcm_s16le"
     source = write_test_sound(tmp_path / name, codec=codec, seconds=1.2)
-    sound = tmp_path / "stored.mka"
-    stored = store_sound(source, sound, origin_seconds=-offset)
-    path = write(tmp_path, moving(50), sound=sound, sound_offset_seconds=stored, crf=30)
+    sound = store_sound(source, tmp_path / "stored.mka", origin_seconds=-offset)
+    path = tmp_path / "video.mp4"
+    write_video(path, moving(50), frame_rate=Fraction(25), sound=sound, crf=30)
     expected = np.array([0.0, 0.5, 1.0]) + offset
     np.testing.assert_allclose(click_starts(path), expected[expected >= 0], atol=0.003)
 
