@@ -89,7 +89,7 @@ _MODULES = {"cleaning": cleaning.__name__} | {
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and
 # the room as well; of other modules what is cut out.
 DRAWS = {"choice", "retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
-_OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
+OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
 DRAWS_TOO = {"parts", "part_maps", "appearance"}
 # Or the poses.
@@ -248,7 +248,7 @@ class _Pair:
                 _segment(clip)
                 self.frames.clips = [clip]
                 del self.frames.masks  # as they were read
-            if module in _OF_MASKS | _OF_ROOM:
+            if module in _OF_MASKS | OF_ROOM:
                 room = median_background(self.frames)
             references = fitting.choose_references(self.frames, count=num_references)
             return fitting.target_appearance(self.frames, room, references)

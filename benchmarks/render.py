@@ -243,7 +243,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
             [ClipPoses(large.points, large.score)],
             [frame.copy for frame in frames.values()],
             {key: cv2.absdiff(frame, room).max(axis=2) for key, frame in frames.items()},
-            background=Background(room, is_filled=nowhere, is_moving=nowhere),
+            background=Background(room, is_filled=nowhere),
             height_px=body_height_px(large),
         ),
         poses.image_size,

@@ -43,13 +43,11 @@ def main(target: str) -> str:
             "parts": seen.shape[1],
             "parts_not_cut": int((~seen).sum()),
             "background_never_seen": float(background.is_filled.mean()),
-            "background_moving": (moving := float(background.is_moving.mean())),
         },
     )
-    moves = f"; {moving:.1%} of the background moves and stays as it mostly is" if moving else ""
     staying = [overlay.stays for overlay in background.overlays]
     over = (
         f"; before the person lie captions or stickers that stay there: {sum(staying)}, that go: "
     )
     over = f"{over}{len(staying) - sum(staying)}" if staying else ""
-    return f"{plot} shows from which side each body part was seen{moves}{over}"
+    return f"{plot} shows from which side each body part was seen{over}"

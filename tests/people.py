@@ -396,7 +396,7 @@ def inside(person, *, by_px=3):
 def scene(image):
     """A background image that was seen everywhere."""
     nowhere = np.zeros(image.shape[:2], bool)
-    return Background(image, is_filled=nowhere, is_moving=nowhere)
+    return Background(image, is_filled=nowhere)
 
 
 def puppet_of(keypoints, references):

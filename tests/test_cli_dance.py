@@ -13,15 +13,17 @@ import pytest
 
 from motiontransfer.cli import dance
 from motiontransfer.cli.side_by_side import metered
-from motiontransfer.core import events
+from motiontransfer.core import events, layout
 from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import Job, RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from motiontransfer.video import isolation
+from motiontransfer.video.clip import write_description
+from motiontransfer.video.geometry import Framing
 from motiontransfer.video.isolation import run_isolated
 from tests.command import run_command
-from tests.films import carrying, film_person
+from tests.films import carrying, clip_in, film, film_person
 from tests.people import standing
 from tests.project.small_project import project_of_films
 from tests.project_files import read_films
@@ -108,7 +110,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     monkeypatch.setattr("webbrowser.open", opened.append)
     dancer, me, another = films
     assert run_command(monkeypatch, "dance", dancer, me, "--height", "4000") == 1
-    assert "--height: expected at most 256, as ME has, got 4000" in capfd.readouterr().err
+    assert "to 256: from decode.size to what ME has, got 4000" in capfd.readouterr().err
     assert not run_command(monkeypatch, "dance", dancer, me)
     assert signal.getsignal(signal.SIGTERM) == on_end == signal.SIG_DFL
     output = capfd.readouterr().out
@@ -138,6 +140,15 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     output = capfd.readouterr().out
     assert "IMG_42_as_the_dance: 0 stages" in output
     assert ran() == []
+    assert Path("films.yaml").read_bytes() == before
+
+    folder, shown = layout.clip_folder("IMG_42", "IMG_42"), (0, 0, 300, 300)
+    framing = Framing(source_size=(300, 300), crop=shown, size=(256, 256), content=(0, 0, 256, 256))
+    film(folder / layout.FRAMES_FILE, standing(1))
+    write_description(folder, clip_in(folder, framing, 25), source={})
+    for height in (255, 301):
+        assert run_command(monkeypatch, "dance", another, me, "--no-check", "--height", height)
+        assert "expected 0, or 256 to 300" in capfd.readouterr().err
     assert Path("films.yaml").read_bytes() == before
 
     dry = ("dance", "--dry", "--no-check", dancer, me)

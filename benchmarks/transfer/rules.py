@@ -6,14 +6,16 @@
 FOLDER is that of `benchmarks.transfer.turning`, which ran there with this checkout. Each number of
 what draws, or of `--only` (the beginnings of names), is changed, one after another. It is taken as
 0, half and twice of it, or as rules.yaml says; `--all` are several at once. For other modules all
-is cut anew out of fewer references; these stay, and so do masks and the room. For those of body and
-retargeting poses are made anew, and references stay. The puppet is drawn by the pipeline's poses,
-one frame in `--every`, and compared with the truth as turning.py does.
+is cut anew out of fewer references; these stay, and so do masks. The room is made anew for those of
+the plate. For those of body and retargeting poses are made anew, and references stay. The puppet is
+drawn by the pipeline's poses, one frame in `--every`, and compared with the truth as turning.py
+does.
 
 A row has the pixels that change in the frame that changes most. It also has the gain of faults in
-100 frames, of the IoU of parts and arms, and of likeness of person, face and hands. Standard errors
-are those of differences frame by frame. It is added to FOLDER/rules.csv as it comes. Where a frame
-changes by more than 1 %, FOLDER/rules has the frames that change most: the truth, before, after.
+100 frames, of the IoU of parts and arms, and of likeness of person, face and hands. `room` is what
+the mean difference beside the person grows by, in levels of 255. Standard errors are those of
+differences frame by frame. It is added to FOLDER/rules.csv as it comes. Where a frame changes by
+more than 1 %, FOLDER/rules has the frames that change most: the truth, before, after.
 """
 
 import argparse
@@ -29,7 +31,16 @@ import yaml
 from PIL import Image
 
 from benchmarks.machine import recorded
-from benchmarks.puppet import DRAWS, DRAWS_TOO, OF_POSES, change, cut_here, in_fork, numbers_of
+from benchmarks.puppet import (
+    DRAWS,
+    DRAWS_TOO,
+    OF_POSES,
+    OF_ROOM,
+    change,
+    cut_here,
+    in_fork,
+    numbers_of,
+)
 from benchmarks.transfer.turning import IN_FRAMES, Figures, Truth, mean_and_error
 from benchmarks.transfer.turning_joints import danced
 from benchmarks.transfer.turning_puppet import TARGETS, drawn
@@ -44,9 +55,10 @@ from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
 from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.video.geometry import resize
 
 _CASES = ("woman_all", "child_short", "heavy_front", "tall_all")
-_FIGURES = ("faults", "IoU", "arms", "person", "face", "hands")
+_FIGURES = ("faults", "IoU", "arms", "person", "face", "hands", "room")
 _NUM_REFERENCES = 24  # where they are cut anew
 _SHOWN = 0.01  # share of a frame's pixels, from which on a change is shown
 _NUM_SHOWN = 8  # frames that change most
@@ -133,7 +145,7 @@ class _Case:
 
     def __init__(self, folder: Path, name: str, *, every: int, is_cut: bool) -> None:
         project = self.project = folder / Path().resolve().name
-        self.name, self.every = name, every
+        self.name, self.every, self._is_room_anew = name, every, False
         self.truth = Truth.read(folder, name.partition("_")[0])
         self.poses: Keypoints = read_keypoints(project / layout.poses_file(name))
         self._films = {
@@ -159,22 +171,36 @@ class _Case:
         if worn in self._appearances:
             return self._appearances[worn]
         cut_here()
-        return target_appearance(*self._films[worn])
+        film = self._films[worn]
+        if self._is_room_anew:
+            film = film._replace(room=median_background(film.frames, among=film.references))
+        return target_appearance(*film)
 
     def _judge(self, among: Sequence[int], shown: Worn) -> Figures:
         """Figures of some of the frames; NaN for the others."""
         figures = {name: np.full(len(shown["suit"]), np.nan) for name in _FIGURES}
         for number in among:
             suit, clothes = ([shown[worn][number]] for worn in ("suit", "clothes"))
-            judged = self.truth.judge(suit=suit, clothes=clothes, first=number * self.every)
+            index = number * self.every
+            found = dict(self.truth.judge(suit=suit, clothes=clothes, first=index).figures)
+            found["room"] = [self._beside_person(clothes[0], index)]
             for name in _FIGURES:
-                figures[name][number] = judged.figures[name][0]
+                figures[name][number] = found[name][0]
         return figures
+
+    def _beside_person(self, shown: Frame, index: int) -> float:
+        """Levels by which a frame differs from the truth there."""
+        real = self.truth.clothes[index]
+        differs = cv2.absdiff(real, resize(shown, real.shape[:2])).mean(axis=2)
+        x0, y0, x1, y1 = self.truth.boxes["person"][index] or (0, 0, 0, 0)
+        differs[y0:y1, x0:x1] = np.nan
+        return float(np.nanmean(differs))
 
     def tried(self, trial: Trial) -> tuple[np.ndarray, Worn, Figures]:
         """With other numbers, in this process: pixels that change, frames, what figures gain."""
         for number, value in trial.items():
             change(number, value)
+        self._is_room_anew = bool(_modules(trial) & OF_ROOM)
         if _modules(trial) & OF_POSES:
             self.poses = danced(self.project, self.name)
         shown = self.draw()

@@ -20,7 +20,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import SceneChoice
+from motiontransfer.core.params import SceneChoice, load_section
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -103,10 +103,12 @@ def dance(  # noqa: PLR0913 - a command's options
 
     with scratch_project() as root:  # nothing of the project changes before all is known
         entered = add(entry_only=True, root=root)
+        of_result = height if scene != "dancer" else None
+        if of_result:
+            _check_height(of_result, highest=_decoded_height(entered[0].target))
         if check:
             looks = _look(trim, person), _look(trim_me, person_me)
-            highest = height if scene != "dancer" else None
-            _check(entered, *looks, height=highest, root=root if dry else None)
+            _check(entered, *looks, height=of_result, root=root if dry else None)
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and entered[0].is_trained else -1
         event = _planned(entered[0], entered[shown], preview=preview, root=root)
@@ -165,13 +167,35 @@ def _check(
     targets = files.keys() - {first.source}
     looks = {first.source: of_dance, **dict.fromkeys(targets, of_me)}
     checked = check_films(files, targets=targets, looks=looks)
-    of_target = [checked[name].full_height for name in targets if name in checked]
-    if height and first.target in first.new and of_target and height > max(of_target):
-        raise ParamsError(f"--height: expected at most {max(of_target)}, as ME has, got {height}")
+    if height and first.target in first.new:
+        of_target = [checked[name].full_height for name in targets if name in checked]
+        _check_height(height, highest=max(of_target, default=0))
     dance_film = checked.get(first.source)
     if len(dances) > 1 and dance_film and max(dance_film.people) < 2:
         raise ParamsError(f"--and: expected two dancers in {files[first.source]}, got one")
     print_missing_poses(first.transfer, source=first.source, target=first.target, checked=checked)
+
+
+def _decoded_height(subject: str) -> int:
+    """Height of the largest of a subject's films, pixels; 0 where none is decoded."""
+    from motiontransfer.project.entries import load_videos
+    from motiontransfer.video.clip import read_clip
+
+    videos = load_videos().items()
+    folders = (layout.clip_folder(subject, name) for name, of in videos if of.subject == subject)
+    clips = (read_clip(folder) for folder in folders if folder.exists())
+    return max(((clip.full_framing or clip.framing).size[0] for clip in clips), default=0)
+
+
+def _check_height(height: int, *, highest: int) -> None:
+    """Raise what `encode` would raise of a height; nothing where the highest is not known."""
+    from motiontransfer.video.geometry import WorkingSize
+
+    size = load_section(WorkingSize, "decode.size")
+    lowest = size if isinstance(size, int) else size[0]
+    if highest and not lowest <= height <= highest:
+        expected = f"0, or {lowest} to {highest}: from decode.size to what ME has"
+        raise ParamsError(f"--height: expected {expected}, got {height}")
 
 
 def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Planned:

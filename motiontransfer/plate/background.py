@@ -39,7 +39,6 @@ _FARTHEST = 0.2  # share of the frames, those with the person farthest from a pi
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 
 # Distance of the person from a pixel, shares of the body's height.
-_SURELY_FREE = 0.05  # it does so even where masks are too small
 _RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
 _UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
 
@@ -47,9 +46,10 @@ _UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
 _SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
 _THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
 
-# Other changes.
-_MOVING = 40  # levels between the median and the upper quartile of a pixel that changes
-_LARGEST_SPECK = 0.03  # side of an object that a mask leaves out; share of the body's height
+# Objects that a mask leaves out.
+_AROUND = 0.05  # beside them, of the body's height, where the room's color is
+_OTHER_COLOR = 40  # levels from it
+_LARGEST_SPECK = 0.03  # their side, of the body's height
 
 _Levels = UInt8[np.ndarray, "rows columns 3"]
 
@@ -58,8 +58,6 @@ class Background(NamedTuple):
     image: Frame
     is_filled: PixelMask
     """Pixels that were never seen uncovered, and are inpainted."""
-    is_moving: PixelMask
-    """Pixels of the masks that change beside the person: captions, screens, other people."""
     overlays: Sequence[Overlay] = ()
     """In the size of the image, which shows those that stay."""
     shadow: Light | None = None
@@ -102,14 +100,14 @@ def median_background(
     overlays += _captions(frames, samples)
     for overlay in overlays:
         samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
-    is_moving, distances, height_px = _moving(samples), samples.distances, samples.height_px
+    distances, height_px = samples.distances, samples.height_px
     del samples
     image, is_hidden = room_behind(frames.kept, distances, frames.size, height_px)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
     for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
         is_hidden &= ~overlay.place
-    return Background(image, is_filled=is_hidden, is_moving=is_moving, overlays=tuple(large))
+    return Background(image, is_filled=is_hidden, overlays=tuple(large))
 
 
 def room_behind(
@@ -209,10 +207,10 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
 
     No mask shows them as the person, and inpainting would spread their color.
     """
-    seen, side = 1 - hidden.astype(np.float32), 2 * round(_SURELY_FREE * height_px) + 1
+    seen, side = 1 - hidden.astype(np.float32), 2 * round(_AROUND * height_px) + 1
     share = np.maximum(cv2.blur(seen, (side, side)), 1e-6)
     around = cv2.blur(image * seen[..., None], (side, side)) / share[..., None]
-    differs = (np.abs(image - around).max(axis=2) > _MOVING) & (hidden == 0)
+    differs = (np.abs(image - around).max(axis=2) > _OTHER_COLOR) & (hidden == 0)
     _, pieces, boxes, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8))
     at_edge = np.unique(pieces[differs & (and_beside(hidden) > 0)])
     is_small = boxes[at_edge, cv2.CC_STAT_AREA] <= max((_LARGEST_SPECK * height_px) ** 2, 1)
@@ -232,13 +230,6 @@ def _showing_background(
     return (distances >= np.maximum(far, free)) & (farthest >= free)
 
 
-def _moving(samples: _Samples) -> PixelMask:
-    """Pixels that change in the frames that surely show the background, and not by a shadow."""
-    is_free = samples.distances >= _SURELY_FREE / _UNSHADED * 255
-    median, _, upper = _quantile_images(samples.frames, is_free, is_free.shape[1:])
-    return np.any(cv2.absdiff(median, upper) > _MOVING, axis=2) & ~_shaded(median, upper)
-
-
 def _shaded(median: Frame, upper: Frame) -> PixelMask:
     """Where a median lies in a shadow that the upper quartile does not."""
     side = max(round(_THINNEST_SHADOW * len(median)), 1)
@@ -249,9 +240,7 @@ def _shaded(median: Frame, upper: Frame) -> PixelMask:
 
 
 def _quantile_images(
-    frames: Sequence[_Levels] | ImagesOnDisk,
-    is_used: Bool[np.ndarray, "frames rows columns"],
-    size: tuple[int, ...],
+    frames: ImagesOnDisk, is_used: Bool[np.ndarray, "frames rows columns"], size: tuple[int, ...]
 ) -> tuple[Frame, Frame, Frame]:
     """Images by `_quantiles` of the frames that are used at a pixel, over time; 0 without any.
 

@@ -184,7 +184,7 @@ def _of_moving(
     masks = (path.to_room(found[index], index, beyond=255) for index in chosen)
     away = np.stack([distance_from(mask, height_px) for mask in masks])
     image, is_filled = room_behind(full.kept, away, large.size, height_px)
-    return Background(image, is_filled, is_moving=np.zeros_like(is_filled))
+    return Background(image, is_filled)
 
 
 def _part(image: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:

@@ -105,6 +105,12 @@ def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
         turn = check.quality.turn
         return photo_advice(check.keypoints, num_people=check.people[0], turn=turn)
     sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
+    (left, top, right, bottom), (x0, y0, x1, y1) = check.framing.crop, check.picture
+    if left < x0 or top < y0 or right > x1 or bottom > y1:
+        sentences.append(
+            f"black bars are taken for the room: set the video's crop to {[*check.picture]}, which "
+            "leaves them out, or to auto"
+        )
     if not check.quality.person_known.any():
         return sentences
     rate = float(check.metadata.frame_rate)

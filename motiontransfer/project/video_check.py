@@ -52,7 +52,7 @@ from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
 from motiontransfer.video.clip import decode_video, full_framing
-from motiontransfer.video.crop import PersonPlace, crop_around
+from motiontransfer.video.crop import PersonPlace, crop_around, film_box
 from motiontransfer.video.geometry import Framing, WorkingSize, as_high, fit_framing
 from motiontransfer.video.reader import (
     Timed,
@@ -95,6 +95,8 @@ class VideoCheck:
     """Number of people in each sampled frame."""
     framing: Framing
     """Placement of the frames in the working image."""
+    picture: Box
+    """The file's picture, without black bars."""
     quality: ClipQuality
     frames: tuple[AnyFrame, ...]
     """Those sampled, in the working image."""
@@ -160,9 +162,8 @@ def check_video(
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
     everyone = [boxes_of_people(people, image_size=metadata.size) for people in detections]
-    box = None
+    brightest, box = reduce(np.maximum, (frame for frame, _, _ in samples)), None
     if crop == "auto":
-        brightest = reduce(np.maximum, (frame for frame, _, _ in samples))
         box = crop_around(
             everyone, metadata, size, brightest=brightest, within=within, person=person
         )
@@ -212,7 +213,7 @@ def check_video(
     )
     return VideoCheck(
         metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
-        quality=quality, frames=tuple(frames), keypoints=keypoints,
+        picture=film_box(brightest), quality=quality, frames=tuple(frames), keypoints=keypoints,
         motion=motion,
         cuts_seconds=cuts.result(),
         start_seconds=trim[0] if trim else 0.0,

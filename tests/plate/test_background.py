@@ -116,19 +116,6 @@ def test_a_shadow_that_mostly_lies_there_is_removed(tmp_path, change, num_change
     assert np.abs(image_of([clip])[FLOOR] - expected[FLOOR]).max() <= 2
 
 
-def test_what_changes_beside_the_person_is_marked(tmp_path):
-    """A caption in a third of the frames; a shadow and a flash of one frame are none."""
-    clip = training_clip(tmp_path, dance_after_standing(24, 24, start_x=40))
-    frames = np.stack([picture(clip.keypoints, 0)] * 24)
-    caption, flash = np.s_[:4, :10], np.s_[8:12, :10]
-    frames[:8, *caption] = 255
-    frames[:1, *flash] = 255
-    write_frames(clip.frames, frames, frame_rate=RATE)
-    is_moving = background_of([clip]).is_moving
-    assert is_moving[caption].all()
-    assert is_moving.sum() == 40
-
-
 def test_no_border_of_the_persons_places_shows_where_exposure_changes(tmp_path):
     """They stand on the left while the wall has 100 levels, then on the right while it has 110.
 

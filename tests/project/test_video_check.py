@@ -153,6 +153,19 @@ def test_a_truncated_file_is_checked_up_to_its_end(tmp_path, check):
         check_stages({"me": checked}, is_target=False)
 
 
+def test_black_bars_that_a_crop_shows_are_told_with_one_that_leaves_them_out(tmp_path, check):
+    """Sixteen rows above and eight below, and two more that encoding may have blurred."""
+    with FrameStore(film_person(tmp_path / "whole.mkv")) as store:
+        frames = np.stack([*store.frames()])
+    frames[:, :16] = frames[:, -8:] = 0
+    path = tmp_path / "bars.mkv"
+    write_test_video(path, frames, rate=25, codec="ffv1", pix_fmt="bgr0")
+    (told,) = complaints(check(path), "black bars")
+    assert "[0, 18, 256, 246]" in told
+    assert not complaints(check(path, crop="auto"), "black bars")
+    assert not complaints(check(), "black bars")
+
+
 def test_the_crop_is_around_the_person(check):
     checked = check(background=np.full((512, 512, 3), 120, np.uint8), crop="auto")
     x0, y0, x1, y1 = checked.framing.crop

@@ -47,11 +47,10 @@ def photo_background(frames: FullSizeFrames) -> Background:
     rim = 2 * max(round(_RIM * heights[0]), 1) + 1
     shown = (frames[0, 0][..., 3] >= _LEAST_SHOWN).astype(np.uint8)
     is_filled = cv2.dilate(shown, np.ones((rim, rim), np.uint8)) > 0
-    is_moving = np.zeros_like(is_filled)
     light = _soft_shadow(photo, is_filled, height_px=heights[0])
     lit = photo if light is None else without_shadow(photo, light)
     room = inpainted(lit, is_filled)
-    return Background(room, is_filled, is_moving, shadow=light, of_photo=True)
+    return Background(room, is_filled, shadow=light, of_photo=True)
 
 
 def _matted(frames: FullSizeFrames, number: int, *, height_px: float) -> MaskedFrame:
