@@ -234,11 +234,9 @@ class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):
         losses = {}
         for person, scores in zip(("source", "target"), outputs, strict=True):
             on_real, on_fake = split_real_fake(scores)
-            errors = (
-                adversarial_loss(on_real, is_real=True),
-                adversarial_loss(on_fake, is_real=False),
-            )
-            losses[f"adversarial_{person}"] = 0.5 * sum(errors)
+            of_real = adversarial_loss(on_real, is_real=True)
+            of_fake = adversarial_loss(on_fake, is_real=False)
+            losses[f"adversarial_{person}"] = 0.5 * (of_real + of_fake)
         return losses
 
 

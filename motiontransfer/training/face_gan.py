@@ -183,6 +183,7 @@ def _drawn_faces(
 ) -> list[Frame]:
     """The puppet's faces in a run, from frames at least a second away, over the room."""
     assert network.puppet is not None
+    assert network.background_image is not None
     excluded = excluded_references(network.puppet, clips, run.clip)[run.frames]
     clip = network.puppet.follow(clips[run.clip].keypoints.part(run.frames), excluded=excluded)
     (room,) = tensor_to_frames(network.background_image[None])
