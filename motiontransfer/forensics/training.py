@@ -66,7 +66,7 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
     ema: FramePairDetector
 
     def __init__(self, runtime: Runtime, network: FramePairDetector, *, ema_decay: float) -> None:
-        super().__init__(runtime, {"network": network}, betas=(0.9, 0.999), ema_decay=ema_decay)
+        super().__init__(runtime, {"detector": network}, betas=(0.9, 0.999), ema_decay=ema_decay)
         self.network = network
 
     def step(
@@ -77,11 +77,9 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
             logits = self.network(torch.cat([batch.real, batch.fake]))
         is_fake = torch.arange(len(logits), device=logits.device) >= len(batch.real)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, is_fake.float())
-        gradients = torch.autograd.grad(cross_entropy, list(self.network.parameters()))
-        self.optimizer_step("network", gradients, learning_rate=learning_rate)
-        self.update_ema(step=step)
-        accuracy = ((logits >= 0) == is_fake).float().mean()
-        return {"detector/cross_entropy": cross_entropy.detach(), "detector/accuracy": accuracy}
+        losses = {"detector": {"cross_entropy": cross_entropy}}
+        curves = self.update(losses, step=step, learning_rate=learning_rate)
+        return {**curves, "detector/accuracy": ((logits >= 0) == is_fake).float().mean()}
 
     def sample(self, dataset: RealFakeDataset) -> Frame:
         """Second frames of some items, one column a pair: real above, fake below."""

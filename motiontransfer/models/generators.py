@@ -242,15 +242,34 @@ class Generated(NamedTuple):
     """The person's share of each pixel of the frame; None without a background image."""
 
 
-class FrameGenerator(nn.Module):
+class SceneGenerator(nn.Module):
+    """Adds shadows and reflections of people to a background image."""
+
+    background_image: Tensor | None
+    shadows: ImageNetwork | None
+
+    def coarse_shadows(self, coarse_poses: CoarsePoses) -> Images:
+        """What is added to the background image, at low resolution."""
+        assert self.shadows is not None
+        # A short training leaves dots in them, of single pixels that coarse poses have.
+        return functional.avg_pool2d(
+            self.shadows(coarse_poses).float(), 3, stride=1, padding=1, count_include_pad=False
+        )
+
+    def scene(self, coarse_poses: CoarsePoses) -> Images:
+        """The background image with the shadows of people in these poses."""
+        assert self.background_image is not None
+        size, shadows = self.background_image.shape[1:], self.coarse_shadows(coarse_poses)
+        return self.background_image + functional.interpolate(shadows, size=size, mode="bilinear")
+
+
+class FrameGenerator(SceneGenerator):
     """Generates a frame from its pose map and the previous frame.
 
     With a background image, the network's output is a foreground and its alpha mask, composited.
     With a viewport, a small network adds the person's shadows and reflections, which reach further,
     to the background image at low resolution.
     """
-
-    background_image: Tensor | None
 
     def __init__(
         self,
@@ -285,17 +304,9 @@ class FrameGenerator(nn.Module):
         mask = torch.sigmoid(output[:, 3:4])
         return Generated(behind + mask * (frame - behind), mask)
 
-    def scene(self, coarse_poses: CoarsePoses) -> Images:
-        """The background image with the shadows of people in these poses."""
-        assert self.background_image is not None
-        assert self.shadows is not None
-        return _with_shadows(self.background_image, self.shadows, coarse_poses)
 
-
-class DrawnGenerator(nn.Module):
+class DrawnGenerator(SceneGenerator):
     """Generates what a puppet is drawn over: the background image with its shadows."""
-
-    background_image: Tensor
 
     def __init__(
         self, background_image: Float[Tensor, "3 height width"], shadows: ImageNetwork
@@ -305,27 +316,6 @@ class DrawnGenerator(nn.Module):
         self.shadows = shadows
         self.puppet: Puppet | None = None
         """Needed before frames are drawn."""
-
-    def coarse_shadows(self, coarse_poses: CoarsePoses) -> Images:
-        """What is added to the background image, at low resolution."""
-        return _smooth(self.shadows(coarse_poses).float())
-
-    def scene(self, coarse_poses: CoarsePoses) -> Images:
-        """As that of `FrameGenerator`."""
-        return _with_shadows(self.background_image, self.shadows, coarse_poses)
-
-
-def _with_shadows(
-    background_image: Float[Tensor, "3 height width"], network: nn.Module, coarse_poses: CoarsePoses
-) -> Images:
-    shadows = _smooth(network(coarse_poses).float())
-    _, height, width = background_image.shape
-    return background_image + functional.interpolate(shadows, size=(height, width), mode="bilinear")
-
-
-def _smooth(shadows: Images) -> Images:
-    # A short training leaves dots in them, of single pixels that coarse poses have.
-    return functional.avg_pool2d(shadows, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class HalfResolutionGenerator(nn.Module):

@@ -28,12 +28,7 @@ from motiontransfer.pose.boxes import face_alignments
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import gather_tensors
-from motiontransfer.training.gan import (
-    GanTask,
-    Scalar,
-    adversarial_discriminator_loss,
-    adversarial_generator_loss,
-)
+from motiontransfer.training.gan import GanTask, Scalar, adversarial_loss
 from motiontransfer.training.params import FaceCycleConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import fit, save_results
@@ -208,8 +203,8 @@ class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):
         with self.runtime.autocast():
             source_outputs, target_outputs = self.discriminator(fake.to_source, fake.to_target)
         losses = {
-            "adversarial_source": adversarial_generator_loss(source_outputs),
-            "adversarial_target": adversarial_generator_loss(target_outputs),
+            "adversarial_source": adversarial_loss(source_outputs, is_real=True),
+            "adversarial_target": adversarial_loss(target_outputs, is_real=True),
             "cycle_source": config.cycle_weight * _l1(fake.back_to_source, batch.source),
             "cycle_target": config.cycle_weight * _l1(fake.back_to_target, batch.target),
         }
@@ -232,14 +227,17 @@ class FaceCycleTask(GanTask[FaceCycleBatch, FaceCycleDataset]):
             for name, pool in self._pools.items()
         }
         with self.runtime.autocast():
-            source_outputs, target_outputs = self.discriminator(
+            outputs = self.discriminator(
                 torch.cat([batch.source, fakes["to_source"]]),
                 torch.cat([batch.target, fakes["to_target"]]),
             )
-        return {
-            "adversarial_source": adversarial_discriminator_loss(*split_real_fake(source_outputs)),
-            "adversarial_target": adversarial_discriminator_loss(*split_real_fake(target_outputs)),
-        }
+        losses = {}
+        for person, scores in zip(("source", "target"), outputs, strict=True):
+            on_real, on_fake = split_real_fake(scores)
+            of_real = adversarial_loss(on_real, is_real=True)
+            of_fake = adversarial_loss(on_fake, is_real=False)
+            losses[f"adversarial_{person}"] = 0.5 * (of_real + of_fake)
+        return losses
 
 
 def _l1(faces: Tensor, wanted: Tensor) -> Scalar:

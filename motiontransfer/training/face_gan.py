@@ -22,11 +22,7 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.storage import replacing
-from motiontransfer.models.discriminators import (
-    DiscriminatorConfig,
-    MultiscaleDiscriminator,
-    split_real_fake,
-)
+from motiontransfer.models.discriminators import DiscriminatorConfig, MultiscaleDiscriminator
 from motiontransfer.models.faces import (
     Crops,
     FaceGenerator,
@@ -47,7 +43,7 @@ from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.gan import PosedGanTask, Scalar, VGG19Features, gan_losses
+from motiontransfer.training.gan import PosedGanTask, Scalar, VGG19Features
 from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import TaskBatch, fit, save_results
@@ -187,6 +183,7 @@ def _drawn_faces(
 ) -> list[Frame]:
     """The puppet's faces in a run, from frames at least a second away, over the room."""
     assert network.puppet is not None
+    assert network.background_image is not None
     excluded = excluded_references(network.puppet, clips, run.clip)[run.frames]
     clip = network.puppet.follow(clips[run.clip].keypoints.part(run.frames), excluded=excluded)
     (room,) = tensor_to_frames(network.background_image[None])
@@ -248,6 +245,13 @@ def read_full_frame_losses(
     return FullFrameLosses(discriminator=discriminator, config=config, weight=weight)
 
 
+class FaceWindows(NamedTuple):
+    """Windows of whole frames."""
+
+    inputs: WindowInputs
+    corrected: Frames
+
+
 class Faces(NamedTuple):
     """Crops as the discriminator reads them, and what the residual is added to."""
 
@@ -255,6 +259,8 @@ class Faces(NamedTuple):
     real: Crops
     generated: Crops
     corrected: Crops
+    windows: FaceWindows | None = None
+    """That the crops are of, where these are generated in the step."""
 
 
 class FaceTask(PosedGanTask[TaskBatch, Dataset[TaskBatch]]):
@@ -262,13 +268,34 @@ class FaceTask(PosedGanTask[TaskBatch, Dataset[TaskBatch]]):
 
     description = "train face generator"
     _config: FaceGanConfig
+    _full_frame: FullFrameLosses | None = None
 
     @abstractmethod
     def correct(self, generator: nn.Module, batch: TaskBatch) -> Faces:
         """Add the residuals of a face generator to the faces of a batch, which is on the CPU."""
 
     def step(self, batch: TaskBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
-        losses = self.losses(self.correct(self.generator, batch))
+        faces = self.correct(self.generator, batch)
+        crops = [images[:, None] for images in (faces.poses, faces.real, faces.corrected)]
+        l1 = self._config.l1_weight * (faces.corrected - faces.real).abs().mean()
+        losses = window_losses(
+            self, self.discriminator, *crops, config=self._config, others={"l1": l1}
+        )
+        if (full := self._full_frame) is not None:
+            assert faces.windows is not None
+            inputs, corrected = faces.windows
+            of_frames = window_losses(
+                self,
+                full.discriminator,
+                inputs.pose_maps,
+                inputs.real,
+                corrected,
+                config=full.config,
+            )
+            losses["generator"] |= {
+                f"full_frame_{name}": full.weight * loss
+                for name, loss in of_frames["generator"].items()
+            }
         return self.update(losses, step=step, learning_rate=learning_rate)
 
     def sample(self, dataset: Dataset[TaskBatch]) -> Frame:
@@ -276,20 +303,8 @@ class FaceTask(PosedGanTask[TaskBatch, Dataset[TaskBatch]]):
         shown = evenly_spaced(range(len(dataset)), count=_NUM_SAMPLES)
         with torch.inference_mode():  # one at a time: a batch may be of whole frames
             faces = [self.correct(self.ema, dataset.batch([index])) for index in shown]
-        _, *rows = (torch.cat(crops) for crops in zip(*faces, strict=True))
-        return image_grid(rows)
-
-    def losses(self, faces: Faces) -> dict[str, dict[str, Scalar]]:
-        """Weighted losses on the crops, of `generator` and `discriminator`."""
-        config = self._config
-        with self.runtime.autocast():
-            outputs = self.discriminator(faces.poses, torch.cat([faces.real, faces.corrected]))
-        losses = gan_losses(*split_real_fake(outputs), config=config)
-        losses["generator"]["l1"] = config.l1_weight * (faces.corrected - faces.real).abs().mean()
-        losses["generator"] |= self.perceptual_loss(
-            faces.corrected, faces.real, weight=config.perceptual_weight
-        )
-        return losses
+        rows = ([each.real, each.generated, each.corrected] for each in faces)
+        return image_grid([torch.cat(crops) for crops in zip(*rows, strict=True)])
 
 
 class FaceGanTask(FaceTask[FaceBatch]):
@@ -302,14 +317,6 @@ class FaceGanTask(FaceTask[FaceBatch]):
         with self.runtime.autocast():
             corrected = faces.generated + generator(poses, faces.generated)
         return Faces(poses, faces.real, faces.generated, corrected)
-
-
-class FaceWindows(NamedTuple):
-    """Windows of whole frames, and their faces."""
-
-    faces: Faces
-    inputs: WindowInputs
-    corrected: Frames
 
 
 class FaceWindowTask(FaceTask[WindowBatch]):
@@ -341,28 +348,7 @@ class FaceWindowTask(FaceTask[WindowBatch]):
         if full_frame is not None:
             to_device(full_frame.discriminator, runtime.device)
 
-    def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
-        windows = self.generate(self.generator, batch)
-        losses = self.losses(windows.faces)
-        if (full := self._full_frame) is not None:
-            of_frames = window_losses(
-                self,
-                full.discriminator,
-                windows.inputs.pose_maps,
-                windows.inputs.real,
-                windows.corrected,
-                config=full.config,
-            )
-            losses["generator"] |= {
-                f"full_frame_{name}": full.weight * loss
-                for name, loss in of_frames["generator"].items()
-            }
-        return self.update(losses, step=step, learning_rate=learning_rate)
-
     def correct(self, generator: nn.Module, batch: WindowBatch) -> Faces:
-        return self.generate(generator, batch).faces
-
-    def generate(self, generator: nn.Module, batch: WindowBatch) -> FaceWindows:
         """Generate the windows, each frame from what the one before it became."""
         assert batch.face_boxes is not None
         num_frames, size = batch.face_boxes.shape[1], self._shape.crop_size
@@ -378,11 +364,11 @@ class FaceWindowTask(FaceTask[WindowBatch]):
                 crop = crop_boxes(fake, boxes, crop_size=size)
                 residual = generator(poses, crop)
             real_crop = crop_boxes(inputs.real[:, time], boxes, crop_size=size)
-            faces.append(Faces(poses, real_crop, crop, crop + residual))
+            faces.append((poses, real_crop, crop, crop + residual))
             corrected.append(add_residuals(fake, residual, boxes))
             previous = corrected[-1] if self._shape.previous_frame == "corrected" else fake
-        of_all = Faces(*(torch.cat(crops) for crops in zip(*faces, strict=True)))
-        return FaceWindows(of_all, inputs, torch.stack(corrected, dim=1))
+        crops = (torch.cat(images) for images in zip(*faces, strict=True))
+        return Faces(*crops, FaceWindows(inputs, torch.stack(corrected, dim=1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

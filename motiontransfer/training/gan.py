@@ -1,9 +1,7 @@
-"""Adversarial training: losses (Chan et al. 2019, sec. 3.3), and the step of both networks on them.
+"""Adversarial training: its losses (Chan et al. 2019, sec. 3.3) and the base of its tasks.
 
 The perceptual loss (Johnson et al. 2016) compares features of a VGG19, whose weights are read here.
-
-Both gradients are taken at the same weights, from one forward pass, as in pix2pixHD; Adam with
-betas 0.5 and 0.999, as there.
+Adam has betas of 0.5 and 0.999, as in pix2pixHD.
 """
 
 from collections.abc import Sequence
@@ -22,74 +20,31 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.training.params import GanConfig, GanLossConfig, Objective
+from motiontransfer.training.params import GanConfig, Objective
 from motiontransfer.training.run_log import Scalar
 from motiontransfer.training.trainer import AdamTask, Data, TaskBatch
 from motiontransfer.video.tensors import Images
 
 Weights = Float[Tensor, "batch 1 height width"]
-LossesOf = dict[str, dict[str, Scalar]]
-"""The losses, by name, of `generator` and of `discriminator`."""
 
 _SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 _BETAS = (0.5, 0.999)
 
 
-def gan_losses(
-    real: Sequence[DiscriminatorOutput],
-    fake: Sequence[DiscriminatorOutput],
-    *,
-    config: GanLossConfig,
-) -> LossesOf:
-    """Weighted adversarial and feature-matching losses."""
-    objective = config.objective
-    adversarial = adversarial_generator_loss(fake, objective=objective)
-    matching = feature_matching_loss(real, fake)
-    return {
-        "generator": {
-            "adversarial": config.adversarial_weight * adversarial,
-            "feature_matching": config.feature_matching_weight * matching,
-        },
-        "discriminator": {
-            "adversarial": adversarial_discriminator_loss(real, fake, objective=objective)
-        },
-    }
-
-
-def adversarial_generator_loss(
-    fake: Sequence[DiscriminatorOutput], *, objective: Objective = "least_squares"
+def adversarial_loss(
+    outputs: Sequence[DiscriminatorOutput], *, is_real: bool, objective: Objective = "least_squares"
 ) -> Scalar:
-    """Mean over patches and scales.
+    """Error of scores of patches that were to be real or fake; mean over patches, then scales.
 
-    (fake - 1)^2 for least squares, -log sigmoid(fake) for log.
+    (score - 1)^2 and score^2 for least squares, -log sigmoid(score) and -log sigmoid(-score) for
+    log. A discriminator's loss is half of those of real and fake.
     """
-    return torch.stack(_errors(fake, is_real=True, objective=objective)).mean()
-
-
-def adversarial_discriminator_loss(
-    real: Sequence[DiscriminatorOutput],
-    fake: Sequence[DiscriminatorOutput],
-    *,
-    objective: Objective = "least_squares",
-) -> Scalar:
-    """Mean over patches and scales.
-
-    Half of (real - 1)^2 + fake^2 for least squares, of -log sigmoid(real) - log sigmoid(-fake) for
-    log.
-    """
-    of_real = _errors(real, is_real=True, objective=objective)
-    of_fake = _errors(fake, is_real=False, objective=objective)
-    return torch.stack([0.5 * (r + f) for r, f in zip(of_real, of_fake, strict=True)]).mean()
-
-
-def _errors(
-    outputs: Sequence[DiscriminatorOutput], *, is_real: bool, objective: Objective
-) -> list[Scalar]:
-    """Mean loss of each scale's patches, if they were to be scored as real or as fake."""
     scales = [output.logits.float() for output in outputs]
     if objective == "log":
-        return [functional.softplus(-logits if is_real else logits).mean() for logits in scales]
-    return [(logits - 1 if is_real else logits).square().mean() for logits in scales]
+        errors = [functional.softplus(-logits if is_real else logits) for logits in scales]
+    else:
+        errors = [(logits - 1 if is_real else logits).square() for logits in scales]
+    return torch.stack([each.mean() for each in errors]).mean()
 
 
 def feature_matching_loss(
@@ -150,46 +105,12 @@ class GanTask(AdamTask[TaskBatch, Data]):
     """Base of adversarial training: both networks with Adam, and the EMA of the generator."""
 
     def __init__(
-        self,
-        runtime: Runtime,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        *,
-        config: GanConfig,
-        perceptual: nn.Module | None = None,
+        self, runtime: Runtime, generator: nn.Module, discriminator: nn.Module, *, config: GanConfig
     ) -> None:
         """Move the networks to the device."""
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(runtime, networks, betas=_BETAS, ema_decay=config.ema_decay)
         self.generator, self.discriminator = generator, discriminator
-        self._perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
-
-    def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
-        """Step both networks on the sums of their losses; return all losses by full name."""
-        # Both go through the discriminator; the generator's go further and free it all.
-        gradients_of = {
-            network: torch.autograd.grad(
-                torch.stack(list(losses_of[network].values())).sum(),
-                list(self._networks[network].parameters()),
-                retain_graph=network == "discriminator",
-            )
-            for network in ("discriminator", "generator")
-        }
-        for network, gradients in gradients_of.items():
-            self.optimizer_step(network, gradients, learning_rate=learning_rate)
-        self.update_ema(step=step)
-        return {
-            f"{network}/{name}": loss.detach()
-            for network in ("generator", "discriminator")
-            for name, loss in losses_of[network].items()
-        }
-
-    def perceptual_loss(self, fake: Images, real: Images, *, weight: float) -> dict[str, Scalar]:
-        """The weighted loss by name; empty without a network."""
-        if self._perceptual is None:
-            return {}
-        with self.runtime.autocast():
-            return {"perceptual": weight * perceptual_loss(self._perceptual, fake, real)}
 
 
 class PosedGanTask(GanTask[TaskBatch, Data]):
@@ -205,8 +126,9 @@ class PosedGanTask(GanTask[TaskBatch, Data]):
         config: GanConfig,
         perceptual: nn.Module | None = None,
     ) -> None:
-        super().__init__(runtime, *networks, config=config, perceptual=perceptual)
+        super().__init__(runtime, *networks, config=config)
         self._config = config
+        self.perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
         self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
 
 

@@ -155,8 +155,17 @@ class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
 
     def _image_losses(self, inputs: WindowInputs, fake: GeneratedWindows) -> dict[str, Scalar]:
         """Weighted L1 losses of the frames and of shadows."""
-        l1_weight = self._config.l1_weight
-        losses = {"l1": l1_weight * self._foreground_l1(fake.frames, inputs)}
+        weight = foreground_weight(
+            inputs.pose_maps.flatten(0, 1),
+            radius_px=self._config.foreground_radius_px,
+            weight=self._config.foreground_l1_weight,
+        )
+        # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
+        windows = zip(
+            fake.frames, inputs.real, weight.unflatten(0, fake.frames.shape[:2]), strict=True
+        )
+        l1 = torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
+        losses = {"l1": self._config.l1_weight * l1}
         if inputs.scene is not None and fake.scenes is not None:
             background = coarse_background(self.generator, inputs.scene)
             coarse = functional.interpolate(
@@ -165,16 +174,6 @@ class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
             coarse = coarse.unflatten(0, fake.scenes.shape[:2])
             losses["shadows"] = shadows_loss(coarse, background, inputs.scene)
         return losses
-
-    def _foreground_l1(self, fake: Frames, inputs: WindowInputs) -> Scalar:
-        weight = foreground_weight(
-            inputs.pose_maps.flatten(0, 1),
-            radius_px=self._config.foreground_radius_px,
-            weight=self._config.foreground_l1_weight,
-        )
-        # Each window by itself: the ranks' shares of a batch have the same mean as all of it.
-        windows = zip(fake, inputs.real, weight.unflatten(0, fake.shape[:2]), strict=True)
-        return torch.stack([weighted_l1_loss(*window) for window in windows]).mean()
 
 
 class ShadowGanTask(PosedGanTask[WindowBatch, WindowDataset]):

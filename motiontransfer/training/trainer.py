@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Generic, TypeVar
 
 import loky
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -57,6 +58,8 @@ from motiontransfer.training.run_log import (
 
 TaskBatch = TypeVar("TaskBatch", bound=TensorBatch)
 Data = TypeVar("Data", bound=Dataset)
+LossesOf = Mapping[str, Mapping[str, Scalar]]
+"""The losses of each network, by name."""
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -111,12 +114,29 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
     def sample(self, dataset: Data) -> Frame:
         """Sample image of the networks' current output."""
 
-    def optimizer_step(
-        self, name: str, gradients: Sequence[Tensor], *, learning_rate: float
-    ) -> None:
-        """Step a network on the mean of the ranks' gradients."""
-        means = all_reduce_mean(self.runtime, gradients)
-        self._optimizers[name].step(means, learning_rate=learning_rate)
+    def update(self, losses_of: LossesOf, *, step: int, learning_rate: float) -> dict[str, Scalar]:
+        """Step each network on the sum of its losses; return all losses by full name.
+
+        All gradients are taken at the same weights, then averaged over the ranks.
+        """
+        # The graph of the first network's losses holds those of the others, and is freed last.
+        gradients_of = {
+            name: torch.autograd.grad(
+                torch.stack(list(losses_of[name].values())).sum(),
+                list(self._networks[name].parameters()),
+                retain_graph=name != self._averaged,
+            )
+            for name in reversed(self._networks)
+        }
+        for name, gradients in gradients_of.items():
+            means = all_reduce_mean(self.runtime, gradients)
+            self._optimizers[name].step(means, learning_rate=learning_rate)
+        self.update_ema(step=step)
+        return {
+            f"{network}/{name}": loss.detach()
+            for network, losses in losses_of.items()
+            for name, loss in losses.items()
+        }
 
     def update_ema(self, *, step: int) -> None:
         """Update the moving average of the weights after a step; no network has other state."""

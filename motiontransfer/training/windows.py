@@ -27,7 +27,13 @@ from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.retrieval import Excluded
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.training.data import FrameCache, TensorBatch
-from motiontransfer.training.gan import GanTask, LossesOf, Scalar, gan_losses
+from motiontransfer.training.gan import (
+    PosedGanTask,
+    Scalar,
+    adversarial_loss,
+    feature_matching_loss,
+    perceptual_loss,
+)
 from motiontransfer.training.params import GanLossConfig
 from motiontransfer.video.tensors import levels_to_images, upload
 
@@ -279,7 +285,7 @@ def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int)
 
 
 def window_losses(
-    task: GanTask,
+    task: PosedGanTask,
     discriminator: nn.Module,
     pose_maps: Windows,
     real: Frames,
@@ -287,22 +293,35 @@ def window_losses(
     *,
     config: GanLossConfig,
     others: Mapping[str, Scalar] = MappingProxyType({}),
-) -> LossesOf:
+) -> dict[str, dict[str, Scalar]]:
     """Weighted losses of windows, whose frames a discriminator reads stacked along the channels.
 
     Args:
         others: of the generator, too.
+
+    Returns:
+        The losses, by name, of `generator` and of `discriminator`.
     """
     # One pass for real and fake: instance normalization treats each sample on its own.
     images = torch.cat([real.flatten(1, 2), fake.flatten(1, 2)])
     with task.runtime.autocast():
         outputs = discriminator(pose_maps.flatten(1, 2), images)
-    losses = gan_losses(*split_real_fake(outputs), config=config)
-    losses["generator"] |= others
-    losses["generator"] |= task.perceptual_loss(
-        fake.flatten(0, 1), real.flatten(0, 1), weight=config.perceptual_weight
+    of_real, of_fake = split_real_fake(outputs)
+    deceived, on_real, on_fake = (
+        adversarial_loss(scores, is_real=is_real, objective=config.objective)
+        for scores, is_real in ((of_fake, True), (of_real, True), (of_fake, False))
     )
-    return losses
+    losses = {
+        "adversarial": config.adversarial_weight * deceived,
+        "feature_matching": config.feature_matching_weight
+        * feature_matching_loss(of_real, of_fake),
+        **others,
+    }
+    if task.perceptual is not None:
+        with task.runtime.autocast():
+            loss = perceptual_loss(task.perceptual, fake.flatten(0, 1), real.flatten(0, 1))
+        losses["perceptual"] = config.perceptual_weight * loss
+    return {"generator": losses, "discriminator": {"adversarial": 0.5 * (on_real + on_fake)}}
 
 
 def _background_masks(masks: PersonMasks, size: tuple[int, int]) -> dict[int, _BackgroundMask]:

@@ -204,7 +204,7 @@ def test_the_next_frame_is_generated_from_the_corrected_one(
 ):
     """The main generator adds 0.1, and the face generator 0.1 more inside the box."""
     task = window_task(previous_frame=previous_frame)
-    windows = task.generate(task.generator, window_batch)
+    windows = task.correct(task.generator, window_batch).windows
     for first, second, boxes in zip(
         windows.corrected[:, 0], windows.corrected[:, 1], window_batch.face_boxes, strict=True
     ):
@@ -246,7 +246,7 @@ def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
     )
     full = face_gan.FullFrameLosses(discriminator=main, config=config, weight=2.0)
     task = window_task(full_frame=full)
-    windows = task.generate(task.generator, window_batch)
+    windows = task.correct(task.generator, window_batch).windows
     losses = task.step(window_batch, step=0, learning_rate=0.0)
     ((condition, images),) = main.shown
     real, fake = images.chunk(2)

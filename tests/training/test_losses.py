@@ -15,7 +15,7 @@ def output(logits, *features):
     )
 
 
-ONES, ZEROS = output([[1.0, 1.0], [1.0, 1.0]]), output([[0.0, 0.0], [0.0, 0.0]])
+ONES, ZERO = output([[1.0, 1.0], [1.0, 1.0]]), output([[0.0]])
 # (-1)^2 + 0 + 1 + 9 over four patches
 MIXED = output([[0.0, 1.0], [2.0, 4.0]])
 SAME = output([[0.0]], [[1.0, 2.0], [3.0, 4.0]], [[5.0]])
@@ -27,33 +27,23 @@ FAR = output([[-200.0]])
 
 
 @pytest.mark.parametrize(
-    ("objective", "fake", "loss"),
+    ("objective", "outputs", "as_real", "as_fake"),
     [
-        ("least_squares", [MIXED], 11 / 4),
+        # 11/4 from one; (0 + 1 + 4 + 16) / 4 from zero
+        ("least_squares", [MIXED], 11 / 4, 21 / 4),
         # scales count alike, whatever their size
-        ("least_squares", [MIXED, ONES, output([[0.0]])], (11 / 4 + 0 + 1) / 3),
-        ("log", [SURE, DOUBTFUL], (log(4 / 3) + log(4)) / 2),
-        ("log", [FAR], 200),  # finite
+        ("least_squares", [MIXED, ONES, ZERO], (11 / 4 + 0 + 1) / 3, (21 / 4 + 1 + 0) / 3),
+        ("log", [SURE, DOUBTFUL], (log(4 / 3) + log(4)) / 2, (log(4) + log(4 / 3)) / 2),
+        ("log", [SURE], log(4 / 3), log(4)),
+        ("log", [FAR], 200, 0),  # finite
     ],
 )
-def test_a_generators_loss_is_a_mean_over_patches_and_scales(objective, fake, loss):
-    assert gan.adversarial_generator_loss(fake, objective=objective) == pytest.approx(loss)
-
-
-@pytest.mark.parametrize(
-    ("objective", "real", "fake", "loss"),
-    [
-        # real 11/4 from one; fake (0 + 1 + 4 + 16) / 4 from zero
-        ("least_squares", [MIXED], [MIXED], (11 / 4 + 21 / 4) / 2),
-        ("least_squares", [MIXED, ONES], [MIXED, ZEROS], 2),
-        ("log", [SURE], [DOUBTFUL], log(4 / 3)),
-        ("log", [SURE], [SURE], (log(4 / 3) + log(4)) / 2),
-        ("log", [FAR], [SURE], (200 + log(4)) / 2),
-    ],
-)
-def test_a_discriminators_loss_is_half_of_both_errors(objective, real, fake, loss):
-    got = gan.adversarial_discriminator_loss(real, fake, objective=objective)
-    assert got == pytest.approx(loss)
+def test_an_adversarial_loss_is_a_mean_over_patches_and_scales(
+    objective, outputs, as_real, as_fake
+):
+    for is_real, loss in ((True, as_real), (False, as_fake)):
+        got = gan.adversarial_loss(outputs, is_real=is_real, objective=objective)
+        assert got == pytest.approx(loss)
 
 
 def test_feature_matching_is_four_times_the_mean_over_layers_of_the_mean_over_scales():
@@ -69,7 +59,7 @@ def test_half_precision_is_added_up_in_full():
     logits = torch.full((1, 1, 2, 2), 1.0, dtype=torch.bfloat16)
     features = (torch.full((1, 1, 2, 2), 3.0, dtype=torch.bfloat16),)
     for loss in (
-        gan.adversarial_generator_loss([DiscriminatorOutput(logits, features)]),
+        gan.adversarial_loss([DiscriminatorOutput(logits, features)], is_real=True),
         gan.feature_matching_loss(
             [DiscriminatorOutput(logits, features)], [DiscriminatorOutput(logits, features)]
         ),
