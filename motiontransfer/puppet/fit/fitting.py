@@ -36,6 +36,7 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
+from motiontransfer.puppet.fit.held import is_held, shown_beside_hands
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 
@@ -243,6 +244,12 @@ def fit_appearance(
             num_workers=num_workers,
             of_photos=background.of_photo,
         )
+    held = is_held(parts, (person() for person in people))
+    number = next(number for number, part in enumerate(parts) if part.is_trunk)
+    hidden = held * (1 - shown_beside_hands(parts[number], poses, height_px * scales))
+    for row, share in zip(patches, hidden.tolist(), strict=True):
+        trunk = row[number]
+        row[number] = trunk and replace(trunk, shown=(1 - share) * trunk.shown)
     return Appearance(
         skeleton=skeleton,
         points=points,

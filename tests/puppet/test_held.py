@@ -1,0 +1,51 @@
+"""A hat in a hand: told where the hand is beside the body, and avoided before the trunk."""
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.body.parts import BodyPoses
+from motiontransfer.puppet.fit.held import is_held, shown_beside_hands
+from motiontransfer.puppet.fit.silhouette import silhouette
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
+
+ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
+"""The left hand 50 px beside the hip."""
+TRUNK = PARTS[NUMBER_OF["torso"]]
+
+
+def silhouettes(num_hats, num_references=20):
+    """Of a hand beside the body, in some references with a hat."""
+    poses = BodyPoses(ASIDE.skeleton, ASIDE.points, ASIDE.score)
+    nothing = np.zeros(PERSON_SIZE, np.uint8)
+    with_hat = cv2.circle(nothing.copy(), (200, 88), 40, 255, -1)
+    for number in range(num_references):
+        mask = with_hat if number < num_hats else nothing
+        sizes = {"coarse_size": PERSON_SIZE, "frame_size": PERSON_SIZE}
+        yield silhouette(poses, mask, height_px=HEIGHT_PX, **sizes)
+
+
+@pytest.mark.parametrize(("num_hats", "held"), [(0, 0), (1, 0), (2, 3 / 7), (3, 1)])
+def test_a_hand_holds_what_the_person_covers_beside_it(num_hats, held):
+    """Of 20 references, each with all or nothing; from a share of .07 on, wholly from .14."""
+    assert is_held(PARTS, silhouettes(num_hats)) == pytest.approx(held, abs=0.02)
+
+
+@pytest.mark.parametrize(("aside_px", "shown"), [(-5, 0), (9, 0.5), (18, 1)])
+def test_a_trunk_is_shown_the_less_the_nearer_a_hand_is(aside_px, shown):
+    """The left hand beside the hull of the trunk, up to .12 of 150 px; the right one is farther."""
+    pose = posed(left_index=(16 + aside_px, -25))
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    found = shown_beside_hands(TRUNK, poses, np.array([HEIGHT_PX]))
+    assert found == pytest.approx([shown], abs=0.03)
+
+
+@pytest.mark.parametrize("has_hat", [True, False])
+def test_a_trunk_behind_a_hand_that_holds_a_hat_elsewhere_is_avoided(has_hat):
+    before = posed(left_elbow=(38, -20), left_wrist=(5, -30))
+    frames = [painted(pose)[0] for pose in (before, ASIDE)]
+    if has_hat:
+        cv2.circle(frames[1], (205, 90), 20, (90, 90, 90), -1)
+    patches = appearance_of(before, ASIDE, frames=frames).patches
+    shown = patches[0][NUMBER_OF["torso"]].shown
+    assert shown == 0 if has_hat else shown > 0.5
