@@ -113,6 +113,10 @@ class BodyPart:
         return self.name.endswith("_hand")
 
     @property
+    def is_foot(self) -> bool:
+        return self.name.endswith("_foot")
+
+    @property
     def is_arm(self) -> bool:
         """Whether it is half of an arm, of which the other meets it at the elbow."""
         return self.name.endswith("arm")

@@ -154,3 +154,32 @@ def test_a_hand_is_at_most_its_width_from_its_forearm(off, chosen, left):
     wrist = posed().joint("left_wrist")[0][0]
     drawn = cv2.invertAffineTransform(matrix) @ np.append(wrist, 1)
     assert math.dist(drawn, wrist) == pytest.approx(left, rel=0.02)
+
+
+def turned_leg(shin, foot, *, is_aside=False):
+    """A left leg of which shin and foot are turned about knee and ankle, degrees."""
+    places = {"left_ankle": (15, 70), "left_heel": (15, 74), "left_foot_index": (20, 76)}
+    points = {joint: complex(*at) for joint, at in places.items()}
+    knee, ankle = 14 + 35j, points["left_ankle"]
+    by_shin, by_foot = (np.exp(1j * np.radians(angle)) for angle in (shin, foot))
+    turned = {
+        j: knee + by_shin * (ankle - knee) + by_foot * (at - ankle) for j, at in points.items()
+    }
+    trunk = [f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip")]
+    aside = {joint: (0, -50 if "shoulder" in joint else 0) for joint in trunk} if is_aside else {}
+    return posed(**{joint: (at.real, at.imag) for joint, at in turned.items()}, **aside)
+
+
+@pytest.mark.parametrize(
+    ("shin", "foot", "is_aside", "expected"),
+    [(0, 60, False, 0), (40, 90, False, 40), (0, 60, True, 60), (-20, 20, True, 20)],
+)
+def test_a_foot_turns_with_its_shin_from_the_front_and_by_itself_in_profile(
+    shin, foot, is_aside, expected
+):
+    pose = turned_leg(shin, foot, is_aside=is_aside)
+    matrix = placement(pose, posed()).map_of(NUMBER_OF["left_foot"], 0)
+    drawn = cv2.invertAffineTransform(matrix)
+    assert np.degrees(math.atan2(drawn[1, 0], drawn[0, 0])) == pytest.approx(expected, abs=0.1)
+    ankle = drawn @ np.append(posed().joint("left_ankle")[0][0], 1)
+    np.testing.assert_allclose(ankle, pose.joint("left_ankle")[0][0], atol=1e-3)

@@ -5,6 +5,7 @@ torso and a skirt have an affine map of their four corners. Head, hands and feet
 joints, in the body's size.
 """
 
+import cmath
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Complex128, Float, Float32, Float64
 
-from motiontransfer.body.parts import BodyPart, BodyPoses
+from motiontransfer.body.parts import BodyPart, BodyPoses, cosine_from_front
 from motiontransfer.core.arrays import Affine, Joints, Series, Vector
 
 _Points = Complex128[np.ndarray, "*maps joints"]
@@ -136,6 +137,8 @@ class Placement:
         self._pose, self._chosen = pose, chosen
         self._growth, self._height_px = growth, height_px
         self._corner, self._rate = drawn
+        cosine = float(cosine_from_front(pose, np.array([height_px]))[0])
+        self._frontal = 0.0 if math.isnan(cosine) else min(cosine**2, 1.0)
         self.pixels_per_radius = height_px * float(drawn.rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
         self._maps: dict[tuple[int, int], Affine | None] = {}
@@ -156,6 +159,8 @@ class Placement:
         matrix = part_map(part, a, b, scale=float(self._growth[reference]))
         if part.is_hand:
             return self._at_forearm(matrix, part, reference)
+        if part.is_foot:
+            return self._with_shin(matrix, part, reference)
         return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
 
     def _at_forearm(self, matrix: Affine, hand: BodyPart, reference: int) -> Affine:
@@ -173,6 +178,22 @@ class Placement:
                 share = max(1 - width / max(math.hypot(*away), 1e-6), 0.0)
                 return np.column_stack([matrix[:, :2], matrix[:, 2] + share * away])
         return matrix
+
+    def _with_shin(self, matrix: Affine, foot: BodyPart, reference: int) -> Affine:
+        """The map of a foot at its ankle: from the front or behind it turns with its shin.
+
+        There a foot bends in depth. Where it points elsewhere in the image, another side of it is
+        seen, which no turn shows: turned, it would stand on its toes.
+        """
+        ((ankle, knee),) = foot.neighbors
+        a, b = self._shared((ankle, knee), reference)
+        if len(a) < 2:
+            return matrix
+        own, (of_a, of_b) = complex(*matrix[:, 0]), (complex(*(p[1] - p[0])) for p in (a, b))
+        from_shin = cmath.phase(own * of_a * of_b.conjugate())
+        turned = own * cmath.rect(1, -from_shin * self._frontal)
+        linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
+        return np.column_stack([linear, b[0] - linear @ a[0]])
 
     def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""
