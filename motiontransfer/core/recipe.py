@@ -96,7 +96,7 @@ def _decided(params: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_plain(key: str, value: object) -> bool:
-    return key != "render.background" or value in PLAIN_BACKGROUNDS
+    return key != "render.background" or value in [*PLAIN_BACKGROUNDS]
 
 
 def _is_value(value: object) -> bool:

@@ -45,10 +45,10 @@ def test_all_other_params_of_a_recipe_are_as_they_are_shipped():
 
 
 def test_what_it_says_of_itself_has_no_control_characters():
-    text = json.dumps({"motiontransfer": "1\x1b[2J", "params": {"render.crf": 20, "a\x07": 1}})
-    told = str(read_recipe(text))
+    given = {"render.crf": 20, "render.background": [1], "a\x07": 1}
+    told = str(read_recipe(json.dumps({"motiontransfer": "1\x1b[2J", "params": given})))
     assert told.startswith("made by version 1")
-    assert "; params of its own: 1; left out: a" in told
+    assert "; params of its own: 1; left out: render.background, a" in told
     assert told.isprintable()
 
 
