@@ -38,7 +38,7 @@ _MOST_FRAMES = 1500  # of a film that is looked through for captions: all are in
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
 _RIM = 0.01  # of the body's height, beside what none shows, in which the person's edge does
 
-_SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
+_SHADED = 0.9  # of the upper quartile's brightness: a darker median is in a shadow
 
 # Objects that a mask leaves out.
 _AROUND = 0.05  # beside them, of the body's height, where the room's color is
@@ -217,8 +217,7 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
 def _shaded(median: Frame, upper: Frame) -> PixelMask:
     """Where a median lies in a shadow that the upper quartile does not."""
     brightness = (median.mean(axis=2) + 1) / (upper.mean(axis=2) + 1)
-    is_dark = (brightness > _SHADOW[0]) & (brightness < _SHADOW[1])
-    return is_shadow(median, upper) & is_dark
+    return is_shadow(median, upper) & (brightness < _SHADED)
 
 
 def _quartile_images(

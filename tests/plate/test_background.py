@@ -85,7 +85,7 @@ FLOOR = np.s_[-8:, :12]
         pytest.param(0.6, 20, False, id="lit in a sixth of the frames"),
         pytest.param(0.95, 16, False, id="changing light"),
         pytest.param((0.9, 0.6, 0.6), 16, False, id="another color"),
-        pytest.param(0.4, 16, False, id="darker than a shadow"),
+        pytest.param(0.2, 16, False, id="darker than a shadow"),
         pytest.param(1.3, 4, False, id="something bright for a while"),
     ],
 )
