@@ -20,7 +20,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import SceneChoice, load_section
+from motiontransfer.core.params import SceneChoice
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -177,25 +177,23 @@ def _check(
 
 
 def _decoded_height(subject: str) -> int:
-    """Height of the largest of a subject's films, pixels; 0 where none is decoded."""
+    """Height of the largest of a subject's films, pixels; 0 where it is not known."""
     from motiontransfer.project.entries import load_videos
     from motiontransfer.video.clip import read_clip
 
     videos = load_videos().items()
     folders = (layout.clip_folder(subject, name) for name, of in videos if of.subject == subject)
-    clips = (read_clip(folder) for folder in folders if folder.exists())
+    try:
+        clips = [read_clip(folder) for folder in folders if folder.exists()]
+    except MotionTransferError:  # of another version: decoded anew
+        return 0
     return max(((clip.full_framing or clip.framing).size[0] for clip in clips), default=0)
 
 
 def _check_height(height: int, *, highest: int) -> None:
-    """Raise what `encode` would raise of a height; nothing where the highest is not known."""
-    from motiontransfer.video.geometry import WorkingSize
-
-    size = load_section(WorkingSize, "decode.size")
-    lowest = size if isinstance(size, int) else size[0]
-    if highest and not lowest <= height <= highest:
-        expected = f"0, or {lowest} to {highest}: from decode.size to what ME has"
-        raise ParamsError(f"--height: expected {expected}, got {height}")
+    """Raise what `encode` would raise; nothing where the highest is not known."""
+    if highest and height > highest:
+        raise ParamsError(f"--height: expected at most {highest}, as ME has, got {height}")
 
 
 def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Planned:

@@ -1,8 +1,8 @@
 """Background image of a fixed camera: masked temporal median, fused and inpainted.
 
-Per pixel: the median over the frames whose person is farthest away, so that neither person nor soft
-shadow shows. If that median is in a shadow and a quarter of the frames are brighter, it is taken
-over the bright ones. Borders between frames are then fused, and never uncovered pixels inpainted.
+Per pixel: the median over the frames in which nobody is there. If that median is in a shadow and a
+quarter of the frames are brighter, their level is taken. Borders between frames are then fused, and
+never uncovered pixels inpainted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,16 +35,10 @@ from motiontransfer.video.frame_store import FrameStore
 # Frames.
 BACKGROUND_FRAMES = 120  # of all clips; a median of more takes longer and is no nearer to the room
 _MOST_FRAMES = 1500  # of a film that is looked through for captions: all are in memory
-_FARTHEST = 0.2  # share of the frames, those with the person farthest from a pixel
 _FEWEST_FRAMES = 0.05  # share of the frames that have to show a pixel: masks are sometimes wrong
+_RIM = 0.01  # of the body's height, beside what none shows, in which the person's edge does
 
-# Distance of the person from a pixel, shares of the body's height.
-_RIM = 0.01  # it shows the person's edge, where nothing beside it was ever seen
-_UNSHADED = 0.5  # it is without a soft shadow: the farthest that is told, 255
-
-# Shadows.
-_SHADOW = (0.5, 0.9)  # brightness of a median in a shadow, relative to the upper quartile
-_THINNEST_SHADOW = 0.01  # share of the frame's height; thinner ones are noise at edges
+_SHADED = 0.9  # of the upper quartile's brightness: a darker median is in a shadow
 
 # Objects that a mask leaves out.
 _AROUND = 0.05  # beside them, of the body's height, where the room's color is
@@ -72,7 +66,8 @@ class _Samples(NamedTuple):
     keys: Sequence[tuple[int, int]]
     """(clip, frame_index)."""
     frames: list[_Levels]
-    distances: UInt8[np.ndarray, "frames height width"]
+    is_free: Bool[np.ndarray, "frames height width"]
+    """Where nobody is."""
     height_px: float
     poses: BodyPoses
     frame_rate: float
@@ -99,10 +94,10 @@ def median_background(
     overlays = find_overlays(samples.frames, samples.poses, **sizes)
     overlays += _captions(frames, samples)
     for overlay in overlays:
-        samples.distances[overlay.is_there[:, None, None] & overlay.place] = 0
-    distances, height_px = samples.distances, samples.height_px
+        samples.is_free[overlay.is_there[:, None, None] & overlay.place] = False
+    is_free, height_px = samples.is_free, samples.height_px
     del samples
-    image, is_hidden = room_behind(frames.kept, distances, frames.size, height_px)
+    image, is_hidden = room_behind(frames.kept, is_free, frames.size, height_px)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
     for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
@@ -112,19 +107,20 @@ def median_background(
 
 def room_behind(
     images: ImagesOnDisk,
-    distances: UInt8[np.ndarray, "frames rows columns"],
+    is_free: Bool[np.ndarray, "frames rows columns"],
     size: tuple[int, int],
     height_px: float,
 ) -> tuple[Frame, PixelMask]:
     """The room in images of a size, and where no image shows it.
 
     Args:
-        distances: `distance_from` the person in each image.
-        height_px: of the body, in pixels of the distances.
+        is_free: what is `beside_person` in each image.
+        height_px: of the body, in its pixels.
     """
-    shows_background = _showing_background(distances)
-    median, bright, upper = _quantile_images(images, shows_background, size)
-    seen = np.where(_shaded(median, upper)[..., None], bright, median)
+    fewest = max(round(_FEWEST_FRAMES * len(is_free)), 1)
+    shows_background = is_free & (np.count_nonzero(is_free, axis=0) >= fewest)
+    median, upper = _quartile_images(images, shows_background, size)
+    seen = np.where(_shaded(median, upper)[..., None], upper, median)
     hidden = np.asarray(~shows_background.any(axis=0), np.uint8)
     small = resampled(seen, hidden.shape)
     hidden[_specks(small, hidden, height_px)] = 1
@@ -133,16 +129,16 @@ def room_behind(
     return inpainted(fused(seen, images, shows_background, is_hidden), is_hidden), is_hidden
 
 
-def distance_from(mask: Mask, height_px: float) -> Mask:
-    """Distance of a person from each pixel, of 255 for `_UNSHADED` heights."""
-    is_free = (mask < LEAST_MASK).astype(np.uint8)
-    away = cv2.distanceTransform(is_free, cv2.DIST_L2, cv2.DIST_MASK_5)
-    return (np.clip(away / max(_UNSHADED * height_px, 1), 0, 1) * 255).astype(np.uint8)
+def beside_person(mask: Mask, height_px: float) -> PixelMask:
+    """Where nobody is: farther from a person's mask than it may be off."""
+    is_room = (mask < LEAST_MASK).astype(np.uint8)
+    away = cv2.distanceTransform(is_room, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return away > MASK_ERROR * height_px
 
 
 def _at_full_size(overlay: Overlay, frames: FullSizeFrames) -> Overlay:
     shown = overlay.is_there[:, None, None] & overlay.place
-    colors = _quantile_images(frames.kept, shown, frames.size)[0]
+    colors = _quartile_images(frames.kept, shown, frames.size)[0]
     return overlay._replace(place=resampled(overlay.place, frames.size), colors=colors)
 
 
@@ -173,16 +169,17 @@ def _read_samples(
         )
     size = frames.masks[0].masks.shape[1:]
     # Made before frames are read: small arrays between those leave holes in memory.
-    samples, distances = (np.empty((len(keys), *size, *rest), np.uint8) for rest in ((3,), ()))
+    samples = np.empty((len(keys), *size, 3), np.uint8)
+    is_free = np.empty((len(keys), *size), np.bool_)
     read = track(frames.read(keys), "reading frames for the background", total=len(keys))
     for row, ((number, index), frame) in enumerate(zip(keys, read, strict=True)):
         samples[row] = resampled(frame, size)
-        distances[row] = distance_from(frames.masks[number][index], heights[number])
+        is_free[row] = beside_person(frames.masks[number][index], heights[number])
     points, score = (np.concatenate(of_clips) for of_clips in zip(*poses, strict=True))
     return _Samples(
         keys,
         [*samples],
-        distances,
+        is_free,
         float(np.median(heights)),
         BodyPoses(clips[0].keypoints.skeleton, points, score),
         min(rates),
@@ -199,7 +196,7 @@ def _captions(frames: FullSizeFrames, samples: _Samples) -> Iterator[Overlay]:
         known = {index: masks[index] for index in masks.frames_of(clip.training)}
         for caption in find_captions(film, known, clip.keypoints):
             is_there = [of == number and caption.is_there[index] for of, index in samples.keys]
-            yield caption.resized(samples.distances.shape[1:])._replace(is_there=np.array(is_there))
+            yield caption.resized(samples.is_free.shape[1:])._replace(is_there=np.array(is_there))
 
 
 def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: float) -> PixelMask:
@@ -217,38 +214,22 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
     return np.isin(pieces, at_edge[is_small])
 
 
-def _showing_background(
-    distances: UInt8[np.ndarray, "frames height width"],
-) -> Bool[np.ndarray, "frames height width"]:
-    """Mask of the frames that a pixel's background is taken from, by the person's distance."""
-    num_frames = len(distances)
-    ranks = [
-        num_frames - max(round(share * num_frames), 1) for share in (_FARTHEST, _FEWEST_FRAMES)
-    ]
-    far, farthest = np.partition(distances, ranks, axis=0)[ranks]
-    free = round(MASK_ERROR / _UNSHADED * 255)
-    return (distances >= np.maximum(far, free)) & (farthest >= free)
-
-
 def _shaded(median: Frame, upper: Frame) -> PixelMask:
     """Where a median lies in a shadow that the upper quartile does not."""
-    side = max(round(_THINNEST_SHADOW * len(median)), 1)
     brightness = (median.mean(axis=2) + 1) / (upper.mean(axis=2) + 1)
-    is_dark = (brightness > _SHADOW[0]) & (brightness < _SHADOW[1])
-    shadow = (is_shadow(median, upper) & is_dark).astype(np.uint8)
-    return cv2.morphologyEx(shadow, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
+    return is_shadow(median, upper) & (brightness < _SHADED)
 
 
-def _quantile_images(
+def _quartile_images(
     frames: ImagesOnDisk, is_used: Bool[np.ndarray, "frames rows columns"], size: tuple[int, ...]
-) -> tuple[Frame, Frame, Frame]:
-    """Images by `_quantiles` of the frames that are used at a pixel, over time; 0 without any.
+) -> tuple[Frame, Frame]:
+    """Median and upper quartile over the frames that are used at a pixel; 0 without any.
 
     Args:
         size: of the frames.
     """
     height, width = size
-    images = np.zeros((3, height, width, 3), np.uint8)
+    images = np.zeros((2, height, width, 3), np.uint8)
     y, x = map(nearest, (height, width), is_used.shape[1:])
 
     def fill(rows: slice) -> None:
@@ -265,17 +246,17 @@ def _quantile_images(
             mask = cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB)
             cv2.bitwise_or(frames[number][rows][:, columns], mask, dst=level)
         count = used.sum(axis=0)[..., None]
-        images[:, rows, columns] = np.where(count > 0, _quantiles(levels, count), 0)
+        images[:, rows, columns] = np.where(count > 0, _quartiles(levels, count), 0)
 
     for_bands(fill, height)
-    median, bright, upper = images
-    return median, bright, upper
+    median, upper = images
+    return median, upper
 
 
-def _quantiles(
+def _quartiles(
     levels: UInt8[np.ndarray, "frames rows columns 3"], count: Int64[np.ndarray, "rows columns 1"]
-) -> UInt8[np.ndarray, "3 rows columns 3"]:
-    """Median, median of the levels nearer to the upper quartile than to it, and upper quartile.
+) -> UInt8[np.ndarray, "2 rows columns 3"]:
+    """Median and upper quartile.
 
     Args:
         levels: 255 in frames that do not count.
@@ -287,11 +268,5 @@ def _quantiles(
     ordered.sort(axis=1)
     ordered = ordered.reshape(*shape, -1)
     last = np.maximum(np.broadcast_to(count, shape) - 1, 0)
-
-    def at(index: Int64[np.ndarray, "rows columns 3"]) -> _Levels:
-        return np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0].astype(np.uint8)
-
-    median, upper = at(last // 2), at(3 * last // 4)
-    middle = (median.astype(np.uint16) + upper) // 2
-    first_bright = np.minimum((ordered <= middle[..., None]).sum(axis=-1), last)
-    return np.stack([median, at((first_bright + last) // 2), upper])
+    places = np.stack([last // 2, 3 * last // 4], axis=-1)
+    return np.moveaxis(np.take_along_axis(ordered, places, axis=-1), -1, 0).astype(np.uint8)

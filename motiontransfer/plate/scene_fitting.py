@@ -18,7 +18,7 @@ from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.plate.background import (
     Background,
-    distance_from,
+    beside_person,
     median_background,
     room_behind,
 )
@@ -182,8 +182,8 @@ def _of_moving(
     for index, frame in zip(chosen, Film(clip.frames.parent).read(chosen), strict=True):
         full.kept.append(large.to_room(clip.framed(frame, full.size), index))
     masks = (path.to_room(found[index], index, beyond=255) for index in chosen)
-    away = np.stack([distance_from(mask, height_px) for mask in masks])
-    image, is_filled = room_behind(full.kept, away, large.size, height_px)
+    is_free = np.stack([beside_person(mask, height_px) for mask in masks])
+    image, is_filled = room_behind(full.kept, is_free, large.size, height_px)
     return Background(image, is_filled)
 
 
