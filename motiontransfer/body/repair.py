@@ -16,6 +16,9 @@ from motiontransfer.pose.shown import inside_film, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
+_TREMBLES = (
+    0.01  # body heights that detections tremble; what smoothing moves farther is a fast turn
+)
 _LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that a film shows
 _GUESSED_SCORE = 0.3  # of joints that were not seen
 _HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the trunk
@@ -33,10 +36,11 @@ def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[K
     is_wrong[:, _BODY] = (off > _AGREES * motion.scale[:, None]) & motion.fits[:, None]
     is_wrong[:, :_HEAD] = False
     kept = sided.without(is_wrong)
-    repaired = _blended(filling.of_body(kept), kept.score, motion, place)
+    smooth = _gently(filling.of_body(kept), kept, motion)
+    repaired = _blended(smooth, kept.score, motion, place)
     removed = remove_stray_hands(repaired)
     is_gone = (sided.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
-    filled = filling.of_carried(removed)
+    filled = _gently(filling.of_carried(removed), removed, motion)
     seen = sided.score[:, _BODY] > 0
     distance = (off * seen).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
     assert filled.filled is not None
@@ -47,6 +51,15 @@ def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[K
         misfits=~motion.fits & seen.any(axis=1),
         residual=distance / motion.scale,
     )
+
+
+def _gently(smoothed: Keypoints, detected: Keypoints, motion: BodyMotion) -> Keypoints:
+    """Joints moved no farther by smoothing than detections tremble: fast turns stay."""
+    moved = smoothed.points - detected.points
+    away = np.linalg.norm(moved, axis=2) / (_TREMBLES * motion.scale[:, None])
+    near = detected.points + moved / np.maximum(away, 1)[..., None]
+    points = np.where(detected.score[..., None] > 0, near, smoothed.points)
+    return replace(smoothed, points=points.astype(np.float32))
 
 
 def _blended(

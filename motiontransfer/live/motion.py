@@ -35,7 +35,7 @@ _FLOOR_SECONDS = 1.0  # over which the floor is a median, as offline, but of the
 _SAMPLE_RATE = Fraction(10)  # of poses to which statistics are fitted
 _MAX_SAMPLES = 600
 _STANDING_SAMPLES = 150  # of the last, by which what the camera does not show is placed
-_REFIT_SECONDS = 1.0
+_REFIT_SECONDS = 1.0  # at least between two fits; later a tenth of what is known
 _HEIGHT_METERS = 1.7  # of those whom world landmarks describe
 _BODY = slice(len(BODY_JOINTS))
 _GUESSED_SCORE = 0.3  # of joints that are not seen
@@ -172,7 +172,9 @@ class SourceMotion:
             return
         self._samples.append(joints)
         self._sampled_at = seconds
-        if len(self._samples) < MIN_FRAMES or seconds - self._fitted_at < _REFIT_SECONDS:
+        known_seconds = len(self._samples) / float(_SAMPLE_RATE)
+        wait = max(_REFIT_SECONDS, known_seconds / 10)
+        if len(self._samples) < MIN_FRAMES or seconds - self._fitted_at < wait:
             return
         self._fitted_at = seconds
         samples = self._completed_of(list(self._samples), _SAMPLE_RATE)

@@ -187,10 +187,11 @@ class Keypoints(_Joints):
         self, *names: str, min_score: float
     ) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
         """Mean position of joints, and where each has at least the score and is not missing."""
-        found = [self.joint(name) for name in names]
-        points = np.stack([point for point, _ in found]).mean(axis=0, dtype=np.float64)
-        weakest = np.stack([score for _, score in found]).min(axis=0)
-        return points, (weakest > 0) & (weakest >= min_score)
+        (points, score), *others = (self.joint(name) for name in names)
+        total, weakest = points.astype(np.float64), score
+        for point, other in others:
+            total, weakest = total + point, np.minimum(weakest, other)
+        return total / len(names), (weakest > 0) & (weakest >= min_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

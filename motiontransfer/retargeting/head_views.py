@@ -3,7 +3,7 @@
 Yaw is measured by nose and ears alone, so that every detector has it, also from behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,31 +110,40 @@ def show_filmed_heads(
     share = np.clip(away / (_FILMED_DEGREES - _OWN_DEGREES), 0, 1)
     share = share**2 * (3 - 2 * share)
     weight = np.where(heads.found, share, 0)
+    if not weight.any():
+        return poses, weight > 0
     towards = np.where(np.abs(yaw) > 90, np.sign(yaw) * 180 - yaw, yaw)
     seen = np.clip(towards, yaws[0], yaws[-1])
     depth, own = np.sin(np.radians(seen)), np.sin(np.radians(towards))
     ears = heads.ears - np.clip(1 - depth / np.where(own == 0, 1, own), 0, 1) * heads.before
-    shown = {}
-    for joint in set.intersection(*(set(view.places) for view in views)):
-        x, y = np.array([view.places[joint] for view in views]).T
-        place = np.interp(towards, yaws, x) + 1j * np.interp(towards, yaws, y)
-        shown[joint] = ears + sizes_px * heads.across * place
-    return _with_heads(poses, shown, weight), weight > 0
+    shared = set.intersection(*(set(view.places) for view in views))
+    joints = [joint for joint in head_joints(poses) if joint in shared]
+    places = np.array([[view.places[joint] for joint in joints] for view in views])
+    at = np.nan_to_num(np.interp(towards, yaws, np.arange(len(yaws))))
+    low = at.astype(int)
+    part, high = (at - low)[:, None, None], np.minimum(low + 1, len(yaws) - 1)
+    place = ((1 - part) * places[low] + part * places[high]) @ (1, 1j)
+    shown = ears[:, None] + (sizes_px * heads.across)[:, None] * place
+    return _with_heads(poses, joints, shown, weight[:, None]), weight > 0
 
 
-def _with_heads(poses: Keypoints, places: Mapping[str, Vectors], weight: Series) -> Keypoints:
+def _with_heads(
+    poses: Keypoints,
+    joints: Sequence[str],
+    places: Complex128[np.ndarray, "frames joints"],
+    weight: Float64[np.ndarray, "frames 1"],
+) -> Keypoints:
     """Poses with a share of other heads, whole where the own one lacks a joint."""
     points, score = poses.points.copy(), poses.score.copy()
-    for joint in head_joints(poses):
-        index = poses.skeleton.index(joint)
-        if joint not in places:
-            score[weight == 1, index] = 0
-            continue
-        share = np.where(score[:, index] > 0, weight, weight > 0)
-        place = np.stack([places[joint].real, places[joint].imag], axis=1)
-        mixed = points[:, index] + share[:, None] * (place - points[:, index])
-        points[:, index] = np.where(share[:, None] > 0, mixed, points[:, index])
-        score[:, index] = np.maximum(score[:, index], share)
+    index = poses.skeleton.index
+    lacking = [index(joint) for joint in head_joints(poses) if joint not in joints]
+    score[:, lacking] = np.where(weight == 1, 0, score[:, lacking])
+    at = [*map(index, joints)]
+    share = np.where(score[:, at] > 0, weight, weight > 0)
+    own, other = points[:, at], np.stack([places.real, places.imag], axis=2)
+    is_mixed = share[..., None] > 0
+    points[:, at] = np.where(is_mixed, own + share[..., None] * (other - own), own)
+    score[:, at] = np.maximum(score[:, at], share)
     points[score == 0] = 0
     filled = None if poses.filled is None else poses.filled & (score > 0)
     return replace(poses, points=points, score=score, filled=filled)

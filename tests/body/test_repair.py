@@ -50,6 +50,20 @@ def test_an_outlier_is_replaced(turning, away, removed):
     assert repaired.filled[30, ELBOW] == removed
 
 
+@pytest.mark.parametrize(("away", "left"), [(0.012, 0.004), (0.025, 0.015)])
+@pytest.mark.parametrize("group", ["left_elbow", "left_hand"])
+def test_smoothing_flattens_no_fast_turn(turning, group, away, left):
+    """A parabola over 7 frames leaves a third of a peak, and takes 1 % of the height at most."""
+    motion = turning.motion.part([0] * len(TURN))  # who stands still
+    points = turning.keypoints.points.copy()
+    points[:, :33] = motion.projected()
+    still = with_hands(replace(turning.keypoints, points=points))
+    filling = replace(FILLING, smoothing="savitzky_golay", smoothing_seconds=0.25)
+    repaired, _ = repair(moved(still, group, {30: (0, -away * SCALE)}), motion, filling)
+    off = (still.points - repaired.points)[30, joints_of(group).start, 1] / SCALE
+    assert off == pytest.approx(left / 2 if group == "left_elbow" else left, abs=2e-4)
+
+
 def test_exchanged_frames_are_put_back_with_their_hands(turning):
     frames = np.isin(np.arange(len(TURN)), [7, 8])
     hands = with_hands(turning.keypoints)
