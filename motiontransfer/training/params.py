@@ -147,6 +147,7 @@ class PoseGanConfig(GanLossConfig, GanConfig):
     """Keys of `train_gan` that windows and losses take, explained in params.yaml."""
 
     window_frames: Literal[1, 2]
+    adam_steps: Literal[1, 2]
     global_only_fraction: float = Field(ge=0, lt=1)
     foreground_l1_weight: float = Field(ge=1)
     foreground_radius_px: int = Field(ge=0)
@@ -167,7 +168,7 @@ class FaceCycleConfig(GanConfig):
 _OF_PAINTER = (
     *("architecture", "num_filters", "num_residual_blocks", "max_channels", "upsampling"),
     *("conditioning_poses", "l1_weight", "foreground_l1_weight", "foreground_radius_px"),
-    "perceptual_weight",
+    *("perceptual_weight", "adam_steps"),
 )
 """Keys of the network that paints a learned person, and of its losses."""
 

@@ -102,6 +102,7 @@ class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
         )
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._resolution: Resolution = resolution
+        self.adam_steps = config.adam_steps
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         inputs = batch.inputs(self._drawer, resolution=self._resolution)

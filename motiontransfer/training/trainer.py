@@ -85,6 +85,8 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
 
     description: str
     """For logs and errors."""
+    adam_steps = 1
+    """Of the first network on each gradient."""
 
     def __init__(
         self,
@@ -130,7 +132,8 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
         }
         for name, gradients in gradients_of.items():
             means = all_reduce_mean(self.runtime, gradients)
-            self._optimizers[name].step(means, learning_rate=learning_rate)
+            for _ in range(self.adam_steps if name == self._averaged else 1):
+                self._optimizers[name].step(means, learning_rate=learning_rate)
         self.update_ema(step=step)
         return {
             f"{network}/{name}": loss.detach()

@@ -183,7 +183,7 @@ _LOSSES = {"adversarial_weight": 1.0, "l1_weight": 20.0, "perceptual_weight": 0.
 def gan_config(**changes):
     numbers = {
         **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
-        **{"window_frames": 2, "global_only_fraction": 0.0},
+        **{"window_frames": 2, "global_only_fraction": 0.0, "adam_steps": 1},
         **{"foreground_l1_weight": 5.0, "foreground_radius_px": 4},
     }
     return PoseGanConfig(**{**numbers, **changes})
