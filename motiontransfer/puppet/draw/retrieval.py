@@ -105,7 +105,9 @@ class References:
         whole = np.quantile(shown, self._costs.shown_quantile, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
         whole = np.where(whole < self._costs.one_sided * other, other, whole)
-        whole *= [1 if part.is_trunk else self._costs.whole for part in self.parts]
+        # What is shown of a trunk is a share of itself.
+        is_trunk = [part.is_trunk for part in self.parts]
+        whole = np.where(is_trunk, 1, self._costs.whole * whole)
         return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:

@@ -30,7 +30,7 @@ def is_held(parts: Sequence[BodyPart], people: Iterable[Silhouette]) -> float:
     shares = np.array([_covered_beside(bones, person) for person in people])
     known = np.isfinite(shares)
     mean = np.where(known, shares, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return min(max(float(mean.max()) / _HELD - 1, 0), 1)
+    return float(np.clip(mean.max() / _HELD - 1, 0, 1))
 
 
 def _covered_beside(

@@ -32,6 +32,7 @@ _CORE, _SOLID_CORE = 0.8, 0.35
 # The place of a part between others.
 _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
 _SLEEVE_OVERLAP = 0.45  # the same of a trunk with an upper arm, whose sleeve would hang at it
+_ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
 _HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
@@ -118,6 +119,7 @@ def part_masks(
         )
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_below_shoulders(part, person, box)
+        mask = mask * _share_at_elbow(parts, around, number, person, box)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -153,6 +155,32 @@ def _mask_by_distance(
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
+
+
+def _share_at_elbow(
+    parts: Sequence[BodyPart],
+    distances: Mapping[int, Field],
+    number: int,
+    person: Silhouette,
+    box: Box,
+) -> Field | float:
+    """Share of each pixel of a box that is not beside an elbow, where the other half is nearer.
+
+    It would stand off once the arm is straight. The halves of a folded arm lie on each other.
+    """
+    part, own = parts[number], distances[number]
+    meets = (n for n in distances if n != number and parts[n].is_arm and part.meets(parts[n]))
+    if not part.is_arm or (other := next(meets, None)) is None:
+        return 1.0
+    elbow = part.meets(parts[other])
+    names = (*elbow, *part.ends - elbow, *parts[other].ends - elbow)
+    joint, *ends = person.joints(names)[0] @ (1, 1j)
+    one, two = ((end - joint) / max(abs(end - joint), 1) for end in ends)
+    is_folded = np.float32(np.clip(2 - 2 * abs(one - two), 0, 1))  # from 60 degrees, from 29 wholly
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    away = np.abs(columns + 1j * rows - joint).astype(np.float32) / (_ELBOW * person.height_px)
+    is_beside = 1 - np.maximum(_within(away, 1.0), is_folded)
+    return 1 - is_beside * (1 - _within(own - distances[other], _EDGE))
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
