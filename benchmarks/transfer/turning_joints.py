@@ -1,16 +1,17 @@
 """Poses of turning actors against the truth: joints, sides, yaw, and fast turns of wrists.
 
-    uv run python -m benchmarks.transfer.turning_joints FOLDER/CHECKOUT
+    uv run python -m benchmarks.transfer.turning_joints FOLDER/CHECKOUT [--every 3]
 
 CHECKOUT is a project that `benchmarks.transfer.turning` made in FOLDER; its detections are cleaned
 by this code. A row is a film: detected, with gaps filled and smoothed, then repaired by the body.
+Of one in `--every` frames, actors move as many times as fast.
 
 - `joints`: mean error of 14 joints without each joint's constant, % of the height.
 - `missing`: share of them, %.
 - `sides`: frames in which left and right are exchanged.
 - `yaw`: mean error of hips and shoulders, degrees.
-- `turns`: how often a wrist turns back within .15 s; then the share whose extreme is within 2 % of
-  the height of the true one, detected and repaired.
+- `turns`: how often a wrist turns back within .15 s. Then the share whose extreme is within 2 %
+  of the height of the true one.
 """
 
 import argparse
@@ -53,17 +54,17 @@ _NEAR = 2.0  # % of the height
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("project", type=Path, metavar="FOLDER/CHECKOUT")
-    project = parser.parse_args().project.resolve()
+    parser.add_argument("--every", type=int, default=1, metavar="FRAMES")
+    arguments = parser.parse_args()
+    project, every = arguments.project.resolve(), arguments.every
     pairs = read_definition()["pairs"]
-    films = [(pair, film) for pair in pairs for film in ("dance", *pairs[pair]["films"])]
+    films = [f"{pair}_{film}" for pair in pairs for film in ("dance", *pairs[pair]["films"])]
     with recorded("turning_joints") as rows:
-        for pair, film in films:
-            row = Film.read(project, f"{pair}_{film}").row()
-            rows.append({"film": f"{pair}_{film}", **row})
-        means = {
-            name: np.nanmean([row[name] for row in rows]) for name in rows[0].keys() - {"film"}
-        }
-        rows.append({"film": "mean", **means})
+        for film in films:
+            rows.append({"film": film, **Film.read(project, film, every).row()})
+        names = dict.fromkeys(name for row in rows for name in row if name != "film")
+        known = {name: [row[name] for row in rows if name in row] for name in names}
+        rows.append({"film": "mean", **{name: np.mean(of) for name, of in known.items()}})
         rows[:] = [
             {k: v if isinstance(v, str | int) else round(float(v), 2) for k, v in row.items()}
             for row in rows
@@ -83,18 +84,19 @@ class Film:
     true: Keypoints
 
     @classmethod
-    def read(cls, project: Path, name: str) -> "Film":
+    def read(cls, project: Path, name: str, every: int) -> "Film":
         pair, _, shown = name.partition("_")
         kind: Shown = "dance" if shown == "dance" else "own"
-        detected, world = detected_in(project, name)
+        detected, world = detected_in(project, name, every)
         true = read_keypoints(joints_file(project.parent, pair, kind))
         if kind == "own":
             start, end = (round(s * true.frame_rate) for s in read_definition()["films"][shown])
             true = true.part(range(start, end))
+        true = true.part([*range(0, true.num_frames, every)])
         return cls(
             detected=detected,
             gaps=fill(detected, _filling())[0],
-            cleaned=cleaned(project, name),
+            cleaned=cleaned(project, name, every),
             world=world,
             true=true.resized(detected.image_size),
         )
@@ -117,7 +119,7 @@ class Film:
         }
         for name, poses in (("detected", self.detected), ("cleaned", self.cleaned)):
             near = [self._off(poses)[turn] < _NEAR for turn in turns]
-            rows[f"turns {name}"] = float(np.mean(near)) if near else float("nan")
+            rows |= {f"turns {name}": float(np.mean(near))} if near else {}
         return rows
 
     def _off(self, poses: Keypoints) -> Float64[np.ndarray, "frames joints"]:
@@ -185,15 +187,18 @@ def danced(project: Path, case: str) -> Keypoints:
     return fit_path(poses, dance, target)[0]
 
 
-def detected_in(project: Path, film: str) -> tuple[Keypoints, Float[np.ndarray, "frames joints 3"]]:
-    """What was detected of the actor, and the world landmarks."""
+def detected_in(
+    project: Path, film: str, every: int
+) -> tuple[Keypoints, Float[np.ndarray, "frames joints 3"]]:
+    """What was detected of the actor in one of so many frames, and the world landmarks."""
     detections = read_detections(project / layout.detections_file(film, film))
     tracks = choose_person(detections, "largest")
-    return detections.of_person(*tracks), detections.world_of_person(*tracks)
+    detected, world = detections.of_person(*tracks), detections.world_of_person(*tracks)
+    return detected.part([*range(0, detected.num_frames, every)]), world[::every]
 
 
-def cleaned(project: Path, film: str) -> Keypoints:
-    detected, world = detected_in(project, film)
+def cleaned(project: Path, film: str, every: int = 1) -> Keypoints:
+    detected, world = detected_in(project, film, every)
     motion = fit_body(detected, world)
     repaired, _ = repair(detected, motion, _filling())
     keypoints = with_guesses(complete(repaired, motion), motion)

@@ -109,6 +109,18 @@ def test_frozen_statistics_stay_and_others_follow_the_person():
     assert followed.statistics.median_ankle_x_px > first.median_ankle_x_px + 1
 
 
+def test_statistics_wait_a_tenth_of_what_is_known_but_a_second_at_least():
+    followed, fitted = motion(target=standing(40)), []
+    fit = followed._fit
+    followed._fit = lambda samples: fitted.append(samples[0].num_frames) or fit(samples)
+    (joints,) = joints_of(standing(1))
+    for index in range(200):  # a sample each
+        followed.follow(joints, index / 8)
+    waits = np.diff(fitted)
+    assert waits[0] == 8  # a second
+    assert waits[-1] / 8 == pytest.approx(fitted[-2] / 100, abs=0.3)  # seconds
+
+
 def test_restarted_it_forgets_the_person():
     followed = motion(target=standing(40))
     follow(followed, standing(40, start_x=10))

@@ -193,7 +193,8 @@ class Placement:
         from_shin = cmath.phase(own * of_a * of_b.conjugate())
         turned = own * cmath.rect(1, -from_shin * self._frontal)
         linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
-        return np.column_stack([linear, b[0] - linear @ a[0]])
+        at = matrix[:, :2] @ a[0] + matrix[:, 2]
+        return np.column_stack([linear, at + self._frontal * (b[0] - at) - linear @ a[0]])
 
     def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""
