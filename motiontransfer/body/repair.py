@@ -13,12 +13,11 @@ from motiontransfer.body.motion import BodyMotion
 from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import inside_film, whole_image
-from motiontransfer.pose.skeleton import BODY_JOINTS
+from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 
 _AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
-_TREMBLES = (
-    0.01  # body heights that detections tremble; what smoothing moves farther is a fast turn
-)
+_TREMBLES = np.where(np.arange(len(HOLISTIC.joints)) < len(BODY_JOINTS), 0.005, 0.01)
+"""Body heights that detections tremble, of hands and face more; farther is a fast turn."""
 _LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that a film shows
 _GUESSED_SCORE = 0.3  # of joints that were not seen
 _HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the trunk
