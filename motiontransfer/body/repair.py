@@ -16,12 +16,14 @@ from motiontransfer.pose.shown import inside_film, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 
 _AGREES = 0.03  # body heights between detector and body; farther, the detector is wrong
-_TREMBLES = np.where(np.arange(len(HOLISTIC.joints)) < len(BODY_JOINTS), 0.005, 0.01)
-"""Body heights that detections tremble, of hands and face more; farther is a fast turn."""
 _LEAST_SHOWN = 0.3  # share of the frames; a joint seen in fewer is not one that a film shows
 _GUESSED_SCORE = 0.3  # of joints that were not seen
 _HEAD = BODY_JOINTS.index("left_shoulder")  # joints before the first one of the trunk
 _BODY = slice(len(BODY_JOINTS))
+_TREMBLES = np.full(len(HOLISTIC.joints), 0.01)
+"""Body heights that detections tremble; farther is a fast turn, of which a head makes none."""
+_TREMBLES[_BODY] = 0.005
+_TREMBLES[:_HEAD] = _TREMBLES[HOLISTIC.slice("face")] = np.inf
 
 _Marks = Bool[np.ndarray, "frames joints"]
 

@@ -55,6 +55,7 @@ def test_an_outlier_is_replaced(turning, away, removed):
     [
         *(("left_elbow", 0.006, 0.001), ("left_elbow", 0.025, 0.01)),
         *(("left_hand", 0.012, 0.004), ("left_hand", 0.025, 0.015)),
+        ("nose", 0.03, 0.01),  # wholly smoothed
     ],
 )
 def test_smoothing_flattens_no_fast_turn(turning, group, away, left):
