@@ -53,7 +53,7 @@ def test_held_out_frames_make_no_difference(tmp_path, two_clips):
 
 def test_what_paints_a_learned_person_decides_nothing_where_one_is_drawn(tmp_path, two_clips):
     of_losses = {"l1_weight": 1.0, "foreground_l1_weight": 2.0, "foreground_radius_px": 1}
-    of_losses["perceptual_weight"] = 3.0
+    of_losses |= {"perceptual_weight": 3.0, "adam_steps": 2}
     of_network = {"architecture": "global", "num_filters": 8, "num_residual_blocks": 2}
     of_network |= {"max_channels": 16, "upsampling": "transposed", "conditioning_poses": 2}
     params = TrainGanParams(**read_sections(SHIPPED_FILE)["train_gan"])
