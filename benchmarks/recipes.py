@@ -69,7 +69,10 @@ def likeness() -> list[str]:
 def training_minutes() -> float:
     """The trainings' own time, without the start of their processes."""
     files = [layout.times_file(stage, _TARGET) for stage in ("train_gan", "train_face_gan")]
-    return sum(json.loads(file.read_text("utf-8"))["own_minutes"] for file in files)
+    files.append(layout.times_file("train_face_cycle", TRANSFER))
+    # A stage that trains nothing tells no time.
+    told = [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
+    return sum(times.get("own_minutes", 0.0) for times in told)
 
 
 def picture(path: Path) -> None:
