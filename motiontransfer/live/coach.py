@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from motiontransfer.filming.coverage import upright_heights
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.filming.striking import Seen, Strikes
 from motiontransfer.live.command import open_detector
+from motiontransfer.live.motion import recent_keypoints
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.video.geometry import enclosing_box
@@ -64,7 +64,7 @@ class Coach:
         told = ["nobody is in view"]
         if len(people):
             self._recent.append(people[0])
-            me = self._somebody(picture)
+            me = recent_keypoints(self._recent, self._dance.skeleton, picture.shape[:2])
             seen = self._strikes.see(me, seconds=seconds - self._seen_at)
             self._seen_at, pose = seconds, self._pose
             height = float(np.nan_to_num(upright_heights(me)[-1]))
@@ -82,17 +82,6 @@ class Coach:
         """The first that is not struck."""
         ticks = self._strikes.is_struck.tolist()
         return ticks.index(False) if False in ticks else None
-
-    def _somebody(self, picture: Frame) -> Keypoints:
-        stacked = np.stack(self._recent)
-        return Keypoints(
-            points=np.ascontiguousarray(stacked[..., :2]),
-            score=np.ascontiguousarray(stacked[..., 2]),
-            skeleton=self._dance.skeleton,
-            image_size=picture.shape[:2],
-            frame_rate=Fraction(1),
-            detector="live",
-        )
 
     def _missing(self, me: Keypoints) -> Iterator[str]:
         """Ends of the body that poses show and the picture does not."""

@@ -7,7 +7,7 @@ are fitted to the last minute in which someone was in view, every second.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -43,6 +43,25 @@ _VALUES = 6  # x, y, score and world landmarks of a joint, which not every detec
 
 
 _Pose = Float32[np.ndarray, "joints values"]
+
+
+def recent_keypoints(
+    poses: Collection[_Pose],
+    skeleton: Skeleton,
+    image_size: tuple[int, int],
+    *,
+    frame_rate: Fraction = _RECENT_RATE,
+) -> Keypoints:
+    """Joints of somebody as they were detected, frame by frame."""
+    stacked = np.stack([*poses])
+    return Keypoints(
+        points=np.ascontiguousarray(stacked[..., :2]),
+        score=np.ascontiguousarray(stacked[..., 2]),
+        skeleton=skeleton,
+        image_size=image_size,
+        frame_rate=frame_rate,
+        detector="live",
+    )
 
 
 class SourceMotion:
@@ -155,15 +174,7 @@ class SourceMotion:
         return complete(keypoints, fit_body(keypoints, world, refines=False))
 
     def _keypoints(self, poses: list[_Pose], rate: Fraction = _RECENT_RATE) -> Keypoints:
-        stacked = np.stack(poses)
-        return Keypoints(
-            points=np.ascontiguousarray(stacked[..., :2]),
-            score=np.ascontiguousarray(stacked[..., 2]),
-            skeleton=self._skeleton,
-            image_size=self._image_size,
-            frame_rate=rate,
-            detector="live",
-        )
+        return recent_keypoints(poses, self._skeleton, self._image_size, frame_rate=rate)
 
     def _sample(self, joints: _Pose, seconds: float) -> None:
         """Keep a pose now and then, and refit the statistics to those kept."""
