@@ -9,12 +9,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool
 
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.skeleton import LENGTHS, USUAL_LENGTHS, joint
-from motiontransfer.core.arrays import Box, Places, Points, Series
+from motiontransfer.core.arrays import Box, JointMask, Places, Points, Series
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import HALF, inside_film, what_is_shown, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS
@@ -71,9 +70,7 @@ def complete(
     return replace(keypoints, points=points, score=score, completed=completed)
 
 
-def _with_hands(
-    keypoints: Keypoints, content: Box
-) -> tuple[Keypoints, Bool[np.ndarray, "frames joints"]]:
+def _with_hands(keypoints: Keypoints, content: Box) -> tuple[Keypoints, JointMask]:
     """With wrists where a hand is found, and which joints of the body are seen for sure."""
     x0, y0, x1, y1 = content
     sure = x0, y0, x1, y1 - round(_AT_EDGE * (y1 - y0))
@@ -87,7 +84,7 @@ def _with_hands(
     return replace(keypoints, points=points, score=score), seen[:, _BODY]
 
 
-def _continued(model: Points, points: Points, seen: Bool[np.ndarray, "frames joints"]) -> Points:
+def _continued(model: Points, points: Points, seen: JointMask) -> Points:
     """Joints where they are seen, elsewhere the model, which passes into them."""
     places = model.copy()
     for index in np.flatnonzero(seen.any(axis=0)):

@@ -28,7 +28,7 @@ from motiontransfer.body.skeleton import (
     stature,
     unit,
 )
-from motiontransfer.core.arrays import FrameMask
+from motiontransfer.core.arrays import FrameMask, Vector
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
 from motiontransfer.pose.time_series import inner_gaps
@@ -155,12 +155,7 @@ def _guessed_world(points: Float64[np.ndarray, "frames joints 2"], score: np.nda
 
 
 def _film(
-    pose: Pose,
-    *,
-    center: Float64[np.ndarray, "2"],
-    frame_rate: float,
-    height: float,
-    has_world: FrameMask,
+    pose: Pose, *, center: Vector, frame_rate: float, height: float, has_world: FrameMask
 ) -> Observed:
     points, score, world = pose
     weight = np.clip((score - 0.2) / 0.6, 0, 1) * _WEIGHT

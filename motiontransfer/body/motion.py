@@ -18,7 +18,7 @@ from motiontransfer.body.skeleton import (
     joints_of,
     project,
 )
-from motiontransfer.core.arrays import FrameMask, Places, Series
+from motiontransfer.core.arrays import FrameMask, Places, Series, Vector
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.skeleton import HOLISTIC
@@ -40,7 +40,7 @@ class BodyMotion:
     """Pixels a body height at the hips' distance."""
     distance: Series
     """Of the hips from the camera, body heights."""
-    center: Float64[np.ndarray, "2"]
+    center: Vector
     """Where the camera's axis meets the picture, pixels."""
     is_exchanged: FrameMask
     """The detector exchanged left and right of the whole body."""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from motiontransfer.body.skeleton import LENGTH_OF_BONE, LENGTHS, NEAREST, TREE, USUAL_LENGTHS
-from motiontransfer.core.arrays import Series
+from motiontransfer.core.arrays import FrameMask, Series, Vector
 from motiontransfer.pose.skeleton import BODY_JOINTS
 
 _JOINT_ERROR = 0.06  # body heights, beyond which an error hardly counts
@@ -35,7 +35,7 @@ Tracks = Float64[np.ndarray, "coordinates _ some"]
 class Bends:
     """Second differences along frames at 25 frames a second; 0 across runs."""
 
-    def __init__(self, starts: Bool[np.ndarray, " frames"], frame_rate: float) -> None:
+    def __init__(self, starts: FrameMask, frame_rate: float) -> None:
         """Take the first frames of runs."""
         whole = ~(starts[1:-1] | starts[2:]) * (frame_rate / 25) ** 2
         self._whole, self._frames = whole[:, None], len(starts)
@@ -58,7 +58,7 @@ class Observed(NamedTuple):
     """Bones' directions in world landmarks."""
     line_weight: Float64[np.ndarray, "frames bones"]
     bends: Bends
-    center: Float64[np.ndarray, "2"]
+    center: Vector
     frame_rate: float
     noise: float
     """Factor of smoothing: joints of a small person tremble more."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
-from motiontransfer.core.arrays import Points, Scores, Series
+from motiontransfer.core.arrays import JointMask, Points, Scores, Series, Vectors
 from motiontransfer.pose.facing import TRUNK_AND_FEET, width_from_front
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 
@@ -408,7 +408,7 @@ def _quantile(
 
 def part_shapes(
     part: BodyPart, poses: BodyPoses, scales: Series
-) -> tuple[Complex128[np.ndarray, "frames joints"], Bool[np.ndarray, "frames joints"]]:
+) -> tuple[Complex128[np.ndarray, "frames joints"], JointMask]:
     """Joints x + iy of a part around their middle, at scale 1, and where they were found."""
     points, found = poses.joints(part.joints)
     weight = found[..., None]
@@ -418,7 +418,7 @@ def part_shapes(
     return shape[..., 0] + 1j * shape[..., 1], found
 
 
-def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Complex128[np.ndarray, " frames"]:
+def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Vectors:
     """A bone as a vector x + iy at body scale 1; NaN where it was not found."""
     ends, found = poses.joints(bone)
     vector = (ends[:, 1] - ends[:, 0]).astype(np.float64) / scales[:, None]

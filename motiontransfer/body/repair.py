@@ -7,9 +7,10 @@ are the detector's. In frames that the body does not fit, joints stay as they we
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float64
 
 from motiontransfer.body.motion import BodyMotion
+from motiontransfer.core.arrays import JointMask, Scores
 from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import inside_film, whole_image
@@ -24,8 +25,6 @@ _TREMBLES = np.full(len(HOLISTIC.joints), 0.01)
 """Body heights that detections tremble; farther is a fast turn, of which a head makes none."""
 _TREMBLES[_BODY] = 0.005
 _TREMBLES[:_HEAD] = _TREMBLES[HOLISTIC.slice("face")] = np.inf
-
-_Marks = Bool[np.ndarray, "frames joints"]
 
 
 def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[Keypoints, Repairs]:
@@ -64,10 +63,7 @@ def _gently(smoothed: Keypoints, detected: Keypoints, motion: BodyMotion) -> Key
 
 
 def _blended(
-    filled: Keypoints,
-    seen: Float[np.ndarray, "frames joints"],
-    motion: BodyMotion,
-    place: Float64[np.ndarray, "frames body 2"],
+    filled: Keypoints, seen: Scores, motion: BodyMotion, place: Float64[np.ndarray, "frames body 2"]
 ) -> Keypoints:
     """The body's joints in gaps, its mean with the detector's where these were seen."""
     points = filled.points.copy()
@@ -105,7 +101,7 @@ def with_guesses(keypoints: Keypoints, motion: BodyMotion) -> Keypoints:
     )
 
 
-def _marked(marks: _Marks | None, more: _Marks) -> _Marks | None:
+def _marked(marks: JointMask | None, more: JointMask) -> JointMask | None:
     if not more.any():
         return marks
     return more if marks is None else marks | more

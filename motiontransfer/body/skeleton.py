@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from motiontransfer.core.arrays import Places, Series
+from motiontransfer.core.arrays import Places, Scores, Series, Vector
 from motiontransfer.pose.skeleton import BODY_JOINTS, mirrored
 
 Directions = Float64[np.ndarray, "frames bones 3"]
@@ -129,7 +129,7 @@ def unit(vectors: Float[np.ndarray, "*some 3"]) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
 
 
-def bones_seen(score: Float[np.ndarray, "frames joints"]) -> Float[np.ndarray, "frames bones"]:
+def bones_seen(score: Scores) -> Float[np.ndarray, "frames bones"]:
     """The lower score of both ends of each bone; 0 with a missing joint."""
 
     def least(name: str) -> np.ndarray:
@@ -145,12 +145,7 @@ NEAREST = 0.3
 
 
 def project(
-    joints: Joints3d,
-    *,
-    scale: Series,
-    place: Places,
-    distance: Series,
-    center: Float64[np.ndarray, "2"],
+    joints: Joints3d, *, scale: Series, place: Places, distance: Series, center: Vector
 ) -> Float64[np.ndarray, "frames joints 2"]:
     """Joints in the picture of a pinhole camera, pixels.
 

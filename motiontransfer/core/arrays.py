@@ -30,6 +30,8 @@ Series = Float64[np.ndarray, " frames"]
 """A number for each frame."""
 FrameMask = Bool[np.ndarray, " frames"]
 """Which frames."""
+JointMask = Bool[np.ndarray, "frames joints"]
+"""Which joints of each frame."""
 Points = Float[np.ndarray, "frames joints 2"]
 Scores = Float[np.ndarray, "frames joints"]
 """Confidence of each point, in [0, 1]; 0 where it is missing."""

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from motiontransfer.core.arrays import AnyFrame, Box, Frame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, JointMask, Places, Vector
 from motiontransfer.core.errors import VideoError
 from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.keypoints import Keypoints
@@ -54,7 +54,7 @@ class PosedFrames:
 
     frames: Sequence[FrameReference]
     keypoints: Keypoints
-    shifts: Float64[np.ndarray, "frames 2"] | None = None
+    shifts: Places | None = None
     """(x, y) pixels by which frames are moved as they are read; the keypoints are moved already."""
     moved_size: tuple[int, int] | None = None
     """(height, width) in which they are moved, to be reduced to the keypoints' image size."""
@@ -91,7 +91,7 @@ class PosedFrames:
         return (resize(moved(*each), size) for each in zip(frames, self.shifts, strict=True))
 
 
-def moved(frame: Frame, shift: Float64[np.ndarray, " 2"]) -> Frame:
+def moved(frame: Frame, shift: Vector) -> Frame:
     """A frame by (x, y) pixels to the right and down, between pixels as sharp as before."""
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
     are_whole = (shift == np.rint(shift)).all()  # the same then, in a fortieth of the time
@@ -208,9 +208,7 @@ def person_regions(keypoints: Keypoints, *, margin: float = _MARGIN) -> Regions:
     return _regions(keypoints, present & has_body[:, None], margin)
 
 
-def _regions(
-    keypoints: Keypoints, present: Bool[np.ndarray, "frames joints"], margin: float
-) -> Regions:
+def _regions(keypoints: Keypoints, present: JointMask, margin: float) -> Regions:
     return [
         enclosing_box(points[joints], margin=margin, image_size=keypoints.image_size)
         for points, joints in zip(keypoints.points, present, strict=True)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from motiontransfer.core.arrays import AnyFrame, Box, Frame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, Plane
 from motiontransfer.evaluation.frames import FrameSet, Regions
 from motiontransfer.evaluation.likeness import CONTRAST_CONSTANT, LUMINANCE_CONSTANT, likeness
 from motiontransfer.evaluation.measurements import (
@@ -171,14 +171,14 @@ def likeness_scores(
     return scores
 
 
-def gradients(image: Frame) -> Float32[np.ndarray, "height width"]:
+def gradients(image: Frame) -> Plane:
     """Gradient magnitude of the luma at each pixel, levels per pixel; 0 at the last of each row."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     across = np.diff(luma, axis=1, append=luma[:, -1:])
     return np.hypot(across, np.diff(luma, axis=0, append=luma[-1:]))
 
 
-def _sum_of_means(values: Float32[np.ndarray, "height width"], boxes: Sequence[Box]) -> float:
+def _sum_of_means(values: Plane, boxes: Sequence[Box]) -> float:
     return float(sum(values[y0:y1, x0:x1].mean(dtype=np.float64) for x0, y0, x1, y1 in boxes))
 
 

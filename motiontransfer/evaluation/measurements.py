@@ -23,6 +23,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 
@@ -40,8 +41,8 @@ _SIGNIFICANT_DIGITS = 4  # of what is written
 class RatioMetric:
     """Numerator and denominator of a metric, frame by frame; 0 where nothing was measured."""
 
-    total: Float64[np.ndarray, " frames"]
-    weight: Float64[np.ndarray, " frames"]
+    total: Series
+    weight: Series
 
     def __post_init__(self) -> None:
         assert self.total.shape == self.weight.shape
@@ -60,7 +61,7 @@ class RatioMetric:
         weight = float(self.weight.sum())
         return float(self.total.sum()) / weight if weight else None
 
-    def per_frame(self) -> Float64[np.ndarray, " frames"]:
+    def per_frame(self) -> Series:
         """The metric of each frame; NaN where nothing was measured."""
         values = np.full(self.total.shape, np.nan)
         np.divide(self.total, self.weight, out=values, where=self.weight != 0)
@@ -203,7 +204,7 @@ class Measurement:
 class Measurements:
     summary: tuple[Measurement, ...]
     """The values over all frames, in the order of nested JSON."""
-    per_frame: Mapping[MetricKey, Float64[np.ndarray, " frames"]] = field(default_factory=dict)
+    per_frame: Mapping[MetricKey, Series] = field(default_factory=dict)
     """Values frame by frame; NaN where nothing was measured."""
 
     @classmethod

@@ -4,9 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float64
-
+from motiontransfer.core.arrays import Series
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation import (
     image_metrics,
@@ -52,7 +50,7 @@ HEADLINES = (
     MetricKey("warping_error_person", "", "", "temporal"),
 )
 
-Curves = dict[MetricKey, dict[str, Float64[np.ndarray, " frames"]]]
+Curves = dict[MetricKey, dict[str, Series]]
 """Metric of any system -> system or label -> its values in each frame."""
 
 

@@ -16,8 +16,9 @@ together: arms and legs decide, hands and face break ties.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, Shaped
+from jaxtyping import Float32, Float64, Int64, Shaped
 
+from motiontransfer.core.arrays import FrameMask, JointMask, Places
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
@@ -79,7 +80,7 @@ def pose_scores(
     }
 
 
-def offsets(result: Keypoints, reference: Keypoints) -> Float64[np.ndarray, "frames 2"]:
+def offsets(result: Keypoints, reference: Keypoints) -> Places:
     """(x, y) whole pixels from a result's person to the reference's in each frame.
 
     The median over the body's joints that both have; 0 where there are none.
@@ -127,7 +128,7 @@ def shared_joints(
 
 def _matched(
     result: Keypoints, reference: Keypoints
-) -> tuple[Float64[np.ndarray, "frames joints"], Bool[np.ndarray, "frames joints"]]:
+) -> tuple[Float64[np.ndarray, "frames joints"], JointMask]:
     """Distance of each joint of the reference from the result's, and if it is expected there.
 
     Pixels; NaN where one of the two lacks the joint. Expected are joints that the reference has and
@@ -167,13 +168,11 @@ def _joints(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " _"]]:
     return {**of_group, "all": positions}
 
 
-def _ratio(
-    total: Shaped[np.ndarray, "frames joints"], weight: Bool[np.ndarray, "frames joints"]
-) -> RatioMetric:
+def _ratio(total: Shaped[np.ndarray, "frames joints"], weight: JointMask) -> RatioMetric:
     return RatioMetric(total=total.sum(axis=1, dtype=float), weight=weight.sum(axis=1, dtype=float))
 
 
-def _has_group(keypoints: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
+def _has_group(keypoints: Keypoints, group: str) -> FrameMask:
     if group not in dict(keypoints.skeleton.groups):
         return np.zeros(keypoints.num_frames, bool)
     return np.any(keypoints.score[:, keypoints.skeleton.slice(group)] > 0, axis=1)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64
 
-from motiontransfer.core.arrays import Box, Frame
+from motiontransfer.core.arrays import Box, Frame, FrameMask
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, read_frames
@@ -143,7 +143,7 @@ def sharp_frames(
     return scores, shares
 
 
-def blurred_boxes(video: PosedFrames, film: PosedFrames) -> dict[str, Bool[np.ndarray, " frames"]]:
+def blurred_boxes(video: PosedFrames, film: PosedFrames) -> dict[str, FrameMask]:
     """In which frames of a video a face or a hand is blurred, by the name of its box.
 
     Boxes that hardly ever are in the film that it is part of, are left out.
@@ -231,7 +231,7 @@ def _regions(poses: Keypoints) -> list[str]:
     return [region for region, groups in _GROUPS.items() if known.keys() >= set(groups)]
 
 
-def _are_large(poses: Keypoints, group: str) -> Bool[np.ndarray, " frames"]:
+def _are_large(poses: Keypoints, group: str) -> FrameMask:
     """In which frames a face or a hand is large enough to show something."""
     every = (_joints(poses, group, index) for index in range(poses.num_frames))
     return np.array([_box(points[found], poses.image_size) is not None for points, found in every])

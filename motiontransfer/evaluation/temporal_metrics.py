@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from motiontransfer.core.arrays import Box, Frame, PixelMask, Plane
 from motiontransfer.evaluation.frames import FrameSet, Regions
@@ -191,7 +191,7 @@ class VisibleFlow(NamedTuple):
 
     flow: _Flow
     """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
-    visible: Bool[np.ndarray, "height width"]
+    visible: PixelMask
     """True if the pixel of the first frame is visible in the second, by the flow."""
 
 
@@ -207,7 +207,7 @@ def flow_between(first: Frame, second: Frame) -> _Flow:
     return dis.calc(gray_first, gray_second, np.zeros((*gray_first.shape, 2), np.float32))
 
 
-def visible_pixels(there: _Flow, back: _Flow) -> Bool[np.ndarray, "height width"]:
+def visible_pixels(there: _Flow, back: _Flow) -> PixelMask:
     """Pixels of the first frame that are neither occluded in the second nor on a boundary.
 
     Source: Ruder et al. 2016, equations 5 and 6.

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from motiontransfer.body.parts import BodyPart, body_parts
+from motiontransfer.core.arrays import FrameMask
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.filming.coverage import FARTHEST, PartPoses, cover
 from motiontransfer.pose.keypoints import Keypoints
@@ -113,7 +114,7 @@ def _shares(
     return {name: covered[name] / own[name] for name in own if own[name] > 0}
 
 
-def _is_certain(keypoints: Keypoints) -> Bool[np.ndarray, " frames"]:
+def _is_certain(keypoints: Keypoints) -> FrameMask:
     """Usual frames that show as much of the body as most, without joints that were filled in."""
     found = keypoints.measured().score > 0
     if keypoints.filled is not None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Vector
 from motiontransfer.filming.quality import NOTHING_TO_FIX, TURN
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
@@ -21,7 +21,7 @@ _FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
 _NUM_ON_BONE = 5
 
 _SIDES = ("left", "right")
-_Medians = Mapping[str, Float64[np.ndarray, "2"]]
+_Medians = Mapping[str, Vector]
 """(x, y) of the joints that are seen, pixels."""
 
 
@@ -97,7 +97,7 @@ def _distance(places: _Medians, first: str, second: str) -> float:
     return float(np.linalg.norm(places[first] - places[second]))
 
 
-def _from_bone(place: Float64[np.ndarray, "2"], places: _Medians, start: str, end: str) -> float:
+def _from_bone(place: Vector, places: _Medians, start: str, end: str) -> float:
     """Distance of a place from the bone between two joints; infinite where one is not seen."""
     if not {start, end} <= places.keys():
         return np.inf

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Int8, Int64, UInt8
+from jaxtyping import Int8, Int64
 
 from motiontransfer.core.arrays import Affine, Frame, FrameMask, PixelMask, Series
 from motiontransfer.core.sampling import evenly_spaced
@@ -153,7 +153,7 @@ def measure_quality(
     )
 
 
-def degrees_to_turn(keypoints: Keypoints, first: UInt8[np.ndarray, "height width 3"]) -> int:
+def degrees_to_turn(keypoints: Keypoints, first: Frame) -> int:
     """By which to turn a film clockwise; 0 where it is upright, or somebody lies in it.
 
     If someone seems to stand across the picture, the room decides. Walls, floors and skies differ

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core import layout
-from motiontransfer.core.arrays import Frame
+from motiontransfer.core.arrays import Frame, Vector
 from motiontransfer.core.params import Guide, load_section
 from motiontransfer.filming.coverage import upright_heights
 from motiontransfer.filming.key_poses import find_key_poses
@@ -160,7 +160,7 @@ def blur(gray: UInt8[np.ndarray, "height width"]) -> float:
     return max(kept)
 
 
-def _place(somebody: Keypoints) -> Float64[np.ndarray, "2"]:
+def _place(somebody: Keypoints) -> Vector:
     """Middle of the hips, at the lower ankle's height where both are found; of the last frame."""
     middle, _ = somebody.midpoint("left_hip", "right_hip", min_score=0.0)
     ankles = [somebody.joint(f"{side}_ankle") for side in ("left", "right")]

@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motiontransfer.core.arrays import Affine
 from motiontransfer.models.choices import CarriedFrame, Upsampling
 from motiontransfer.models.discriminators import (
     DiscriminatorConfig,
@@ -59,7 +60,7 @@ def warp(
     return torch.cat([_warp(image, to_result, size) for image, to_result in pairs])
 
 
-def _warp(image: Tensor, to_result: Float64[np.ndarray, "2 3"], size: tuple[int, int]) -> Tensor:
+def _warp(image: Tensor, to_result: Affine, size: tuple[int, int]) -> Tensor:
     to_image = np.linalg.inv(to_result[:, :2])
     scale = math.sqrt(abs(np.linalg.det(to_image)))  # pixels of the image per pixel of the result
     per_side = max(math.ceil(round(scale, 3)), 1)  # supersampling

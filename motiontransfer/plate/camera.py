@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from motiontransfer.core.arrays import Frame, Mask
+from motiontransfer.core.arrays import Frame, FrameMask, Mask, Vector
 from motiontransfer.plate.masks import LEAST_MASK, disc_of
 
 _NUM_CORNERS, _FEWEST = 400, 24  # tracked at once; fewer tell no homography for sure
@@ -33,14 +33,14 @@ class CameraPath(NamedTuple):
     """From pixels of each frame to those of the image of the room; none of a camera that stands."""
     size: tuple[int, int]
     """(height, width) of that image, which holds all frames, or most of them."""
-    is_sure: Bool[np.ndarray, " frames"]
+    is_sure: FrameMask
     """Where most corners move as the homography says."""
 
     @property
     def moves(self) -> bool:
         return len(self.maps) > 0
 
-    def scaled(self, by: Float64[np.ndarray, "2"]) -> "CameraPath":
+    def scaled(self, by: Vector) -> "CameraPath":
         """The same for frames of (height, width) so many times as large."""
         larger, size = np.diag((*by[::-1], 1.0)), np.rint(self.size * by).astype(int).tolist()
         maps = larger @ self.maps @ np.linalg.inv(larger)
@@ -98,9 +98,7 @@ def _corners(gray: Mask, mask: Mask) -> np.ndarray:
 
 
 def _in_view(
-    maps: Float64[np.ndarray, "frames 3 3"],
-    size: tuple[int, int],
-    sure: Bool[np.ndarray, " frames"],
+    maps: Float64[np.ndarray, "frames 3 3"], size: tuple[int, int], sure: FrameMask
 ) -> CameraPath:
     """The path from the image's corner; that image is as large as it has to be, and not huge."""
     whole = np.array(size[::-1], np.float64)

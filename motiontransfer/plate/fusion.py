@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 from scipy.fft import dctn, idctn
 
-from motiontransfer.core.arrays import Frame
+from motiontransfer.core.arrays import Frame, PixelMask
 from motiontransfer.plate.full_size import ImagesOnDisk, for_bands, nearest
 
 _REACH = 0.02  # from a border, of what mends it; share of the image's height
@@ -30,9 +30,9 @@ Differences = tuple[
 
 def fused(
     image: Frame,
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]] | ImagesOnDisk,
+    frames: Sequence[Frame] | ImagesOnDisk,
     is_used: Bool[np.ndarray, "frames rows columns"],
-    is_hidden: Bool[np.ndarray, "height width"],
+    is_hidden: PixelMask,
 ) -> Frame:
     """An image without borders between its frames.
 
@@ -51,7 +51,7 @@ def fused(
 
 def _mean_differences(
     image: Frame,
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]] | ImagesOnDisk,
+    frames: Sequence[Frame] | ImagesOnDisk,
     is_used: Bool[np.ndarray, "frames rows columns"],
 ) -> Differences:
     """Differences over the frames in which both neighbors are like the image; 0 without any."""

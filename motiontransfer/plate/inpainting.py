@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, Int64
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from motiontransfer.core.arrays import Frame, PixelMask
+from motiontransfer.core.arrays import Frame, PixelMask, Plane
 from motiontransfer.plate.full_size import resampled
 from motiontransfer.plate.masks import and_beside
 
@@ -109,11 +109,7 @@ def _exemplars(image: _Image, is_hidden: PixelMask, is_beyond: PixelMask) -> _Of
     return offsets
 
 
-def _most_urgent(
-    image: _Image,
-    known: Float32[np.ndarray, "height width"],
-    confidence: Float32[np.ndarray, "height width"],
-) -> tuple[int, int, float]:
+def _most_urgent(image: _Image, known: Plane, confidence: Plane) -> tuple[int, int, float]:
     """(y, x) of the pixel at the border that is filled next, and its patch's confidence."""
     side = (2 * _RADIUS_PX + 1,) * 2
     gray = image.mean(axis=2)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 
-from motiontransfer.core.arrays import Frame, Mask
+from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.plate.overlays import difference
 from motiontransfer.pose.keypoints import Keypoints
 
@@ -35,10 +35,7 @@ class Scene(NamedTuple):
 
 
 def face_pixels(
-    keypoints: Keypoints,
-    index: int,
-    image: Frame,
-    is_shown: Bool[np.ndarray, "height width"] | None = None,
+    keypoints: Keypoints, index: int, image: Frame, is_shown: PixelMask | None = None
 ) -> UInt8[np.ndarray, "pixels 3"]:
     """Pixels of an image between the landmarks of a face; none without a face."""
     place = np.zeros(image.shape[:2], np.uint8)

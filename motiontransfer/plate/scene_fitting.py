@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from motiontransfer.core.arrays import Box, Frame, Mask, PixelMask
+from motiontransfer.core.arrays import Box, Frame, Mask, PixelMask, Vector
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.plate.background import (
@@ -159,7 +159,7 @@ def _background(
     found: PersonMasks,
     path: CameraPath,
     captions: Sequence[Overlay],
-) -> tuple[Background, Float64[np.ndarray, "2"]]:
+) -> tuple[Background, Vector]:
     """The room in the image of the camera's path, and that image's size relative to the masks'."""
     with FullSizeFrames([clip]) as full:
         zoom = np.divide(full.size, found.masks.shape[1:])

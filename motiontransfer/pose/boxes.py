@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex128, Float32, Float64, Int
+from jaxtyping import Float32, Float64, Int
 
-from motiontransfer.core.arrays import Boxes, FrameMask, Places, Points, Scores
+from motiontransfer.core.arrays import Boxes, FrameMask, Places, Points, Scores, Vectors
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.time_series import fill_gaps, running_mean, running_median, window_frames
 
@@ -76,7 +76,7 @@ def body_height_px(keypoints: Keypoints) -> float:
     return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
 
 
-def across_body(up: Complex128[np.ndarray, " frames"]) -> Complex128[np.ndarray, " frames"]:
+def across_body(up: Vectors) -> Vectors:
     """Unit vectors to the right of bodies as they are seen upright.
 
     Those of who stands, sits or bows are the image's, and those of who lies or is upside down go

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64
 
-from motiontransfer.core.arrays import Frame
+from motiontransfer.core.arrays import Frame, Joints
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import LIMBS_OF_GROUP, Limb, Skeleton
@@ -372,7 +372,7 @@ def draw_pose(keypoints: Keypoints, index: int, *, style: PoseMapStyle | None = 
 
 
 def draw_rgb(
-    points: Float[np.ndarray, "joints 2"],
+    points: Joints,
     score: Float[np.ndarray, " joints"],
     *,
     skeleton: Skeleton,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Complex128
 
-from motiontransfer.core.arrays import Series
+from motiontransfer.core.arrays import Series, Vectors
 from motiontransfer.pose.boxes import across_body, body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 
@@ -76,7 +76,7 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
     if turns == 0 or (quarters == turns).mean() < _SAME_WAY:
         return 0
 
-    def usual(vector: Complex128[np.ndarray, " frames"]) -> complex:
+    def usual(vector: Vectors) -> complex:
         """Median in lengths of the trunk: to either side in the upright picture, and down."""
         own = (vector / (1j * up))[known]
         own = own[np.isfinite(own)]

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32, Shaped
+from jaxtyping import Bool, Float, Float32, Int32, Shaped
 
+from motiontransfer.core.arrays import FrameMask, Places
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
@@ -140,9 +141,7 @@ class Keypoints(_Joints):
         values = {name: getattr(self, name) for name in ("points", "score", *_OF_JOINTS)}
         return {name: values for name, values in values.items() if values is not None}
 
-    def exchanged(
-        self, frames: Bool[np.ndarray, " frames"], *, but: Collection[str] = ()
-    ) -> "Keypoints":
+    def exchanged(self, frames: FrameMask, *, but: Collection[str] = ()) -> "Keypoints":
         """With left and right exchanged in some frames, which mirrors in depth.
 
         Args:
@@ -183,9 +182,7 @@ class Keypoints(_Joints):
         index = self.skeleton.index(name)
         return self.points[:, index], self.score[:, index]
 
-    def midpoint(
-        self, *names: str, min_score: float
-    ) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+    def midpoint(self, *names: str, min_score: float) -> tuple[Places, FrameMask]:
         """Mean position of joints, and where each has at least the score and is not missing."""
         (points, score), *others = (self.joint(name) for name in names)
         total, weakest = points.astype(np.float64), score

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from motiontransfer.core.arrays import Box
+from motiontransfer.core.arrays import Box, JointMask
 from motiontransfer.pose.keypoints import Keypoints
 
 WHOLE, NOBODY = "whole", "nobody"
@@ -77,5 +77,5 @@ def inside_film(places: Float64[np.ndarray, "*rows 2"], content: Box) -> Bool[np
     return np.all((places >= (x0, y0)) & (places < (x1, y1)), axis=-1)
 
 
-def _inside(keypoints: Keypoints, content: Box) -> Bool[np.ndarray, "frames joints"]:
+def _inside(keypoints: Keypoints, content: Box) -> JointMask:
     return (keypoints.score > 0) & inside_film(keypoints.points.astype(np.float64), content)

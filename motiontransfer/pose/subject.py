@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from motiontransfer.core.arrays import Vector
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.keypoints import Detections
@@ -25,7 +26,7 @@ middle or number of frames. Or track numbers, several for one person with a brok
 largest is the largest where the largest is left out."""
 
 
-def track_at(detections: Detections, frame_index: int, place: Float64[np.ndarray, "2"]) -> int:
+def track_at(detections: Detections, frame_index: int, place: Vector) -> int:
     """Number of the track of whom a place in a frame shows, or is nearest.
 
     Where nobody is in that frame, the nearest frame with somebody counts.

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from motiontransfer.core.arrays import FrameMask, Joints, Points, Series
+from motiontransfer.core.arrays import FrameMask, JointMask, Joints, Points, Series
 from motiontransfer.pose.keypoints import Keypoints
 
 
@@ -47,9 +47,7 @@ def inner_gaps(seen: FrameMask, *, longest: int) -> list[tuple[int, int]]:
     ]
 
 
-def joints_by_presence(
-    seen: Bool[np.ndarray, "frames joints"],
-) -> Iterator[tuple[Int64[np.ndarray, " some"], FrameMask]]:
+def joints_by_presence(seen: JointMask) -> Iterator[tuple[Int64[np.ndarray, " some"], FrameMask]]:
     """Indices of joints that are present in the same frames, with a mask of those frames."""
     if not seen.size:
         return

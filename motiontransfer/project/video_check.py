@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32, Float64
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.core.arrays import AnyFrame, Box, Frame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, Series
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -67,7 +67,7 @@ _Times = Float64[np.ndarray, " times"]
 """Ascending, seconds."""
 _Pairs = Float64[np.ndarray, "samples 2"]
 """When a sample is shown, and the later frame that it is compared with; seconds."""
-_Thumbnails = tuple[Float64[np.ndarray, " frames"], Float32[np.ndarray, "frames rows columns 3"]]
+_Thumbnails = tuple[Series, Float32[np.ndarray, "frames rows columns 3"]]
 """Times and small copies of frames, each once."""
 
 _NUM_SAMPLES = 20

@@ -13,9 +13,9 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
-from motiontransfer.core.arrays import Frame, Gray, MaskedFrame
+from motiontransfer.core.arrays import Frame, Gray, MaskedFrame, PixelMask, Plane
 from motiontransfer.core.errors import PARAMS_FILE, ParamsError
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.pose.keypoints import Keypoints
@@ -45,7 +45,7 @@ _LABEL_BACKGROUND = (0, 0, 0, 150)
 _LABEL_COLOR = (255, 255, 255, 235)
 
 
-def face_box_weight(size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+def face_box_weight(size: tuple[int, int]) -> Plane:
     """Blending weight of a face box: 1 inside, a cosine ramp to 0 at the border."""
     down, across = ((np.arange(length, dtype=np.float32) + 0.5) / length for length in size)
     rows, columns = (
@@ -69,7 +69,7 @@ def _cosine_ramp(fraction: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray,
     return np.float32(0.5) - np.float32(0.5) * np.cos(np.float32(np.pi) * fraction.clip(0, 1))
 
 
-def blend_poisson(frame: Frame, patch: Frame, mask: Bool[np.ndarray, "height width"]) -> Frame:
+def blend_poisson(frame: Frame, patch: Frame, mask: PixelMask) -> Frame:
     """Return the frame with the patch's gradients where the mask is; elsewhere it is untouched."""
     if not mask.any():
         return frame.copy()

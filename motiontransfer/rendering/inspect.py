@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
 from motiontransfer.body.completion import complete
@@ -188,7 +187,7 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
         Image.fromarray(sheet).save(temporary)
 
 
-def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> UInt8[np.ndarray, "_ _ 3"]:
+def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> AnyFrame:
     """One frame, enlarged where it is small, with the keypoints found in it."""
     keypoints, detections = inspection.keypoints, inspection.detections
     overlay, boxes = enlarged(frame), {}

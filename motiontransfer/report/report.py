@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 from PIL import Image
 
 from motiontransfer.body.motion import read_motion
 from motiontransfer.body.views import with_views
 from motiontransfer.core import layout
-from motiontransfer.core.arrays import Frame
+from motiontransfer.core.arrays import Frame, Series
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Transfer, read_sections
 from motiontransfer.evaluation.frames import read_frames
@@ -207,7 +206,7 @@ def _thumbnails(index: int, text: str, shown: Mapping[str, tuple[Path, int]]) ->
     return {"frame": index, "text": text, "images": images}
 
 
-def frame_errors(found: Measurements) -> tuple[Float64[np.ndarray, " frames"], list[str]]:
+def frame_errors(found: Measurements) -> tuple[Series, list[str]]:
     """Error of each frame of our system, as a number and as text.
 
     The error is against the ground truth where there is one, otherwise the distance to the intended

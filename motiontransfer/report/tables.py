@@ -11,8 +11,8 @@ from itertools import starmap
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from motiontransfer.core.arrays import Series
 from motiontransfer.evaluation.measurements import (
     FRAMES,
     NOISE,
@@ -346,7 +346,7 @@ def frame_charts(curves: Curves) -> tuple[Chart, ...]:
     return tuple(sorted(starmap(_chart, curves.items()), key=is_constant))
 
 
-def _chart(key: MetricKey, of_label: Mapping[str, Float64[np.ndarray, " frames"]]) -> Chart:
+def _chart(key: MetricKey, of_label: Mapping[str, Series]) -> Chart:
     metric, title = METRICS[key.metric], title_of(key)
     curves = {
         label: tuple(rounded(value) if np.isfinite(value) else None for value in values.tolist())

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Int64
 
-from motiontransfer.core.arrays import Series
+from motiontransfer.core.arrays import FrameMask, Places, Series
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import WHOLE
 from motiontransfer.pose.time_series import fill_gaps
@@ -30,7 +30,7 @@ class FilmPlace(NamedTuple):
     """A similarity of each frame, from poses to pixels of the upright film."""
 
     scale: Series
-    shift: Float64[np.ndarray, "frames 2"]
+    shift: Places
     image_size: Int64[np.ndarray, "2"]
     """(height, width) of the film."""
 
@@ -74,7 +74,7 @@ def find_place(
 
 def _lower_end(
     keypoints: Keypoints, joints: tuple[str, str], *, height_px: float
-) -> tuple[Float64[np.ndarray, "frames 2"], Bool[np.ndarray, " frames"]]:
+) -> tuple[Places, FrameMask]:
     """The lower one of two joints, passing over where both are low; and where one is known."""
     at, known = zip(*(keypoints.midpoint(one, min_score=0.0) for one in joints), strict=True)
     at, known = np.stack(at, axis=1).astype(np.float64), np.stack(known, axis=1)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.keypoints import Keypoints
@@ -106,7 +105,5 @@ def _reach(keypoints: Keypoints, axis: int, joints: Sequence[str]) -> tuple[Seri
     return np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
 
 
-def _in_view(
-    low: Float64[np.ndarray, " frames"], high: Float64[np.ndarray, " frames"], size: int
-) -> FrameMask:
+def _in_view(low: Series, high: Series, size: int) -> FrameMask:
     return (low >= 0) & (high <= size - 1)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.skeleton import BONES, TREE, bone_vectors, bones_seen
-from motiontransfer.core.arrays import Series
+from motiontransfer.core.arrays import Affine, Series
 from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.pose.keypoints import IMPORT_FORMATS, Keypoints
 from motiontransfer.pose.shown import WHOLE
@@ -238,7 +238,7 @@ def _with_range_of(source: PoseStatistics, target: PoseStatistics) -> PoseStatis
 
 def fit_affine(
     source: Mapping[str, tuple[float, float]], target: Mapping[str, tuple[float, float]]
-) -> Float64[np.ndarray, "2 3"]:
+) -> Affine:
     """Least-squares affine map from the source's joints to the target's of the same name."""
     joints = sorted(set(source) & set(target))
     places = np.array([source[joint] for joint in joints]).reshape(-1, 2)

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar
 
 import av
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int32
+from jaxtyping import Float, Int, Int32
 
 from motiontransfer.core import layout
-from motiontransfer.core.arrays import AnyFrame, Box, Frame, MaskedFrame
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, MaskedFrame, Series
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import (
@@ -177,7 +177,7 @@ def read_source_frames(folder: Path) -> Int32[np.ndarray, " frames"]:
     return _read_index(folder)["source_frame_index"]
 
 
-def read_source_starts(folder: Path) -> Float64[np.ndarray, " frames"]:
+def read_source_starts(folder: Path) -> Series:
     """Time at which each frame of a clip begins in the input, seconds."""
     return _read_index(folder)["source_pts_seconds"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from motiontransfer.core.arrays import AnyFrame, Box, Frame
 from motiontransfer.video.geometry import WorkingSize
@@ -104,7 +104,7 @@ def picture_box(path: Path, *, rotate: int = 0) -> Box:
     return film_box(reduce(np.maximum, sample_frames(video, num_samples=_NUM_SAMPLES)))
 
 
-def film_box(brightest: UInt8[np.ndarray, "height width 3"]) -> Box:
+def film_box(brightest: Frame) -> Box:
     """The film between black bars that it may have; its corner has even places.
 
     Bars end in straight edges: a dark stage is none.
