@@ -50,17 +50,12 @@ def damaged(path: Path, cause: str) -> DamagedFileError:
     )
 
 
-def array_checksum(array: Shaped[np.ndarray, "..."], *, kind: str | None = None) -> int:
-    """CRC-32 of an array's type and shape, as in `float32 (3, 4)`, and of its bytes.
-
-    Args:
-        kind: type and shape of the array whose bytes these are; None: the array's own.
-    """
-    data = np.ascontiguousarray(array).data
+def array_checksum(array: Shaped[np.ndarray, "..."]) -> int:
+    """CRC-32 of an array's type and shape, as in `float32 (3, 4)`, and of its bytes."""
+    data, kind = np.ascontiguousarray(array).data, array.dtype.name
     if array.dtype.kind in "OU":
-        data, kind = "\0".join(array.tolist()).encode(), f"text {array.shape}"
-    header = kind or f"{array.dtype.name} {array.shape}"
-    return zlib.crc32(data, zlib.crc32(header.encode()))
+        data, kind = "\0".join(array.tolist()).encode(), "text"
+    return zlib.crc32(data, zlib.crc32(f"{kind} {array.shape}".encode()))
 
 
 def checked_text(
