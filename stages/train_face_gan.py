@@ -1,4 +1,4 @@
-"""Train the face generator of one learned target: `python -m stages train_face_gan ada`."""
+"""Train the face generator of one target: `python -m stages train_face_gan ada`."""
 
 from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
@@ -30,15 +30,14 @@ def main(target: str) -> None:
         logs=layout.training_folder(target) / "face_generator",
     )
     generator = paths.models / layout.GENERATOR_FILE
-    main_params = load_section(TrainGanParams, "train_gan")
-    is_wanted = params.steps and main_params.texture == "none"  # drawn faces are the film's
-    clips = read_target_clips(target, held_out_by(generator)) if is_wanted else []
+    clips = read_target_clips(target, held_out_by(generator)) if params.steps else []
     if not any(face_boxes(clip.keypoints)[1][clip.training].any() for clip in clips):
         write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
         paths.logs.mkdir(parents=True, exist_ok=True)
         paths.write_counts({"steps": 0})
         return
     trained = read_generator(generator)
+    main_params = load_section(TrainGanParams, "train_gan")
     full_frame = None
     if params.full_frame_weight > 0:
         full_frame = read_full_frame_losses(

@@ -1,8 +1,8 @@
 """Face GAN: data, training step and training of the face generator (Chan et al. 2019, sec. 3.2).
 
-It is trained on crops of frames that the frozen main generator makes once. The released code of
-Chan et al. trains it on windows of whole frames, made anew in each step. So does this where the
-corrected frame conditions the next one, or has losses of its own.
+It is trained on crops of frames that the frozen main generator makes once, or of the puppet. The
+released code of Chan et al. trains it on windows of whole frames, made anew in each step. So does
+this where the corrected frame conditions the next one, or has losses of its own.
 """
 
 from abc import abstractmethod
@@ -38,6 +38,7 @@ from motiontransfer.plate.target_clips import TargetClip, input_files, usable_fr
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.rendering.compositing import over_image
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
@@ -51,8 +52,10 @@ from motiontransfer.training.windows import (
     WindowBatch,
     WindowDataset,
     WindowInputs,
+    excluded_references,
     window_losses,
 )
+from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 8  # faces, one a column
@@ -146,7 +149,6 @@ def generate_faces(
     crop_size: int,
 ) -> list[Path]:
     """Roll the main generator out over each run once; the runs are shared among the processes."""
-    assert not isinstance(main.network, DrawnGenerator)  # whose face is the film's
     paths = [folder / f"generated_{run.clip}_{run.frames.start}.npy" for run in runs]
     to_device(main.network, runtime.device)
     boxes = [face_boxes(clip.keypoints)[0] for clip in clips]
@@ -155,17 +157,44 @@ def generate_faces(
         if path.exists():  # then it is whole
             continue
         of_faces = boxes[run.clip][run.with_face]
-        poses = clips[run.clip].keypoints.part(run.frames)
-        images = generate_clip(main.network, poses, style=main.style, autocast=runtime.autocast)
-        generated = dict(zip(run.frames, images, strict=True))
-        with_face = torch.cat([generated[t] for t in run.with_face])
-        crops = tensor_to_frames(
-            crop_boxes(with_face, torch.from_numpy(of_faces), crop_size=crop_size)
-        )
+        if isinstance(main.network, DrawnGenerator):
+            crops = _drawn_faces(main.network, clips, run, of_faces, crop_size=crop_size)
+        else:
+            poses = clips[run.clip].keypoints.part(run.frames)
+            images = generate_clip(main.network, poses, style=main.style, autocast=runtime.autocast)
+            generated = dict(zip(run.frames, images, strict=True))
+            with_face = torch.cat([generated[t] for t in run.with_face])
+            crops = tensor_to_frames(
+                crop_boxes(with_face, torch.from_numpy(of_faces), crop_size=crop_size)
+            )
         with replacing(path) as temporary:
             np.save(temporary, np.stack(crops))
     barrier(runtime)
     return paths
+
+
+def _drawn_faces(
+    network: DrawnGenerator,
+    clips: Sequence[TargetClip],
+    run: FaceRun,
+    boxes: Int[np.ndarray, "faces 4"],
+    *,
+    crop_size: int,
+) -> list[Frame]:
+    """The puppet's faces in a run, from frames at least a second away, over the room."""
+    assert network.puppet is not None
+    assert network.background_image is not None
+    excluded = excluded_references(network.puppet, clips, run.clip)[run.frames]
+    clip = network.puppet.follow(clips[run.clip].keypoints.part(run.frames), excluded=excluded)
+    (room,) = tensor_to_frames(network.background_image[None])
+    size = crop_size, crop_size
+    return [
+        over_image(
+            clip.draw(t - run.frames.start, box=(x0, y0, x1, y1), size=size),
+            resize(room[y0:y1, x0:x1], size),
+        )
+        for t, (x0, y0, x1, y1) in zip(run.with_face, boxes.tolist(), strict=True)
+    ]
 
 
 class FaceWindowDataset(WindowDataset):

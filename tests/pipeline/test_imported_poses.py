@@ -24,7 +24,7 @@ from tests.warm_python import warm_workers
 TRANSFERS = {"ada_as_ben": "ben", "ada_as_cleo": "cleo"}
 VIDEOS = ("ada_video", "cleo_video")
 OF_VIDEO = ("decode", "detect_keypoints", "clean_keypoints")
-OF_TARGET = ("segment_person", "fit_appearance", "train_gan")
+OF_TARGET = ("segment_person", "fit_appearance", "train_gan", "train_face_gan")
 
 
 def add_video(root, subject, clip, params, **parts):
@@ -73,6 +73,12 @@ def project(tiny_run, tmp_path_factory):
         run_here(*(f"fit_normalization {subject}" for subject in ("ada", "ben", "cleo")))
         run_here(*(f"{stage} ada" for stage in OF_TARGET), *(f"normalize {it}" for it in TRANSFERS))
     return root
+
+
+def test_the_face_stage_trains_on_openpose_keypoints(project):
+    metrics = json.loads((project / "artifacts/counts/ada/train_face_gan.json").read_text())
+    assert metrics["faces"] > 0
+    assert metrics["frames_without_face"] == 0
 
 
 def test_the_body_fits_joints_without_world_landmarks(project):

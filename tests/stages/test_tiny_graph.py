@@ -106,6 +106,7 @@ def test_the_report_has_the_params_of_this_transfer_only(project):
         ("fit_normalization ben", "artifacts/keypoints/ben/demo_dance.parquet"),
         ("fit_appearance ada", "artifacts/keypoints/ada/demo_target.parquet"),
         ("preview ada_as_ben", "artifacts/masks/ada/demo_target.parquet"),
+        ("train_face_gan ada", GENERATOR),
         ("normalize ada_as_ben", "artifacts/statistics/ben.json"),
         ("encode ada_as_ben", "artifacts/rendered/ada_as_ben/rendered.json"),
         ("evaluate_transfer ada_as_ben", TRUTH),

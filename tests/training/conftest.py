@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from tests.films import training_clip
-from tests.people import dance
+from tests.people import dance, puppet_of
 from tests.training.small import faceless
 
 
@@ -15,6 +15,12 @@ def clip(tmp_path_factory):
     """Eight frames of a dancer, two a second."""
     keypoints = replace(dance(8), frame_rate=Fraction(2))
     return training_clip(tmp_path_factory.mktemp("clip"), keypoints)
+
+
+@pytest.fixture(scope="session")
+def puppet(clip):
+    """What the clip's frames show."""
+    return puppet_of(clip.keypoints, range(8))
 
 
 @pytest.fixture(scope="session")
