@@ -40,6 +40,17 @@ from motiontransfer.core.storage import read_checked_json
 
 _Config = TypeVar("_Config")
 
+_FORMER_KEYS = dict.fromkeys(
+    (
+        "clean_keypoints.longest_outlier_seconds",
+        *("train_gan.limb_dropout", "train_gan.part_dropout", "train_gan.compile"),
+        *("train_face_gan.compile", "train_face_cycle.compile"),
+        *("evaluate.inception_weights", "evaluate_transfer.inception_weights"),
+    ),
+    "it went; remove it",
+)
+"""Key of version 0.1.0 -> what to do about it."""
+
 FILMS = "films"
 """The key of films.yaml below which all is: DVC reads both files as one, without a key in both."""
 
@@ -229,7 +240,7 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
 
     Raises:
         MissingFileError: it is not there.
-        ParamsError: sections of films.yaml are in it, or as `read_sections`.
+        ParamsError: keys of an earlier version, or as `read_sections`.
         DamagedFileError: what `check_params` made is not as it was written.
     """
     if path.suffix == ".json":
@@ -237,8 +248,12 @@ def load_params(path: Path = PARAMS_FILE) -> dict[str, object]:
             raise MissingFileError(f"{path}: no such file; `dvc repro` writes it")
         return read_checked_json(path)
     content = read_sections(path)
+    keys = flattened(content)
+    moved = [f"{path}: {old}: {what}" for old, what in _FORMER_KEYS.items() if old in keys]
     if path.name == PARAMS_FILE.name and (films := [*filter(content.__contains__, FILM_SECTIONS)]):
-        raise ParamsError(f"{path}: {', '.join(films)}: move them to {FILMS_FILE}, below {FILMS}")
+        moved.append(f"{path}: {', '.join(films)}: move them to {FILMS_FILE}, below {FILMS}")
+    if moved:
+        raise ParamsError("\n".join(moved))
     return content
 
 

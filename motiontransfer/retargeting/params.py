@@ -24,6 +24,7 @@ class FitNormalizationParams(Section):
 
 
 def _known_mode(mode: str) -> str:
+    mode = "body" if mode == "limbs" else mode  # as it was called before
     if mode not in MODES:
         raise ValueError(f"expected one of {', '.join(MODES)}")
     return mode

@@ -107,6 +107,18 @@ def test_a_missing_file_or_other_content_is_an_error(params):
         load_params()
 
 
+def test_all_keys_of_an_earlier_version_are_one_error_that_says_what_to_do(params):
+    PARAMS_FILE.write_text(
+        "train_gan: {part_dropout: 0.1, steps: 1}\nevaluate: {inception_weights: none}"
+    )
+    with pytest.raises(ParamsError) as info:
+        load_section(dict, "train_gan")
+    assert str(info.value).splitlines() == [
+        f"params.yaml: {key}: it went; remove it"
+        for key in ("train_gan.part_dropout", "evaluate.inception_weights")
+    ]
+
+
 def test_films_of_an_earlier_version_are_an_error_that_says_what_to_type(params):
     PARAMS_FILE.write_text(f"{_YAML}videos: {{}}\ntargets: []\n")
     said = r"^params\.yaml: videos, targets: move them to films\.yaml, below films$"
