@@ -1,7 +1,8 @@
 """What a hand holds: a hat or a bag, which is cut out with the trunk that it lies before.
 
 Nothing tells a gray hat from a gray jacket. But where the hand is beside the body, the person
-covers more than a hand does. What a hand holds then, it holds in most of the film.
+covers more than a hand does. What a hand holds then, it holds in most of the film. Beside the body
+it is no trunk's, and trunks with a hand before them are avoided.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +12,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.parts import BodyPart, BodyPoses
-from motiontransfer.core.arrays import Series
-from motiontransfer.puppet.fit.silhouette import Silhouette
+from motiontransfer.core.arrays import Box, Series
+from motiontransfer.puppet.fit.silhouette import Field, Silhouette
 
 _HANDS = "left_index", "right_index"
 _REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
+_EDGE = 0.3  # of that, in which it fades
 
 # The place around a hand.
 _NUM_ACROSS = 15  # points that are looked up
@@ -24,13 +26,13 @@ _LEAST_FREE = 0.25  # share of it that is beside them; of less nothing is told
 _HELD = 0.07  # mean share of that which the person covers if something is held; surely at twice it
 
 
-def is_held(parts: Sequence[BodyPart], people: Iterable[Silhouette]) -> float:
-    """How surely a hand holds something in most of the references, 0 to 1."""
+def held_by_hands(parts: Sequence[BodyPart], people: Iterable[Silhouette]) -> list[float]:
+    """How surely each hand holds something in most of the references, 0 to 1."""
     bones = [(*bone, part.radius) for part in parts for bone in part.bones]
     shares = np.array([_covered_beside(bones, person) for person in people])
     known = np.isfinite(shares)
     mean = np.where(known, shares, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return float(np.clip(mean.max() / _HELD - 1, 0, 1))
+    return np.clip(mean / _HELD - 1, 0, 1).tolist()
 
 
 def _covered_beside(
@@ -60,6 +62,21 @@ def _covered_beside(
             covered = cv2.remap(person.coverage, free.real, free.imag, cv2.INTER_NEAREST)
             shares[number] = covered.mean()
     return shares
+
+
+def near_hands(person: Silhouette, box: Box, held: Sequence[float]) -> Field:
+    """How surely each pixel of a box is within the reach of what a hand holds, 0 to 1.
+
+    Args:
+        held: how surely each hand holds something; none: neither.
+    """
+    points, found = person.joints(_HANDS)
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    near = np.zeros((rows.size, columns.size), np.float32)
+    for (x, y), sure in zip(points.tolist(), found * np.array(held or 0.0), strict=True):
+        away = np.hypot(columns - x, rows - y) / (_REACH * person.height_px)
+        near = np.maximum(near, sure * np.clip((1 - away) / _EDGE, 0, 1).astype(np.float32))
+    return near
 
 
 def shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
