@@ -6,7 +6,7 @@ import pytest
 
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.fit.cutting import cut_parts
-from motiontransfer.puppet.fit.held import held_by_hands, shown_beside_hands
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.silhouette import silhouette
 from tests.people import (
     COLORS,
@@ -24,7 +24,6 @@ from tests.people import (
 
 ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
 """The left hand 50 px beside the hip."""
-TRUNK = PARTS[NUMBER_OF["torso"]]
 
 
 def silhouettes(num_hats, num_references=20):
@@ -49,8 +48,10 @@ def test_a_trunk_is_shown_the_less_the_nearer_a_hand_is(aside_px, shown):
     """The left hand beside the hull of the trunk, up to .12 of 150 px; the right one is farther."""
     pose = posed(left_index=(16 + aside_px, -25))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    found = shown_beside_hands(TRUNK, poses, np.array([HEIGHT_PX]))
-    assert found == pytest.approx([shown], abs=0.03)
+    (shares,) = hidden_by_held(PARTS, poses, np.array([HEIGHT_PX]), (0, 1))
+    hidden = dict(zip(NUMBER_OF, shares, strict=True))
+    assert hidden.pop("torso") == pytest.approx(1 - shown, abs=0.03)
+    assert hidden == {name: name == "right_hand" for name in hidden}
 
 
 @pytest.mark.parametrize("has_hat", [True, False])

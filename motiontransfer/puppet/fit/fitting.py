@@ -36,7 +36,7 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import held_by_hands, shown_beside_hands
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 
@@ -219,7 +219,9 @@ def fit_appearance(
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
     references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
-    held = held_by_hands(parts, (person() for person in people))
+    held = [0.0, 0.0]
+    if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
+        held = held_by_hands(parts, (person() for person in people))
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -246,11 +248,12 @@ def fit_appearance(
             num_workers=num_workers,
             of_photos=background.of_photo,
         )
-    number = next(number for number, part in enumerate(parts) if part.is_trunk)
-    hidden = max(held) * (1 - shown_beside_hands(parts[number], poses, height_px * scales))
-    for row, share in zip(patches, hidden.tolist(), strict=True):
-        trunk = row[number]
-        row[number] = trunk and replace(trunk, shown=(1 - share) * trunk.shown)
+    hidden = hidden_by_held(parts, poses, height_px * scales, held)
+    for row, shares in zip(patches, hidden.tolist(), strict=True):
+        row[:] = [
+            patch and replace(patch, shown=(1 - share) * patch.shown)
+            for patch, share in zip(row, shares, strict=True)
+        ]
     return Appearance(
         skeleton=skeleton,
         points=points,

@@ -2,7 +2,7 @@
 
 Nothing tells a gray hat from a gray jacket. But where the hand is beside the body, the person
 covers more than a hand does. What a hand holds then, it holds in most of the film. Beside the body
-it is no trunk's, and trunks with a hand before them are avoided.
+it is no trunk's. Trunks with a hand before them are avoided, and so is the hand that holds it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -79,12 +79,29 @@ def near_hands(person: Silhouette, box: Box, held: Sequence[float]) -> Field:
     return near
 
 
-def shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
-    """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand.
+def hidden_by_held(
+    parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series, held: Sequence[float]
+) -> Float64[np.ndarray, "references parts"]:
+    """Share of each part that counts as hidden by what a hand holds.
+
+    All of that hand: of both, the other one shows more. Of a trunk the more, the nearer a hand.
 
     Args:
         heights_px: of the upright body in each reference.
+        held: see `held_by_hands`.
     """
+    hidden = np.zeros((len(poses), len(parts)))
+    sure_of = dict(zip(("left_hand", "right_hand"), held, strict=True))
+    for number, part in enumerate(parts):
+        if part.is_hand:
+            hidden[:, number] = sure_of[part.name]
+        elif part.is_trunk:
+            hidden[:, number] = max(held) * (1 - _shown_beside_hands(part, poses, heights_px))
+    return hidden
+
+
+def _shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
+    """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand."""
     shown, count = np.ones(len(poses)), len(_HANDS)
     points, found = poses.joints((*_HANDS, *trunk.joints))
     for number in np.flatnonzero(found[:, count:].all(axis=1)):
