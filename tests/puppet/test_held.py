@@ -48,7 +48,7 @@ def test_a_trunk_is_shown_the_less_the_nearer_a_hand_is(aside_px, shown):
     """The left hand beside the hull of the trunk, up to .12 of 150 px; the right one is farther."""
     pose = posed(left_index=(16 + aside_px, -25))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    (shares,) = hidden_by_held(PARTS, poses, np.array([HEIGHT_PX]), (0, 1))
+    (shares,) = hidden_by_held(PARTS, poses, np.array([HEIGHT_PX]), (0.0, 1.0))
     hidden = dict(zip(NUMBER_OF, shares, strict=True))
     assert hidden.pop("torso") == pytest.approx(1 - shown, abs=0.03)
     assert hidden == {name: name == "right_hand" for name in hidden}
@@ -65,7 +65,7 @@ def test_a_trunk_behind_a_hand_that_holds_a_hat_elsewhere_is_avoided(has_hat):
     assert shown == 0 if has_hat else shown > 0.5
 
 
-@pytest.mark.parametrize(("held", "coverage"), [((), 255), ((0, 1), 255), ((1, 0), 0)])
+@pytest.mark.parametrize(("held", "coverage"), [((0.0, 1.0), 255), ((1.0, 0.0), 0)])
 def test_a_hat_between_hip_and_hand_is_the_trunks_unless_that_hand_holds_it(held, coverage):
     pose = posed(left_elbow=(45, -45), left_wrist=(38, -8))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)

@@ -75,8 +75,8 @@ def _is_hidden(
 ) -> FrameMask:
     """True where the trunk hides a bone: behind the spine, and not beside it.
 
-    Told at the middle of what is not beside it, as a far forearm comes out from behind the trunk;
-    of an upper arm at its middle. A bone with an end that is not seen may be nearer to the spine,
+    Told at the middle of what is not beside it: a far forearm comes out from behind the trunk. Of
+    an upper arm, at its own middle. A bone with an end that is not seen may be nearer to the spine,
     and farther beside.
     """
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")

@@ -17,6 +17,7 @@ from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.plate.inpainting import blended, inpainted
 from motiontransfer.plate.masks import HALF, SOLID, and_beside, covered_box, disc_of, opened
 from motiontransfer.puppet.appearance import Patch
+from motiontransfer.puppet.fit.held import NOTHING_HELD
 from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
@@ -240,7 +241,7 @@ def cut_parts(
     frame: Frame | MaskedFrame,
     by_depth: Sequence[int] | None = None,
     *,
-    held: Sequence[float] = (),
+    held: Sequence[float] = NOTHING_HELD,
 ) -> list[CutPart | None]:
     """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
 

@@ -36,7 +36,7 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
+from motiontransfer.puppet.fit.held import NOTHING_HELD, held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 
@@ -219,7 +219,7 @@ def fit_appearance(
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
     references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
-    held = [0.0, 0.0]
+    held: Sequence[float] = NOTHING_HELD
     if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
         held = held_by_hands(parts, (person() for person in people))
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts

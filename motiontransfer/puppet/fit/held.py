@@ -15,6 +15,8 @@ from motiontransfer.body.parts import BodyPart, BodyPoses
 from motiontransfer.core.arrays import Box, Series
 from motiontransfer.puppet.fit.silhouette import Field, Silhouette
 
+NOTHING_HELD = 0.0, 0.0  # by the left and the right hand
+
 _HANDS = "left_index", "right_index"
 _REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
 _EDGE = 0.3  # of that, in which it fades
@@ -68,15 +70,15 @@ def near_hands(person: Silhouette, box: Box, held: Sequence[float]) -> Field:
     """How surely each pixel of a box is within the reach of what a hand holds, 0 to 1.
 
     Args:
-        held: how surely each hand holds something; none: neither.
+        held: see `held_by_hands`.
     """
     points, found = person.joints(_HANDS)
     rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    near = np.zeros((rows.size, columns.size), np.float32)
-    for (x, y), sure in zip(points.tolist(), found * np.array(held or 0.0), strict=True):
+    near = np.zeros((rows.size, columns.size))
+    for (x, y), sure in zip(points.tolist(), found * np.array(held), strict=True):
         away = np.hypot(columns - x, rows - y) / (_REACH * person.height_px)
-        near = np.maximum(near, sure * np.clip((1 - away) / _EDGE, 0, 1).astype(np.float32))
-    return near
+        near = np.maximum(near, sure * np.clip((1 - away) / _EDGE, 0, 1))
+    return near.astype(np.float32)
 
 
 def hidden_by_held(

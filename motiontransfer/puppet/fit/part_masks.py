@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
-from motiontransfer.puppet.fit.held import near_hands
+from motiontransfer.puppet.fit.held import NOTHING_HELD, near_hands
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
 
@@ -99,7 +99,7 @@ def part_masks(
     *,
     not_room: Field | None = None,
     is_photo: bool = False,
-    held: Sequence[float] = (),
+    held: Sequence[float] = NOTHING_HELD,
 ) -> Iterator[PartMask | None]:
     """Divide the person: yield the mask of each part, None where it was not found.
 
