@@ -292,7 +292,9 @@ def _segment(clip: TargetClip) -> None:
 def _measured(folder: Path) -> dict[str, object]:
     cut: list[Sequence[CutPart | None]] = []
     cut_parts = fitting.cut_parts
-    vars(fitting).update(cut_parts=lambda *of: cut.append(cut_parts(*of)) or cut[-1])
+    vars(fitting).update(
+        cut_parts=lambda *of, **held: cut.append(cut_parts(*of, **held)) or cut[-1]
+    )
     with FullSizeFrames([clip_of(folder)]) as frames:
         pair = _Pair(folder, frames, stride=1)
         appearance = pair.fit("", NUM_FRAMES)

@@ -5,13 +5,25 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.parts import BodyPoses
-from motiontransfer.puppet.fit.held import is_held, shown_beside_hands
+from motiontransfer.puppet.fit.cutting import cut_parts
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.silhouette import silhouette
-from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, PERSON_SIZE, appearance_of, painted, posed
+from tests.people import (
+    COLORS,
+    HEIGHT_PX,
+    NUMBER_OF,
+    PARTS,
+    PERSON_SIZE,
+    appearance_of,
+    difference_mask,
+    painted,
+    posed,
+    room,
+    scene,
+)
 
 ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
 """The left hand 50 px beside the hip."""
-TRUNK = PARTS[NUMBER_OF["torso"]]
 
 
 def silhouettes(num_hats, num_references=20):
@@ -28,7 +40,7 @@ def silhouettes(num_hats, num_references=20):
 @pytest.mark.parametrize(("num_hats", "held"), [(0, 0), (1, 0), (2, 3 / 7), (3, 1)])
 def test_a_hand_holds_what_the_person_covers_beside_it(num_hats, held):
     """Of 20 references, each with all or nothing; from a share of .07 on, wholly from .14."""
-    assert is_held(PARTS, silhouettes(num_hats)) == pytest.approx(held, abs=0.02)
+    assert held_by_hands(PARTS, silhouettes(num_hats)) == pytest.approx([held, 0], abs=0.02)
 
 
 @pytest.mark.parametrize(("aside_px", "shown"), [(-5, 0), (9, 0.5), (18, 1)])
@@ -36,8 +48,10 @@ def test_a_trunk_is_shown_the_less_the_nearer_a_hand_is(aside_px, shown):
     """The left hand beside the hull of the trunk, up to .12 of 150 px; the right one is farther."""
     pose = posed(left_index=(16 + aside_px, -25))
     poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    found = shown_beside_hands(TRUNK, poses, np.array([HEIGHT_PX]))
-    assert found == pytest.approx([shown], abs=0.03)
+    (shares,) = hidden_by_held(PARTS, poses, np.array([HEIGHT_PX]), (0.0, 1.0))
+    hidden = dict(zip(NUMBER_OF, shares, strict=True))
+    assert hidden.pop("torso") == pytest.approx(1 - shown, abs=0.03)
+    assert hidden == {name: name == "right_hand" for name in hidden}
 
 
 @pytest.mark.parametrize("has_hat", [True, False])
@@ -49,3 +63,16 @@ def test_a_trunk_behind_a_hand_that_holds_a_hat_elsewhere_is_avoided(has_hat):
     patches = appearance_of(before, ASIDE, frames=frames).patches
     shown = patches[0][NUMBER_OF["torso"]].shown
     assert shown == 0 if has_hat else shown > 0.5
+
+
+@pytest.mark.parametrize(("held", "coverage"), [((0.0, 1.0), 255), ((1.0, 0.0), 0)])
+def test_a_hat_between_hip_and_hand_is_the_trunks_unless_that_hand_holds_it(held, coverage):
+    pose = posed(left_elbow=(45, -45), left_wrist=(38, -8))
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    frame = cv2.circle(painted(pose)[0], (153, 118), 10, COLORS[NUMBER_OF["torso"]].tolist(), -1)
+    sizes = {"coarse_size": PERSON_SIZE, "frame_size": PERSON_SIZE}
+    person = silhouette(poses, difference_mask(frame, room()), height_px=HEIGHT_PX, **sizes)
+    trunk = cut_parts(PARTS, scene(room()), person, frame, held=held)[NUMBER_OF["torso"]]
+    left, top = trunk.corner
+    assert trunk.coverage[118 - top, 134 - left] == 255
+    assert trunk.coverage[123 - top, 156 - left] == coverage

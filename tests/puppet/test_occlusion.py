@@ -89,13 +89,13 @@ def test_from_behind_what_is_before_the_trunk_is_behind_all_else(forward, hidden
 @pytest.mark.parametrize(
     ("beside_px", "behind_px", "seen", "unseen"),
     [
-        (6, 7, [], ["left_hand"]),  # of 7.5
+        (6, 7, [], ["left_forearm", "left_hand"]),  # of 7.5
         (6, -1, [], []),
-        (17, 20, [], ["left_hand"]),  # of 15 and 19.5
+        (17, 20, [], ["left_forearm", "left_hand"]),  # of 15 and 19.5
         (21, 20, [], []),
     ],
 )
-def test_a_hand_that_is_not_seen_is_hidden_by_the_trunk_it_is_near(
+def test_a_hand_that_is_not_seen_is_hidden_with_its_forearm_by_the_trunk_it_is_near(
     beside_px, behind_px, seen, unseen
 ):
     pose = posed(left_elbow=(60, -30), left_wrist=(beside_px, -25))
@@ -104,6 +104,14 @@ def test_a_hand_that_is_not_seen_is_hidden_by_the_trunk_it_is_near(
         scores[:, HOLISTIC.index("left_wrist")] = score
         names = order(turned(180, replace(pose, score=scores), left_wrist=behind_px))
         assert names == with_first(*hidden)
+
+
+@pytest.mark.parametrize(("forward", "hidden"), [(10, ["left_forearm"]), (5, [])])
+def test_a_forearm_that_comes_out_beside_the_trunk_is_hidden_by_what_is_near_it(forward, hidden):
+    """Its elbow 5 px beside the spine, 10 of its 50 px nearer than 15; 7.5 px behind it counts."""
+    pose = posed(left_elbow=(5, -40), left_wrist=(55, -40))
+    names = order(turned(180, pose, left_elbow=forward + 2, left_wrist=forward - 8))
+    assert [name for name in names[:2] if name.endswith("forearm")] == hidden
 
 
 @pytest.mark.parametrize(("degrees", "hidden"), [(40, []), (70, ["left_upper_arm"])])

@@ -16,6 +16,7 @@ _OF_ARM = ("upper_arm", "forearm", "hand")
 # the detector does not see, that is the reason.
 _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
 _SEEN = 0.5  # score from which on a joint is seen
+_SMALLEST_PX = 1e-6  # keeps quotients finite
 
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
@@ -72,21 +73,38 @@ def _is_hidden(
     depth: Depth,
     is_seen: Bool[np.ndarray, "frames joints"],
 ) -> FrameMask:
-    """True where the trunk hides the middle of a bone: behind the spine, and not beside it.
+    """True where the trunk hides a bone: behind the spine, and not beside it.
 
-    A bone with an end that is not seen may be nearer to the spine, and farther beside.
+    Told at the middle of what is not beside it: a far forearm comes out from behind the trunk. Of
+    an upper arm, at its own middle. A bone with an end that is not seen may be nearer to the spine,
+    and farther beside.
     """
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
+    ends = [*map(poses.skeleton.index, bone)]
     points, _ = poses.joints((*bone, "mid_shoulder", "mid_hip"))
-    start, end, top, bottom = (points @ np.array((1, 1j))).T
+    *places, top, bottom = (points @ np.array((1, 1j))).T
     length_px = np.maximum(np.abs(bottom - top), 1)
-    away = ((start + end) / 2 - top) * (bottom - top).conj() / length_px
-    down = np.clip(away.real / length_px, 0, 1)
-    of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
-    behind = _deep(bone, poses, depth) - of_top - down * (of_bottom - of_top)
-    seen = is_seen[:, [*map(poses.skeleton.index, bone)]].all(axis=1, keepdims=True)
+    away = (np.array(places) - top) * (bottom - top).conj() / length_px
+    deep = depth[:, ends].T.astype(np.float64)
+    if bone[0] in shoulders:
+        away[:], deep[:] = away.mean(axis=0), deep.mean(axis=0)
+    seen = is_seen[:, ends].all(axis=1, keepdims=True)
     least, most = np.where(seen, _BEHIND, _UNSEEN_BEHIND).T
-    return (behind > least) & (np.abs(away.imag) < most * heights_px)
+    share = _middle_within(*away.imag, most * heights_px)
+    place, behind = (first + share * (last - first) for first, last in (away, deep))
+    down = np.clip(place.real / length_px, 0, 1)
+    of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
+    return behind - of_top - down * (of_bottom - of_top) > least
+
+
+def _middle_within(first: Series, last: Series, limit: Series) -> Series:
+    """Place of the middle, 0 to 1, of what is within a limit of 0, on the way from first to last.
+
+    NaN where nothing is.
+    """
+    way = np.where(np.abs(last - first) < _SMALLEST_PX, _SMALLEST_PX, last - first)
+    start, end = np.sort(np.clip((np.array([-limit, limit]) - first) / way, 0, 1), axis=0)
+    return np.where(start < end, (start + end) / 2, np.nan)
 
 
 def _is_raised(poses: BodyPoses, side: str, depth: Depth) -> FrameMask:

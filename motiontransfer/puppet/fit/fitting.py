@@ -36,7 +36,7 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import is_held, shown_beside_hands
+from motiontransfer.puppet.fit.held import NOTHING_HELD, held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
 
@@ -219,6 +219,9 @@ def fit_appearance(
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
     references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
+    held: Sequence[float] = NOTHING_HELD
+    if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
+        held = held_by_hands(parts, (person() for person in people))
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -226,6 +229,7 @@ def fit_appearance(
                 parts=cut_by,
                 background=background,
                 references=references[first : first + _SHARE],
+                held=held,
                 file=Path(folder) / f"references from {first} on",
             )
             for first in range(0, len(masks), _SHARE)
@@ -244,12 +248,12 @@ def fit_appearance(
             num_workers=num_workers,
             of_photos=background.of_photo,
         )
-    held = is_held(parts, (person() for person in people))
-    number = next(number for number, part in enumerate(parts) if part.is_trunk)
-    hidden = held * (1 - shown_beside_hands(parts[number], poses, height_px * scales))
-    for row, share in zip(patches, hidden.tolist(), strict=True):
-        trunk = row[number]
-        row[number] = trunk and replace(trunk, shown=(1 - share) * trunk.shown)
+    hidden = hidden_by_held(parts, poses, height_px * scales, held)
+    for row, shares in zip(patches, hidden.tolist(), strict=True):
+        row[:] = [
+            patch and replace(patch, shown=(1 - share) * patch.shown)
+            for patch, share in zip(row, shares, strict=True)
+        ]
     return Appearance(
         skeleton=skeleton,
         points=points,
@@ -287,6 +291,8 @@ class _Share:
     parts: Sequence[BodyPart]
     background: Background
     references: Sequence[_Reference]
+    held: Sequence[float]
+    """How surely each hand holds something."""
     file: Path
     """For the images of cut parts."""
 
@@ -300,7 +306,9 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
     with closing(ImagesOnDisk(share.file)) as file:
         for person, read, by_depth in share.references:
             frame = read()
-            cut = cut_parts(share.parts, share.background, person(), frame, by_depth)
+            cut = cut_parts(
+                share.parts, share.background, person(), frame, by_depth, held=share.held
+            )
             if isinstance(read, ContinuedFrame) and read.margin:
                 cut = continued_parts(share.parts, cut, read.margin, frame.shape[:2])
             for overlay in (one for one in share.background.overlays if one.is_in(frame)):

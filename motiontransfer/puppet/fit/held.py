@@ -1,7 +1,8 @@
 """What a hand holds: a hat or a bag, which is cut out with the trunk that it lies before.
 
 Nothing tells a gray hat from a gray jacket. But where the hand is beside the body, the person
-covers more than a hand does. What a hand holds then, it holds in most of the film.
+covers more than a hand does. What a hand holds then, it holds in most of the film. Beside the body
+it is no trunk's. Trunks with a hand before them are avoided, and so is the hand that holds it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +12,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.parts import BodyPart, BodyPoses
-from motiontransfer.core.arrays import Series
-from motiontransfer.puppet.fit.silhouette import Silhouette
+from motiontransfer.core.arrays import Box, Series
+from motiontransfer.puppet.fit.silhouette import Field, Silhouette
+
+NOTHING_HELD = 0.0, 0.0  # by the left and the right hand
 
 _HANDS = "left_index", "right_index"
 _REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
+_EDGE = 0.3  # of that, in which it fades
 
 # The place around a hand.
 _NUM_ACROSS = 15  # points that are looked up
@@ -24,13 +28,13 @@ _LEAST_FREE = 0.25  # share of it that is beside them; of less nothing is told
 _HELD = 0.07  # mean share of that which the person covers if something is held; surely at twice it
 
 
-def is_held(parts: Sequence[BodyPart], people: Iterable[Silhouette]) -> float:
-    """How surely a hand holds something in most of the references, 0 to 1."""
+def held_by_hands(parts: Sequence[BodyPart], people: Iterable[Silhouette]) -> list[float]:
+    """How surely each hand holds something in most of the references, 0 to 1."""
     bones = [(*bone, part.radius) for part in parts for bone in part.bones]
     shares = np.array([_covered_beside(bones, person) for person in people])
     known = np.isfinite(shares)
     mean = np.where(known, shares, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return float(np.clip(mean.max() / _HELD - 1, 0, 1))
+    return np.clip(mean / _HELD - 1, 0, 1).tolist()
 
 
 def _covered_beside(
@@ -62,12 +66,44 @@ def _covered_beside(
     return shares
 
 
-def shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
-    """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand.
+def near_hands(person: Silhouette, box: Box, held: Sequence[float]) -> Field:
+    """How surely each pixel of a box is within the reach of what a hand holds, 0 to 1.
+
+    Args:
+        held: see `held_by_hands`.
+    """
+    points, found = person.joints(_HANDS)
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    near = np.zeros((rows.size, columns.size))
+    for (x, y), sure in zip(points.tolist(), found * np.array(held), strict=True):
+        away = np.hypot(columns - x, rows - y) / (_REACH * person.height_px)
+        near = np.maximum(near, sure * np.clip((1 - away) / _EDGE, 0, 1))
+    return near.astype(np.float32)
+
+
+def hidden_by_held(
+    parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series, held: Sequence[float]
+) -> Float64[np.ndarray, "references parts"]:
+    """Share of each part that counts as hidden by what a hand holds.
+
+    All of that hand: of both, the other one shows more. Of a trunk the more, the nearer a hand.
 
     Args:
         heights_px: of the upright body in each reference.
+        held: see `held_by_hands`.
     """
+    hidden = np.zeros((len(poses), len(parts)))
+    sure_of = dict(zip(("left_hand", "right_hand"), held, strict=True))
+    for number, part in enumerate(parts):
+        if part.is_hand:
+            hidden[:, number] = sure_of[part.name]
+        elif part.is_trunk:
+            hidden[:, number] = max(held) * (1 - _shown_beside_hands(part, poses, heights_px))
+    return hidden
+
+
+def _shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
+    """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand."""
     shown, count = np.ones(len(poses)), len(_HANDS)
     points, found = poses.joints((*_HANDS, *trunk.joints))
     for number in np.flatnonzero(found[:, count:].all(axis=1)):

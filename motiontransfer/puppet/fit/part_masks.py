@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
+from motiontransfer.puppet.fit.held import NOTHING_HELD, near_hands
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
 
@@ -39,6 +40,7 @@ _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
 """Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
 Farther, the arm's rim would count as the trunk's."""
+_BESIDE_ALL = 1.5  # from the nearest part, near a hand: what it holds, and no jacket's tail
 _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
 # Head.
@@ -97,6 +99,7 @@ def part_masks(
     *,
     not_room: Field | None = None,
     is_photo: bool = False,
+    held: Sequence[float] = NOTHING_HELD,
 ) -> Iterator[PartMask | None]:
     """Divide the person: yield the mask of each part, None where it was not found.
 
@@ -104,6 +107,7 @@ def part_masks(
         frame: the person's box in the size of the coverage.
         not_room: share of each of its pixels that surely is not the room's; None: not known.
         is_photo: forearms too are told by edges: no other frame shows what they take with them.
+        held: how surely each hand holds something, see `held_by_hands`.
     """
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
@@ -120,6 +124,9 @@ def part_masks(
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_below_shoulders(part, person, box)
         mask = mask * _share_at_elbow(parts, around, number, person, box)
+        if part.is_trunk:
+            beside = 1 - _within(_nearest(parts, around, around), _BESIDE_ALL)
+            mask = mask * (1 - beside * near_hands(person, box, held))
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
