@@ -33,7 +33,8 @@ def main(target: str) -> None:
     clips = read_target_clips(target, held_out_by(generator)) if params.steps else []
     if not any(face_boxes(clip.keypoints)[1][clip.training].any() for clip in clips):
         write_no_weights(paths.models / layout.FACE_GENERATOR_FILE, "face_generator")
-        paths.logs.mkdir(parents=True, exist_ok=True)
+        # DVC warns of a folder with nothing in it, and would show a file as a plot.
+        (paths.logs / "images").mkdir(parents=True, exist_ok=True)
         paths.write_counts({"steps": 0})
         return
     trained = read_generator(generator)
