@@ -1,6 +1,6 @@
 """The tables of the preprint (Chan et al., arXiv 1808.07371v1): smoothing and face GAN on a dancer.
 
-    uv run python -m benchmarks.transfer.preprint FOLDER CLIPS [--steps 300] [--face-steps 600]
+    uv run python -m benchmarks.transfer.preprint FOLDER CLIPS [--steps 5000] [--face-steps 2000]
 
 The dancer is the paper's *subject4*, as in `benchmarks.transfer.real_people`, with its split and in
 its folders. Rows are those of the preprint without LPIPS, whose weights are a download. SSIM is in
@@ -39,8 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--face-steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--face-steps", type=int, default=2000)
     arguments = parser.parse_args()
     project = arguments.folder / _TARGET
     project.mkdir(parents=True, exist_ok=True)
