@@ -306,10 +306,13 @@ def _shares_by_color(
         at_edge = (1 - _within(own, _SURE + _EDGE)) * close
         beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
-    near = _within(before, _CLOSE)
-    not_before = share_by_color(
-        frame, inside & (near > 0), one=is_shown & (own < _SURE), other=is_person & (before < _SURE)
-    )
+    near, shown = _within(before, _CLOSE), is_shown & (own < _SURE)
+    if part.is_arm and not shown.any():  # then no color tells it from the hair before it
+        not_before = 1 - _within(nearest(n for n in in_front if parts[n].is_head), _HIDES)
+    else:
+        not_before = share_by_color(
+            frame, inside & (near > 0), one=shown, other=is_person & (before < _SURE)
+        )
     return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
 
 
