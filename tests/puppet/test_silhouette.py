@@ -357,6 +357,22 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
 
 
+def test_an_arm_that_is_all_behind_a_head_is_hidden_as_far_as_its_hair():
+    """From behind, raised before the face: no pixel of it is surely shown, so no color tells."""
+    keypoints = posed(left_shoulder=(6, -60), left_elbow=(0, -78))
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    arm, head = NUMBER_OF["left_upper_arm"], NUMBER_OF["head"]
+    parts = [PARTS[arm], *PARTS[:arm], *PARTS[arm + 1 :]]
+    distances = module.part_distances(parts, person)
+    image = np.zeros((*person.coverage.shape, 3), np.uint8)
+    _, shown, hidden = next(part_masks(parts, distances, person, image))
+    own, of_head = distances[0].radii, distances[1 + head].within(distances[0].box)
+    behind_hair = (own < 0.6) & (of_head > 0.5) & (of_head < 0.65)
+    assert behind_hair.any()
+    assert shown[behind_hair].max() < 30
+    assert hidden[behind_hair].min() > 200
+
+
 def test_a_belly_belongs_to_the_trunk_as_far_as_it_reaches():
     """What the mask shows up to 2.8 radii in front of the line of a trunk seen from the side."""
     sides = {"left_shoulder": (1, -58), "right_shoulder": (-1, -58)}
