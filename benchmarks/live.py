@@ -10,8 +10,9 @@ is what the process used beside its own threads: MediaPipe has its own. `--witho
 slow processors, with OpenVINO: fp32, and hands in turns.
 
 What is lost against the offline rendering of the same clip is measured frame by frame and without a
-clock. `live` is all of it, with OpenVINO's detections if it is installed. `from MediaPipe's
-detections` has those of the offline rendering, and the rows below change one thing more.
+clock. `live` is all of it, with OpenVINO's detections if it is installed, then also with hands in
+turns. `from MediaPipe's detections` has those of the offline rendering, and the rows below change
+one thing more. Both are compared in the working image.
 """
 
 import argparse
@@ -46,7 +47,7 @@ from motiontransfer.live.session import Session
 from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
-from motiontransfer.pose.openvino_holistic import follow_person, openvino_core
+from motiontransfer.pose.openvino_holistic import IS_INSTALLED, follow_person, openvino_core
 from motiontransfer.puppet.draw.warping import PuppetClip
 from motiontransfer.rendering.frame import ResidualFaces, live_generator, render_poses
 from motiontransfer.rendering.rendered import RenderParams
@@ -55,6 +56,7 @@ from motiontransfer.rendering.torch_networks import TorchNetworks
 from motiontransfer.retargeting.statistics import read_statistics
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.frame_store import FrameStore
+from motiontransfer.video.geometry import resize
 
 _WARM_UP_SECONDS = 10.0  # until memory counts
 _MARGIN = 0.1
@@ -231,14 +233,17 @@ def _losses(
     detected = detections.of_person(detections.people[0])
     statistics = read_statistics(Path("artifacts/statistics") / f"{names.source_subject}.json")
     expected = list(render_poses(renderer, offline))
-    order, followed = _back_and_there(len(frames)), []
-    for detector in (open_detector, in_turns):
+    detectors = {"live": open_detector}
+    if IS_INSTALLED:
+        detectors["live, hands in turns"] = in_turns
+    followed = {}
+    for name, detector in detectors.items():
         with detector() as detect:
-            followed.append([detect([frames[index]])[0] for index in order])
+            order = _back_and_there(len(frames))
+            followed[name] = [detect([frames[index]])[0] for index in order]
     rows = []
     for name, people, is_known in (
-        ("live", followed[0], False),
-        ("live, hands in turns", followed[1], False),
+        *((name, people, False) for name, people in followed.items()),
         ("from MediaPipe's detections", _people(detected), False),
         ("with the offline statistics", _people(detected), True),
         ("from cleaned keypoints", _people(cleaned), False),
@@ -295,7 +300,7 @@ def _against(
     }
     regions = person_regions(reference, margin=_MARGIN)
     similar = [
-        frame_metrics(expected[index], frame, boxes={"person": box})["person"]
+        frame_metrics(expected[index], resize(frame, offline.image_size), boxes={"person": box})
         for (index, frame), box in zip(made, regions, strict=True)
     ]
     return {
@@ -306,8 +311,9 @@ def _against(
     }
 
 
-def _mean(metrics: list[dict[str, float]], name: str) -> float:
-    return round(float(np.mean([values[name] for values in metrics if values])), 3)
+def _mean(metrics: list[dict[str, dict[str, float]]], name: str) -> float:
+    of_person = [values["person"] for values in metrics]
+    return round(float(np.mean([values[name] for values in of_person if values])), 3)
 
 
 if __name__ == "__main__":
