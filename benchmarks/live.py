@@ -236,10 +236,9 @@ def _losses(
     detectors = {"live": open_detector}
     if IS_INSTALLED:
         detectors["live, hands in turns"] = in_turns
-    followed = {}
+    order, followed = _back_and_there(len(frames)), {}
     for name, detector in detectors.items():
         with detector() as detect:
-            order = _back_and_there(len(frames))
             followed[name] = [detect([frames[index]])[0] for index in order]
     rows = []
     for name, people, is_known in (

@@ -15,6 +15,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
+from motiontransfer.puppet.fit.silhouette import silhouette
 
 RATE = Fraction(25)
 
@@ -397,6 +398,13 @@ def scene(image):
     """A background image that was seen everywhere."""
     nowhere = np.zeros(image.shape[:2], bool)
     return Background(image, is_filled=nowhere)
+
+
+def silhouette_of(keypoints, mask, *, height_px=HEIGHT_PX, frame_size=PERSON_SIZE):
+    """A doll in its mask."""
+    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
+    sizes = {"coarse_size": PERSON_SIZE, "frame_size": frame_size}
+    return silhouette(poses, mask, height_px=height_px, **sizes)
 
 
 def puppet_of(keypoints, references):

@@ -52,9 +52,11 @@ def damaged(path: Path, cause: str) -> DamagedFileError:
 
 def array_checksum(array: Shaped[np.ndarray, "..."]) -> int:
     """CRC-32 of an array's type and shape, as in `float32 (3, 4)`, and of its bytes."""
-    data, kind = np.ascontiguousarray(array).data, array.dtype.name
+    data = np.ascontiguousarray(array).data
+    kind = array.dtype.name
     if array.dtype.kind in "OU":
-        data, kind = "\0".join(array.tolist()).encode(), "text"
+        data = "\0".join(array.tolist()).encode()
+        kind = "text"
     return zlib.crc32(data, zlib.crc32(f"{kind} {array.shape}".encode()))
 
 

@@ -7,7 +7,6 @@ import pytest
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.fit.cutting import cut_parts
 from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
-from motiontransfer.puppet.fit.silhouette import silhouette
 from tests.people import (
     COLORS,
     HEIGHT_PX,
@@ -20,6 +19,7 @@ from tests.people import (
     posed,
     room,
     scene,
+    silhouette_of,
 )
 
 ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
@@ -28,13 +28,11 @@ ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
 
 def silhouettes(num_hats, num_references=20):
     """Of a hand beside the body, in some references with a hat."""
-    poses = BodyPoses(ASIDE.skeleton, ASIDE.points, ASIDE.score)
     nothing = np.zeros(PERSON_SIZE, np.uint8)
     with_hat = cv2.circle(nothing.copy(), (200, 88), 40, 255, -1)
     for number in range(num_references):
         mask = with_hat if number < num_hats else nothing
-        sizes = {"coarse_size": PERSON_SIZE, "frame_size": PERSON_SIZE}
-        yield silhouette(poses, mask, height_px=HEIGHT_PX, **sizes)
+        yield silhouette_of(ASIDE, mask)
 
 
 @pytest.mark.parametrize(("num_hats", "held"), [(0, 0), (1, 0), (2, 3 / 7), (3, 1)])
@@ -68,10 +66,8 @@ def test_a_trunk_behind_a_hand_that_holds_a_hat_elsewhere_is_avoided(has_hat):
 @pytest.mark.parametrize(("held", "coverage"), [((0.0, 1.0), 255), ((1.0, 0.0), 0)])
 def test_a_hat_between_hip_and_hand_is_the_trunks_unless_that_hand_holds_it(held, coverage):
     pose = posed(left_elbow=(45, -45), left_wrist=(38, -8))
-    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
     frame = cv2.circle(painted(pose)[0], (153, 118), 10, COLORS[NUMBER_OF["torso"]].tolist(), -1)
-    sizes = {"coarse_size": PERSON_SIZE, "frame_size": PERSON_SIZE}
-    person = silhouette(poses, difference_mask(frame, room()), height_px=HEIGHT_PX, **sizes)
+    person = silhouette_of(pose, difference_mask(frame, room()))
     trunk = cut_parts(PARTS, scene(room()), person, frame, held=held)[NUMBER_OF["torso"]]
     left, top = trunk.corner
     assert trunk.coverage[118 - top, 134 - left] == 255

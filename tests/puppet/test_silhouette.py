@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit import silhouette as module
@@ -22,6 +21,7 @@ from tests.people import (
     posed,
     room,
     scene,
+    silhouette_of,
 )
 
 WRIST = HOLISTIC.index("left_wrist")
@@ -37,12 +37,6 @@ def standing():
 @pytest.fixture(scope="module")
 def crossed():
     return appearance_of(posed(**BEFORE))
-
-
-def silhouette_of(keypoints, mask, *, height_px=HEIGHT_PX, frame_size=PERSON_SIZE):
-    poses = BodyPoses(HOLISTIC, keypoints.points, keypoints.score)
-    sizes = {"coarse_size": PERSON_SIZE, "frame_size": frame_size}
-    return module.silhouette(poses, mask, height_px=height_px, **sizes)
 
 
 def whole_mask(keypoints, **how):

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 
 from motiontransfer.body.parts import BodyPart, BodyPoses, cosine_from_front
-from motiontransfer.core.arrays import FrameMask, Scores, Series
+from motiontransfer.core.arrays import FrameMask, JointMask, Scores, Series
 from motiontransfer.pose.skeleton import Limb, mirrored
 
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
@@ -67,11 +67,7 @@ def _deep(bone: Limb, poses: BodyPoses, depth: Depth) -> Series:
 
 
 def _is_hidden(
-    bone: Limb,
-    poses: BodyPoses,
-    heights_px: Series,
-    depth: Depth,
-    is_seen: Bool[np.ndarray, "frames joints"],
+    bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth, is_seen: JointMask
 ) -> FrameMask:
     """True where the trunk hides a bone: behind the spine, and not beside it.
 
@@ -87,7 +83,8 @@ def _is_hidden(
     away = (np.array(places) - top) * (bottom - top).conj() / length_px
     deep = depth[:, ends].T.astype(np.float64)
     if bone[0] in shoulders:
-        away[:], deep[:] = away.mean(axis=0), deep.mean(axis=0)
+        away[:] = away.mean(axis=0)
+        deep[:] = deep.mean(axis=0)
     seen = is_seen[:, ends].all(axis=1, keepdims=True)
     least, most = np.where(seen, _BEHIND, _UNSEEN_BEHIND).T
     share = _middle_within(*away.imag, most * heights_px)

@@ -12,14 +12,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from motiontransfer.body.parts import BodyPart, BodyPoses
-from motiontransfer.core.arrays import Box, Series
-from motiontransfer.puppet.fit.silhouette import Field, Silhouette
+from motiontransfer.core.arrays import Series
+from motiontransfer.puppet.fit.silhouette import Silhouette
 
 NOTHING_HELD = 0.0, 0.0  # by the left and the right hand
 
-_HANDS = "left_index", "right_index"
-_REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
-_EDGE = 0.3  # of that, in which it fades
+HANDS = "left_index", "right_index"
+REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
 
 # The place around a hand.
 _NUM_ACROSS = 15  # points that are looked up
@@ -46,16 +45,16 @@ def _covered_beside(
         bones: both ends, and the part's radius.
     """
     starts, ends, radii = zip(*bones, strict=True)
-    points, found = person.joints((*_HANDS, *starts, *ends))
+    points, found = person.joints((*HANDS, *starts, *ends))
     places = points.astype(np.float64) @ (1, 1j)
-    hands, starts, ends = np.split(places, (len(_HANDS), len(_HANDS) + len(bones)))
-    both = found[len(_HANDS) :].reshape(2, -1).all(axis=0)
+    hands, starts, ends = np.split(places, (len(HANDS), len(HANDS) + len(bones)))
+    both = found[len(HANDS) :].reshape(2, -1).all(axis=0)
     start, along = starts[both, None], (ends - starts)[both, None]
     limits = _BESIDE * person.height_px * np.array(radii)[both, None]
-    across = np.linspace(-_REACH, _REACH, _NUM_ACROSS) * person.height_px
+    across = np.linspace(-REACH, REACH, _NUM_ACROSS) * person.height_px
     offsets = (across + 1j * across[:, None]).ravel()
-    shares = np.full(len(_HANDS), np.nan)
-    for number in np.flatnonzero(found[: len(_HANDS)]):
+    shares = np.full(len(HANDS), np.nan)
+    for number in np.flatnonzero(found[: len(HANDS)]):
         away = hands[number] + offsets - start
         share = np.clip((away * along.conj()).real / np.maximum(np.abs(along) ** 2, 1), 0, 1)
         is_free = (np.abs(away - share * along) > limits).all(axis=0)
@@ -64,21 +63,6 @@ def _covered_beside(
             covered = cv2.remap(person.coverage, free.real, free.imag, cv2.INTER_NEAREST)
             shares[number] = covered.mean()
     return shares
-
-
-def near_hands(person: Silhouette, box: Box, held: Sequence[float]) -> Field:
-    """How surely each pixel of a box is within the reach of what a hand holds, 0 to 1.
-
-    Args:
-        held: see `held_by_hands`.
-    """
-    points, found = person.joints(_HANDS)
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    near = np.zeros((rows.size, columns.size))
-    for (x, y), sure in zip(points.tolist(), found * np.array(held), strict=True):
-        away = np.hypot(columns - x, rows - y) / (_REACH * person.height_px)
-        near = np.maximum(near, sure * np.clip((1 - away) / _EDGE, 0, 1))
-    return near.astype(np.float32)
 
 
 def hidden_by_held(
@@ -104,12 +88,13 @@ def hidden_by_held(
 
 def _shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
     """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand."""
-    shown, count = np.ones(len(poses)), len(_HANDS)
-    points, found = poses.joints((*_HANDS, *trunk.joints))
+    shown = np.ones(len(poses))
+    count = len(HANDS)
+    points, found = poses.joints((*HANDS, *trunk.joints))
     for number in np.flatnonzero(found[:, count:].all(axis=1)):
         hull = cv2.convexHull(points[number, count:].astype(np.float32))
         for hand in points[number, :count][found[number, :count]].tolist():
             away = -cv2.pointPolygonTest(hull, hand, measureDist=True)
-            share = max(away, 0) / (_REACH * heights_px[number])
+            share = max(away, 0) / (REACH * heights_px[number])
             shown[number] = min(shown[number], share)
     return shown

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
-from motiontransfer.puppet.fit.held import NOTHING_HELD, near_hands
+from motiontransfer.puppet.fit.held import HANDS, NOTHING_HELD, REACH
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
 
@@ -124,9 +124,7 @@ def part_masks(
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_below_shoulders(part, person, box)
         mask = mask * _share_at_elbow(parts, around, number, person, box)
-        if part.is_trunk:
-            beside = 1 - _within(_nearest(parts, around, around), _BESIDE_ALL)
-            mask = mask * (1 - beside * near_hands(person, box, held))
+        mask = mask * _share_not_held(parts, around, number, person, box, held)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -188,6 +186,27 @@ def _share_at_elbow(
     away = np.abs(columns + 1j * rows - joint).astype(np.float32) / (_ELBOW * person.height_px)
     is_beside = 1 - np.maximum(_within(away, 1.0), is_folded)
     return 1 - is_beside * (1 - _within(own - distances[other], _EDGE))
+
+
+def _share_not_held(
+    parts: Sequence[BodyPart],
+    distances: Mapping[int, Field],
+    number: int,
+    person: Silhouette,
+    box: Box,
+    held: Sequence[float],
+) -> Field | float:
+    """Share of each pixel of a box that is not what a hand holds beside all parts, of a trunk."""
+    if not parts[number].is_trunk or not any(held):
+        return 1.0
+    points, found = person.joints(HANDS)
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    near = np.zeros((rows.size, columns.size))
+    for (x, y), sure in zip(points.tolist(), found * np.array(held), strict=True):
+        away = np.hypot(columns - x, rows - y) / (REACH * person.height_px)
+        near = np.maximum(near, sure * _within(away, 1.0))
+    beside = 1 - _within(_nearest(parts, distances, distances), _BESIDE_ALL)
+    return 1 - beside * near.astype(np.float32)
 
 
 def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
@@ -306,7 +325,8 @@ def _shares_by_color(
         at_edge = (1 - _within(own, _SURE + _EDGE)) * close
         beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
-    near, shown = _within(before, _CLOSE), is_shown & (own < _SURE)
+    near = _within(before, _CLOSE)
+    shown = is_shown & (own < _SURE)
     if part.is_arm and not shown.any():  # then no color tells it from the hair before it
         not_before = 1 - _within(nearest(n for n in in_front if parts[n].is_head), _HIDES)
     else:
