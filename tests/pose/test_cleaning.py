@@ -53,10 +53,12 @@ def test_detected_joints_are_not_touched_and_others_lie_between_their_neighbors(
     np.testing.assert_array_equal(filled.points[seen], keypoints.points[seen])
     np.testing.assert_array_equal(filled.score[seen], keypoints.score[seen])
     np.testing.assert_array_equal(filled.filled, ~seen & (filled.score > 0))
-    for frame, joint in np.argwhere(filled.filled[:, joints_of("body")]):
+    for frame, joint in np.argwhere(filled.filled):
         seen = np.flatnonzero(keypoints.score[:, joint])
         ends = [seen[seen < frame].max(), seen[seen > frame].min()]
         assert ends[1] - ends[0] - 1 <= longest
+        if joint >= joints_of("body").stop:
+            continue  # it goes with its wrist or head
         low, high = keypoints.points[ends, joint].min(axis=0), keypoints.points[ends, joint].max(0)
         assert (low - 1e-3 <= filled.points[frame, joint]).all()
         assert (filled.points[frame, joint] <= high + 1e-3).all()
@@ -73,17 +75,6 @@ def test_a_gap_is_filled_by_a_monotone_cubic(seed):
     seen = [frame for frame in range(14) if not 5 <= frame < 8]
     whole = PchipInterpolator(seen, truth.joint("nose")[0][seen].astype(float), axis=0)
     np.testing.assert_allclose(filled.joint("nose")[0][5:8], whole([5, 6, 7]), atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "frames", [range(4), range(8, 12), range(2, 8)], ids=["start", "end", "too long"]
-)
-def test_gaps_that_are_longer_or_at_the_ends_stay(frames):
-    keypoints = lost(lost(person(STRAIGHT), "left_hand", frames), "nose", frames)
-    filled = fill(keypoints, 5)
-    np.testing.assert_array_equal(filled.points, keypoints.points)
-    np.testing.assert_array_equal(filled.score, keypoints.score)
-    assert not filled.filled.any()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,44 +13,46 @@ from hypothesis.extra import numpy as hnp
 
 from motiontransfer.core.params import Compute
 from motiontransfer.pose import detection
-from motiontransfer.pose.detectors import TasksConfig, default_detector
+from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Detections, write_detections
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.films import film
 from tests.people import detections_of, frame_of, walker
+from tests.pose.conftest import tasks_config
 
 NUM_FRAMES = 11
 
 
-@dataclass(frozen=True)
-class CountingConfig:
-    """Brightness of each frame, how many frames were seen and how many at once.
+def counted(frame, position, at_once):
+    """Brightness of a frame, how many were seen and how many come at once.
 
     No person in dark frames, two in every fifth.
     """
+    brightness = int(frame[0, 0, 0])
+    count = 0 if brightness == 0 else 2 if brightness % 5 == 0 else 1
+    found = [[[brightness, position, 1], [at_once, number, 1]] for number in range(count)]
+    joints = np.array(found, np.float32).reshape(-1, 2, 3)
+    return np.pad(joints, ((0, 0), (0, len(HOLISTIC.joints) - 2), (0, 0)))
 
+
+@dataclass(frozen=True)
+class Stub:
+    """A detector that is a function like `counted`."""
+
+    find: Callable = counted
+    label: str = "counting"
     batch_frames: int = 1
     max_people: int = 2
-    label: str = "counting"
     segment_frames: int = 4
     warmup_frames: int = 0
 
     @contextmanager
     def open(self) -> Iterator[Detector]:
         seen = itertools.count(1)
-
-        def people(frame, at_once):
-            brightness, position = int(frame[0, 0, 0]), next(seen)
-            count = 0 if brightness == 0 else 2 if brightness % 5 == 0 else 1
-            found = [
-                [[brightness, position, 1], [at_once, number, 1]]
-                for number in range(min(count, self.max_people))
-            ]
-            joints = np.array(found, np.float32).reshape(-1, 2, 3)
-            return np.pad(joints, ((0, 0), (0, len(HOLISTIC.joints) - 2), (0, 0)))
-
-        yield lambda frames: [people(frame, len(frames)) for frame in frames]
+        yield lambda frames: [
+            self.find(frame, next(seen), len(frames))[: self.max_people] for frame in frames
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def clip(tmp_path_factory):
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(0, 50))
 def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warmup):
-    detector = CountingConfig(segment_frames=length, warmup_frames=warmup)
+    detector = Stub(segment_frames=length, warmup_frames=warmup)
     segments = detection.segments_of(num_frames, detector)
     counted = [frame for _, start, stop in segments for frame in range(start, stop)]
     assert counted == list(range(num_frames))
@@ -72,7 +74,7 @@ def test_segments_count_each_frame_once_after_a_warm_up(num_frames, length, warm
 
 
 def detect(path, detector=None, *, function=detection.detect_people, num_workers=1, **settings):
-    detector = detector or CountingConfig()
+    detector = detector or Stub()
     return function(path, detector=detector, compute=Compute(num_workers=num_workers), **settings)
 
 
@@ -92,7 +94,7 @@ def in_process():
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
-    found = detect(clip, CountingConfig(warmup_frames=2), num_workers=num_workers)
+    found = detect(clip, Stub(warmup_frames=2), num_workers=num_workers)
     assert [len(people) for people in found] == [0, 1, 1, 1, 1, 2, 1, 1, 1, 1, 2]
     assert [people[0, 0, 0] for people in found[1:]] == list(range(1, NUM_FRAMES))
     seen = [people[0, 0, 1] for people in found[1:]]
@@ -102,25 +104,25 @@ def test_frames_are_detected_in_order_after_their_warm_up(clip, num_workers):
 def test_a_photo_is_shown_as_often_as_a_segment_that_others_come_before(tmp_path, in_process):
     """A detector that follows a person begins with a guess."""
     photo = film(tmp_path / "photo.mkv", [np.full((16, 16, 3), 3, np.uint8)])
-    (people,) = detect(photo, CountingConfig(warmup_frames=5))
+    (people,) = detect(photo, Stub(warmup_frames=5))
     assert people[:, 0, :2].tolist() == [[3, 6]]
 
 
 def test_sampled_frames_are_detected_without_those_between(clip, in_process):
-    found = detect(clip, CountingConfig(segment_frames=2, warmup_frames=1), every=3)
+    found = detect(clip, Stub(segment_frames=2, warmup_frames=1), every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]
     assert len(found[0]) == 0
 
 
 def test_frames_come_in_batches_of_the_detectors_size():
     frames = [np.full((4, 4, 3), index + 1, np.uint8) for index in range(7)]
-    found = detection.run_detector(CountingConfig(batch_frames=3), iter(frames))
+    found = detection.run_detector(Stub(batch_frames=3), iter(frames))
     assert [people[0, 1, 0] for people in found] == [3, 3, 3, 3, 3, 3, 1]
     assert [people[0, 0, 1] for people in found] == list(range(1, 8))
 
 
 def test_a_single_person_is_missing_where_not_detected(clip, in_process):
-    found = detect(clip, CountingConfig(max_people=1), function=detection.detect_person)
+    found = detect(clip, Stub(max_people=1), function=detection.detect_person)
     nose, score = found.joint("nose")
     assert nose[:, 0].tolist() == list(range(NUM_FRAMES))
     assert score.tolist() == [0, *[1] * (NUM_FRAMES - 1)]
@@ -154,16 +156,6 @@ def test_each_track_has_a_row_in_each_of_its_frames(frames):
         if track >= 0
     }
     assert detections.num_frames == len(frames)
-
-
-def test_a_jump_to_another_person_begins_a_new_track(tmp_path):
-    people = [frame_of(walker(60 if index < 20 else 220, 150, 90)) for index in range(40)]
-    path = film(tmp_path / "frames.mkv", [np.zeros((160, 288, 3), np.uint8)] * 40)
-    detections = detection.track_detections(people, path, detector="jumping")
-    assert detections.people == (0, 1)
-    assert detections.person.tolist() == [0] * 20 + [1] * 20
-    assert (detections.image_size, detections.frame_rate) == ((160, 288), 25)
-    assert detections.detector == "jumping"
 
 
 def test_metrics_of_detection():
@@ -260,49 +252,36 @@ def standing(x, bottom):
     return walker(x, bottom, HEIGHT * 0.95, without=["left_heel"])
 
 
-def visible_bodies(frame):
+def visible_bodies(frame, *_):
     """Each visible person, twice those at the left edge."""
     colors = np.unique(frame[..., 0].astype(int) * 256 + frame[..., 1])
     places = [x for x in (colors[colors > 0] % 256).tolist() for _ in range(2 if x < 30 else 1)]
     return frame_of(*(standing(x, FLOOR) for x in places))
 
 
-def largest_person(frame, num_seen):
-    """The person with most pixels, with hands and face; the last score counts the frames."""
+def largest_person(frame, num_seen, _):
+    """The person with most pixels, with hands and face; the last score counts the frames.
+
+    World landmarks are as large as where each joint is in the crop.
+    """
     counts = np.bincount(frame[..., 0][frame[..., 0] > 0], minlength=256)
     if not counts.any():
-        return frame_of()
+        return np.zeros((0, len(HOLISTIC.joints), 6), np.float32)
     rows, columns = np.nonzero(frame[..., 0] == counts.argmax())
     x, bottom = columns.mean() + 0.5, rows.max() - 3
     joints = standing(x, bottom)
     for group in ("left_hand", "right_hand", "face"):
         joints[HOLISTIC.slice(group)] = (x, bottom, 1)
     joints[-1, 2] = num_seen / 100
-    return joints[None].astype(np.float32)
-
-
-@dataclass(frozen=True)
-class StubConfig:
-    label: str
-    warmup_frames: int
-    batch_frames: int = 7
-    segment_frames: int = 17
-
-    @contextmanager
-    def open(self) -> Iterator[Detector]:
-        seen = itertools.count(1)
-        if self.label == "bodies":
-            yield lambda frames: [visible_bodies(frame) for frame in frames]
-        else:
-            yield lambda frames: [with_world(largest_person(frame, next(seen))) for frame in frames]
-
-
-def with_world(people):
-    """World landmarks beside the joints, as large as where each joint is in the crop."""
+    people = frame_of(joints)
     return np.concatenate([people, np.where(people[..., 2:] > 0, people, 1)], axis=2)
 
 
-DETECTORS = {"detector": StubConfig("single", 3), "body_detector": StubConfig("bodies", 0)}
+SEGMENTS = {"batch_frames": 7, "segment_frames": 17}
+DETECTORS = {
+    "detector": Stub(largest_person, "single", warmup_frames=3, **SEGMENTS),
+    "body_detector": Stub(visible_bodies, "bodies", **SEGMENTS),
+}
 
 
 def detect_each(path, frames, **settings):
@@ -377,14 +356,7 @@ def test_two_astronauts_have_a_face_each_in_the_same_bytes_with_any_number_of_wo
     frames = [
         np.concatenate([one, np.roll(one[:, ::-1], shift, axis=1)], axis=1) for shift in range(8)
     ]
-    body_detector = TasksConfig(
-        detector="mediapipe_tasks",
-        max_people=3,
-        min_detection_confidence=0.3,
-        min_tracking_confidence=0.5,
-        min_visibility=0.3,
-        segment_frames=5,
-    )
+    body_detector = tasks_config(min_detection_confidence=0.3, segment_frames=5)
     detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
     settings = {"detector": detector, "body_detector": body_detector}
     content = []

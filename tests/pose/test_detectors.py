@@ -10,6 +10,7 @@ from motiontransfer.core.params import Compute
 from motiontransfer.pose import detectors, keypoint_rcnn
 from motiontransfer.pose.detectors import detect_keypoints, load_detector
 from tests.people import detections_of
+from tests.pose.conftest import tasks_config
 from tests.project_files import write_sections
 
 COMMON = {
@@ -132,13 +133,7 @@ def test_people_are_detected_after_a_warm_up_and_several_by_their_bodies(
     bodies = settings.pop("body_detector")
     assert settings == {"detector": params, "compute": COMPUTE}
     assert params.warmup_frames == warmup
-    assert (bodies is not None) == has_bodies
-    if has_bodies:  # by the wheel's landmarker
-        assert (bodies.detector, bodies.model, bodies.warmup_frames) == (
-            *("mediapipe_tasks", "wheel", 0),
-        )
-        assert (bodies.max_people, bodies.min_visibility, bodies.segment_frames) == (3, 0.2, 50)
-        assert (bodies.min_detection_confidence, bodies.min_tracking_confidence) == (0.6, 0.4)
+    assert bodies == (tasks_config(**COMMON, min_tracking_confidence=0.4) if has_bodies else None)
 
 
 def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(

@@ -175,35 +175,40 @@ def detections_at(places, **changes):
     return module.Detections(**{**values, **changes})
 
 
+NUM_BODY_JOINTS = len(dict(SKELETON.groups)["body"])
 PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))))
-def test_detections_survive_the_disk(tmp_path_factory, places):
-    written = detections_at(sorted(places))
+@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))), st.booleans())
+def test_detections_survive_the_disk(tmp_path_factory, places, has_world):
+    world = world_of(places) if has_world and places else None
+    written = detections_at(sorted(places), world=world)
     path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
     module.write_detections(path, written)
     read = module.read_detections(path)
-    for name in ("frame_index", "person", "points", "score"):
+    names = ("frame_index", "person", "points", "score", "world")
+    for name in names:
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
-    arrays = {name: getattr(read, name) for name in ("frame_index", "person", "points", "score")}
-    assert replace(written, **arrays) == read
+    assert replace(written, **{name: getattr(read, name) for name in names}) == read
 
 
-def test_world_landmarks_survive_the_disk_and_are_those_of_a_person(tmp_path):
-    body = len(dict(SKELETON.groups)["body"])
-    world = np.arange(len(PLACES) * body * 3, dtype=np.float32).reshape(len(PLACES), body, 3)
-    path = tmp_path / "clip.parquet"
-    module.write_detections(path, detections_at(PLACES, world=world))
-    read = module.read_detections(path)
-    np.testing.assert_array_equal(read.world, world)
-    np.testing.assert_array_equal(read.without(0, 1).world, world[[1, 4]])
-    of_person = read.world_of_person(2)
+def world_of(places):
+    """Numbers of their own for each row."""
+    shape = (len(places), NUM_BODY_JOINTS, 3)
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def test_world_landmarks_are_those_of_a_person():
+    world = world_of(PLACES)
+    detections = detections_at(PLACES, world=world)
+    np.testing.assert_array_equal(detections.without(0, 1).world, world[[1, 4]])
+    of_person = detections.world_of_person(2)
     np.testing.assert_array_equal(of_person[[0, 2]], world[[1, 4]])
     assert not of_person[[1, 3]].any()
     assert detections_at(PLACES).world_of_person(2) is None
-    with pytest.raises(KeypointsError, match=rf"world landmarks of shape \(5, {body}, 3\), got"):
+    text = rf"world landmarks of shape \(5, {NUM_BODY_JOINTS}, 3\), got"
+    with pytest.raises(KeypointsError, match=text):
         detections_at(PLACES, world=world[:, :1])
 
 

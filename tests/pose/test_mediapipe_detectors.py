@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.core.errors import MissingFileError, WeightsError
-from motiontransfer.pose.detectors import TasksConfig, default_detector
+from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, boxes_of_people, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
     _missed_hands,
@@ -21,6 +21,7 @@ from motiontransfer.pose.mediapipe_detectors import (
     read_bundle,
 )
 from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
+from tests.pose.conftest import tasks_config
 
 HOLISTIC_DETECTOR = default_detector()
 
@@ -76,16 +77,16 @@ def test_a_hand_that_was_missed_is_looked_for_around_its_wrist():
     np.testing.assert_allclose(points[0] * (200, 400, 1), [100, y, 0], atol=0.05)
 
 
-@pytest.mark.parametrize(("place", "visibility"), [((0.5, 0.1), 1.0), ((0.5, 0.6), 0.4)])
-def test_a_hand_elsewhere_or_of_a_hidden_wrist_is_none_that_was_missed(place, visibility):
-    frame = np.zeros((400, 200, 3), np.uint8)
-    assert _missed_hands(OneHand(*place).process, frame, upright(visibility=visibility)) == {}
-
-
-def test_the_other_hand_is_none_that_was_missed():
-    frame, person = np.zeros((400, 200, 3), np.uint8), upright(visibility=1.0)
-    person["right_hand"] = np.full((21, 3), (100 / 200, 201 / 400, 0), np.float32)
-    assert _missed_hands(OneHand(0.5, 0.6).process, frame, person) == {}
+@pytest.mark.parametrize(
+    ("place", "visibility", "x_of_other"),
+    [((0.5, 0.1), 1.0, None), ((0.5, 0.6), 0.4, None), ((0.5, 0.6), 1.0, 100)],
+    ids=["elsewhere", "of a hidden wrist", "the other hand"],
+)
+def test_what_is_found_is_no_hand_that_was_missed(place, visibility, x_of_other):
+    frame, person = np.zeros((400, 200, 3), np.uint8), upright(visibility=visibility)
+    if x_of_other:
+        person["right_hand"] = np.full((21, 3), (x_of_other / 200, 201 / 400, 0), np.float32)
+    assert _missed_hands(OneHand(*place).process, frame, person) == {}
 
 
 def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
@@ -183,19 +184,7 @@ def with_scaling(file, mean, deviation):
     return content
 
 
-CONFIG = TasksConfig(
-    detector="mediapipe_tasks",
-    max_people=3,
-    min_detection_confidence=0.5,
-    min_tracking_confidence=0.5,
-    min_visibility=0.3,
-    segment_frames=100,
-)
 NOSE = HOLISTIC.index("nose")
-
-
-def with_settings(**settings):
-    return CONFIG.model_copy(update=settings)
 
 
 @pytest.fixture(scope="module")
@@ -206,9 +195,9 @@ def two_astronauts(astronaut):
 
 
 def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
-    with CONFIG.open() as detect:
+    with tasks_config().open() as detect:
         none, people = detect([np.full_like(two_astronauts, 127), two_astronauts])
-    with with_settings(max_people=1).open() as detect:
+    with tasks_config(max_people=1).open() as detect:
         assert [len(found) for found in detect([two_astronauts])] == [1]
     assert len(none) == 0
     assert capfd.readouterr().err == ""
@@ -222,14 +211,14 @@ def test_each_person_is_detected_in_each_frame_by_itself(two_astronauts, capfd):
 def test_the_packaged_networks_give_what_they_give_as_a_bundle(two_astronauts, tmp_path):
     path = tmp_path / "pose.task"
     path.write_bytes(packed({name: with_scaling(*network) for name, network in POSE.items()}))
-    with CONFIG.open() as detect, with_settings(model=str(path)).open() as detect_by_task:
+    with tasks_config().open() as detect, tasks_config(model=str(path)).open() as detect_by_task:
         (packaged,), (bundled,) = detect([two_astronauts]), detect_by_task([two_astronauts])
     np.testing.assert_allclose(packaged, bundled, atol=0.1)
 
 
 @pytest.mark.parametrize("threshold", ["min_detection_confidence", "min_tracking_confidence"])
 def test_people_below_a_threshold_are_left_out(astronaut, threshold):
-    with with_settings(**{threshold: 0.999}).open() as detect:
+    with tasks_config(**{threshold: 0.999}).open() as detect:
         (people,) = detect([astronaut])
     assert len(people) == 0
 
@@ -282,7 +271,7 @@ def test_a_bundle_that_cannot_be_used_is_refused_in_one_line(tmp_path, capfd, co
     path = tmp_path / "my.task"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"my\.task: MediaPipe .*\Z"):
-        with_settings(model=str(path)).open().__enter__()
+        tasks_config(model=str(path)).open().__enter__()
 
 
 def test_a_bundle_that_cannot_be_had_is_an_error(tmp_path, monkeypatch):

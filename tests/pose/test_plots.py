@@ -29,13 +29,6 @@ def video(tmp_path_factory):
     return gray_frames(tmp_path_factory.mktemp("video") / "frames.mkv", 12)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    path = tmp_path_factory.mktemp("store") / "frames.mkv"
-    with FrameStore(gray_frames(path, NUM_FRAMES)) as store:
-        yield store
-
-
 @pytest.fixture
 def drawn(monkeypatch):
     figures = []
@@ -97,37 +90,24 @@ def test_new_tracks_are_shown_where_most_people_are_with_them():
     assert apart.min() >= 200 // 16
 
 
-def plotted(path, store, clip, keypoints=None, *, sentences=("x",)):
-    keypoints = keypoints or standing(NUM_FRAMES)
-    quality_plot.plot_quality(
-        path, store, keypoints, clip, sentences=list(sentences), title="dance"
-    )
-    return path
-
-
-def test_the_quality_plot_shows_its_measures(tmp_path, store, drawn):
-    keypoints = lost(standing(NUM_FRAMES), "left_hand", [40])
-    repairs = replace(Repairs.none(NUM_FRAMES), residual=np.linspace(0, 0.02, NUM_FRAMES))
+def test_the_quality_plot_shows_its_measures(tmp_path, drawn):
     hands = [("left hand", MISSING, [40]), ("right hand", FILLED, [40, 70])]
+    repairs = replace(Repairs.none(NUM_FRAMES), residual=np.linspace(0, 0.02, NUM_FRAMES))
     clip = quality(hands, repairs=repairs)
-    sentences = ["hands are blurred", "nothing else"]
-    plotted(tmp_path / "q.png", store, clip, keypoints, sentences=sentences)
-    coverage, legend, fit, scores, *tiles = drawn[0].axes
+    keypoints = lost(standing(NUM_FRAMES), "left_hand", [40])
+    how = {"sentences": ["hands are blurred"], "title": "dance"}
+    with FrameStore(gray_frames(tmp_path / "frames.mkv", NUM_FRAMES)) as store:
+        quality_plot.plot_quality(tmp_path / "q.png", store, keypoints, clip, **how)
+    coverage, _, fit, scores, *tiles = drawn[0].axes
     words = "\n".join(text.get_text() for part in drawn[0].subfigs for text in part.texts)
-    assert all(sentence in words for sentence in ("dance: 100 frames, drawn", *sentences))
+    assert all(told in words for told in ("dance: 100 frames, drawn", "hands are blurred"))
     np.testing.assert_array_equal(coverage.images[0].get_array(), clip.state)
-    labels = [label.get_text() for label in coverage.get_yticklabels()]
-    assert (labels[0], labels[4]) == ("head  100%", "left hand  99%")
-    assert [text.get_text() for text in legend.get_legend().get_texts()][2] == "missing"
+    assert coverage.get_yticklabels()[4].get_text() == "left hand  99%"
     np.testing.assert_allclose(fit.lines[0].get_ydata(), np.linspace(0, 2, NUM_FRAMES))
     assert [bar.get_height() for bar in scores.patches] == [0] * 9 + [1]
-    shown = [tile for tile in tiles if tile.images]
-    titles = [tile.get_title().split("\n") for tile in shown]
-    at = [title[0] for title in titles].index("1.6 s, frame 40")
-    assert titles[at][1:] == ["missing: left hand", "filled in: right hand"]
-    image = np.asarray(shown[at].images[0].get_array())
-    assert (image[0] == 80).all()
-    assert (image != 80).any()  # the pose is drawn on it
+    (tile,) = (tile for tile in tiles if tile.get_title().startswith("1.6 s, frame 40"))
+    assert tile.get_title().split("\n")[1:] == ["missing: left hand", "filled in: right hand"]
+    assert set(np.unique(tile.images[0].get_array())) > {80}  # the pose is drawn on the frame
 
 
 def test_the_worst_frames_are_apart_and_in_order():
@@ -138,9 +118,6 @@ def test_the_worst_frames_are_apart_and_in_order():
     worst = quality_plot.faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
     always = quality([("face", MISSING, np.arange(NUM_FRAMES))])
-    assert quality_plot.faultiest_frames(always, count=2) == [
-        0,
-        25,
-    ]  # half the clip, whatever lies there
+    assert quality_plot.faultiest_frames(always, count=2) == [0, 25]  # half the clip apart
     assert len(quality_plot.faultiest_frames(clip, count=50)) < 10
     assert np.diff(quality_plot.faultiest_frames(clip, count=50)).min() >= 12  # half a second

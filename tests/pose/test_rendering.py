@@ -17,40 +17,31 @@ THIGH = ("left_hip", "left_knee")
 ALL_LIMBS = [(group, limb) for group, limbs in LIMBS_OF_GROUP.items() for limb in limbs]
 
 # Limbs that share a channel of the encoding `limbs`; the sets together are all channels.
+TRUNK = (
+    "left_shoulder right_shoulder, left_hip right_hip, "
+    "left_shoulder left_hip, right_shoulder right_hip"
+)
+OF_SIDE = (
+    "shoulder elbow; elbow wrist; hip knee; knee ankle; "
+    "ankle heel, heel foot_index, ankle foot_index; wrist index, wrist pinky"
+)
+OF_HEAD = (
+    "nose left_eye, left_eye left_ear, nose right_eye; "
+    "face_forehead left_face_temple, right_face_jaw_lower face_chin; "
+    "left_face_eye_outer left_face_eye_top, left_face_brow_middle left_face_brow_inner, "
+    "face_nose_bridge face_nose_tip, face_nose_tip right_face_nostril; "
+    "left_face_mouth_corner left_face_upper_lip, right_face_mouth_corner face_lower_lip_top"
+)
+
+
+def limbs_of(text, prefix=""):
+    return [tuple(prefix + joint for joint in limb.split()) for limb in text.split(", ")]
+
+
 BODY_PARTS = [
-    [
-        *(("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")),
-        *(("left_shoulder", "left_hip"), ("right_shoulder", "right_hip")),
-    ],
-    *(
-        part
-        for side in ("left", "right")
-        for part in (
-            [(f"{side}_shoulder", f"{side}_elbow")],
-            [(f"{side}_elbow", f"{side}_wrist")],
-            [(f"{side}_hip", f"{side}_knee")],
-            [(f"{side}_knee", f"{side}_ankle")],
-            [
-                (f"{side}_ankle", f"{side}_heel"),
-                (f"{side}_heel", f"{side}_foot_index"),
-                (f"{side}_ankle", f"{side}_foot_index"),
-            ],
-            [(f"{side}_wrist", f"{side}_index"), (f"{side}_wrist", f"{side}_pinky")],
-            list(LIMBS_OF_GROUP[f"{side}_hand"]),
-        )
-    ),
-    [("nose", "left_eye"), ("left_eye", "left_ear"), ("nose", "right_eye")],
-    [("face_forehead", "left_face_temple"), ("right_face_jaw_lower", "face_chin")],
-    [
-        ("left_face_eye_outer", "left_face_eye_top"),
-        ("left_face_brow_middle", "left_face_brow_inner"),
-        ("face_nose_bridge", "face_nose_tip"),
-        ("face_nose_tip", "right_face_nostril"),
-    ],
-    [
-        ("left_face_mouth_corner", "left_face_upper_lip"),
-        ("right_face_mouth_corner", "face_lower_lip_top"),
-    ],
+    *(limbs_of(part) for part in (TRUNK, *OF_HEAD.split("; "))),
+    *(limbs_of(part, side) for part in OF_SIDE.split("; ") for side in ("left_", "right_")),
+    *(list(LIMBS_OF_GROUP[f"{side}_hand"]) for side in ("left", "right")),
 ]
 
 
