@@ -265,18 +265,6 @@ def stop_at_step(monkeypatch, task, number):
     return taken
 
 
-def record_rollouts(monkeypatch, module):
-    """List the keypoints of each clip that it generates from now on."""
-    rollouts, generate_clip = [], module.generate_clip
-
-    def recorded(network, keypoints, **options):
-        rollouts.append(keypoints)
-        return generate_clip(network, keypoints, **options)
-
-    monkeypatch.setattr(module, "generate_clip", recorded)
-    return rollouts
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers(TensorBatch):
     numbers: torch.Tensor

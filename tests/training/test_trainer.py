@@ -54,15 +54,9 @@ def whole(tmp_path_factory):
 
 
 def test_every_step_is_taken_once_on_its_batch_at_its_learning_rate(whole):
-    task, _ = whole
-    assert task.seen == [
-        (
-            step,
-            tuple(BatchSampler(num_items=7, batch_size=2, seed=1).items(step)),
-            schedule(**COUNTING).learning_rate_at(step),
-        )
-        for step in range(11)
-    ]
+    items = BatchSampler(num_items=7, batch_size=2, seed=1).items
+    rate = schedule(**COUNTING).learning_rate_at
+    assert whole[0].seen == [(step, tuple(items(step)), rate(step)) for step in range(11)]
 
 
 def test_things_happen_at_their_intervals_and_once_at_the_end(whole, tmp_path):
@@ -208,15 +202,10 @@ def test_signals_that_were_ignored_stay_so(tmp_path, number):
     assert steps_of(tmp_path) == 11
 
 
-@pytest.mark.parametrize(
-    ("kind", "num_cores", "expected"),
-    [
-        ("cpu", 64, 1),
-        *(("cuda", *numbers) for numbers in ((64, 8), (9, 8), (4, 3), (1, 1), (0, 1))),
-    ],
-)
-def test_cores_read_ahead_beside_a_gpu_but_not_too_many(kind, num_cores, expected):
-    assert num_readers(kind, num_cores=num_cores) == expected
+def test_cores_read_ahead_beside_a_gpu_but_not_too_many():
+    assert num_readers("cpu", num_cores=64) == 1
+    readers = [num_readers("cuda", num_cores=cores) for cores in (64, 9, 4, 1, 0)]
+    assert readers == [8, 8, 3, 1, 1]
 
 
 def plan_of(**changes):
@@ -236,22 +225,17 @@ def test_the_learning_rate_is_constant_and_then_falls_to_zero(steps, lr_decay_st
     assert [plan.learning_rate_at(step) for step in range(steps)] == rates
 
 
-@pytest.mark.parametrize(
-    ("step", "minutes", "rate"),
-    [
-        (0, 0.0, 0.5),
-        (0, 5.0, 0.5),
-        (0, 7.5, 0.25),  # three quarters of the time are over
-        (75, 0.0, 0.25),  # three quarters of the steps are done
-        (60, 7.5, 0.25),  # what is further counts
-        (75, 6.0, 0.25),
-        (10, 10.0, 0.0),
-        (10, 11.0, 0.0),  # a step that took longer than was left
-    ],
-)
-def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further(step, minutes, rate):
+def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further():
+    """Three quarters of the time or of the steps are over; a step may end after the time."""
     plan = plan_of(steps=100, max_minutes=10.0, lr_decay_start=0.5)
-    assert plan.learning_rate_at(step, minutes=minutes) == pytest.approx(rate)
+    moments = {
+        0.5: [(0, 0.0), (0, 5.0)],
+        0.25: [(0, 7.5), (75, 0.0), (60, 7.5), (75, 6.0)],
+        0.0: [(10, 10.0), (10, 11.0)],
+    }
+    for rate, at in moments.items():
+        rates = [plan.learning_rate_at(step, minutes=minutes) for step, minutes in at]
+        assert rates == pytest.approx([rate] * len(at))
 
 
 def test_training_is_over_when_steps_or_minutes_are():

@@ -12,9 +12,8 @@ from motiontransfer.plate.masks import read_masks, write_masks
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.training.windows import excluded_references
-from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.tensors import levels_to_images
-from tests.films import training_clip
+from tests.films import film, training_clip
 from tests.people import SIZE, dance, picture
 from tests.training.small import VIEWPORT, poses_of, target_of, windows_of
 
@@ -86,18 +85,24 @@ def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
     assert torch.equal(coarse, levels_to_images(whole_frames.frames).flatten(0, 1))
 
 
+def with_masks(clip, folder, masks, known, *, drawn=()):
+    """The clip with masks of these frames, of which some were drawn around joints."""
+    found = replace(
+        read_masks(clip.masks_file),
+        frame_index=np.array(known, np.int32),
+        masks=masks,
+        is_drawn=np.isin(known, drawn),
+    )
+    file = folder / "keypoints/clip.parquet"
+    write_masks(masks_beside(file), found)
+    return replace(clip, keypoints_file=file)
+
+
 def test_shadows_are_learnt_outside_the_viewport_and_beside_the_person(clip, tmp_path):
     """In the viewport only in frames with a mask that was not drawn around joints."""
-    found = read_masks(clip.masks_file)
+    found, known = read_masks(clip.masks_file), [0, 1, 3, 5, 6]
     assert found.frame_index.tolist() == list(range(8))
-    known, is_drawn = (
-        np.array([0, 1, 3, 5, 6], np.int32),
-        np.array([False, False, False, True, False]),
-    )
-    file = tmp_path / "keypoints/clip.parquet"
-    masks = replace(found, frame_index=known, masks=found.masks[known], is_drawn=is_drawn)
-    write_masks(masks_beside(file), masks)
-    clip = replace(clip, keypoints_file=file)
+    clip = with_masks(clip, tmp_path, found.masks[known], known, drawn=[5])
     windows = windows_of([clip], viewport=VIEWPORT).batch(FIRST_FRAMES).whole.is_background
     for window, first, (x0, y0, x1, y1) in zip(windows, FIRST_FRAMES, boxes_of(clip), strict=True):
         for t in (0, 1):  # frames as small as these are not reduced
@@ -111,20 +116,15 @@ def test_shadows_are_learnt_outside_the_viewport_and_beside_the_person(clip, tmp
 
 def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_path):
     """But shadows; frames between close masks, or far from any, take theirs from these."""
-    found = read_masks(clip.masks_file)
     people = np.zeros((4, *SIZE), np.uint8)
     people[:, 8:, :8] = people[2, 8:, :16] = 255
-    known, is_drawn = np.array([0, 1, 3, 4], np.int32), np.zeros(4, bool)
-    masks = replace(found, frame_index=known, masks=people, is_drawn=is_drawn)
-    folder = tmp_path / "keypoints"
-    write_masks(masks_beside(folder / "clip.parquet"), masks)
+    clip = with_masks(clip, tmp_path, people, [0, 1, 3, 4])
     background = np.full((*SIZE, 3), 100, np.uint8)
     frame = background.copy()
     frame[:, 2:6], frame[:, 11:14], frame[:, 20:22] = (200, 0, 50), (0, 200, 50), 60
-    frames = folder / "frames.mkv"
-    write_frames(frames, [frame] * 8, frame_rate=Fraction(16))
+    frames = film(tmp_path / "frames.mkv", [frame] * 8, rate=16)
     quick = replace(clip.keypoints, frame_rate=Fraction(16))
-    clip = replace(clip, keypoints=quick, frames=frames, keypoints_file=folder / "clip.parquet")
+    clip = replace(clip, keypoints=quick, frames=frames)
     dataset = windows_of([clip], viewport=VIEWPORT, background=background)
     starts = [dataset.windows.index((0, first)) for first in (0, 2, 5)]
     shown = dataset.batch(starts).whole.coarse.numpy()  # frames as small as these are not reduced

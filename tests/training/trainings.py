@@ -59,12 +59,6 @@ def train_pose(clips, folder, *, on=None, held_out=HELD_OUT, shapes=None, config
     )
 
 
-def train_coarse_to_fine(clips, folder, *, on=None, **changes):
-    shapes = networks(architecture="local", background="generated")
-    config = gan_config(global_only_fraction=1 / 3)
-    return train_pose(clips, folder, on=on, shapes=shapes, config=config, **changes)
-
-
 def train_face(clips, folder, *, on=None, network=None, config=None, **changes):
     """Train a face generator on the rollout of a stand-in for the main one."""
     # The weights of the main generator are an input: they decide which run this is.
