@@ -23,10 +23,10 @@ def test_training_frames_leave_out_tail_and_gap(tmp_path):
     dance = figure([(44, 30 + i) for i in range(4)])
     clips = clips_of(tmp_path, walk=walk, dance=dance)
     posed = training_frames(clips)
-    assert posed.frames == [
-        *((clips[0].frames, index) for index in range(2)),
-        *((clips[1].frames, index) for index in range(5)),
+    expected = [
+        (clip.frames, index) for clip, n in zip(clips, (2, 5), strict=True) for index in range(n)
     ]
+    assert posed.frames == expected
     frames = list(read_frames(posed.frames[::-1], (64, 64)))
     np.testing.assert_array_equal(frames[-1], blocks(dance, 0))
     np.testing.assert_array_equal(frames[0], blocks(walk, 4))

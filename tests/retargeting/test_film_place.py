@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.video.geometry import Framing
-from tests.people import arms_out, place, scaled
+from tests.people import arms_out, lost, moved, place, scaled
 from tests.retargeting.test_normalization import statistics
 
 FILM = Framing(
@@ -36,38 +36,28 @@ def test_poses_that_only_were_scaled_and_moved_are_the_dancers_again(dance):
 
 def test_with_a_head_of_its_own_size_the_one_with_the_larger_head_is_smaller(dance):
     """Heads are a fifth and a quarter of the height: as large as each other in 40 and 32 px."""
-    heads = (
-        replace(DANCER, proportions={"head": 0.2}),
-        replace(TARGET, proportions={"head": 0.25}),
-    )
+    heads = {
+        "source": replace(DANCER, proportions={"head": 0.2}),
+        "target": replace(TARGET, proportions={"head": 0.25}),
+    }
     poses = scaled(dance, 1.5, (0, 0))
-    own = [
-        placed(dance, poses, source=heads[0], target=heads[1], stature=stature)
-        for stature in ("dancer", "target")
-    ]
+    own = [placed(dance, poses, **heads, stature=stature) for stature in ("dancer", "target")]
     tall, small = (place(each, "left_ankle")[1] - place(each, "nose")[1] for each in own)
     assert small == pytest.approx(0.8 * tall, rel=1e-4)
 
 
 def test_the_lower_foot_is_on_the_dancers_whatever_the_legs(dance):
     """The right one is lifted; longer legs lift the hips."""
-    lifted = dance.points.copy()
-    right = dance.skeleton.index("right_ankle")
-    lifted[:, right, 1] -= 20
-    dance = replace(dance, points=lifted)
-    longer = lifted.copy()
-    longer[:, dance.skeleton.index("left_hip"), 1] -= 5
-    found = placed(dance, scaled(replace(dance, points=longer), 1.5, (3, 3)))
-    np.testing.assert_allclose(
-        place(found, "left_ankle"), 2 * np.array(place(dance, "left_ankle")) + (100, 50), atol=1e-2
-    )
+    dance = moved(dance, "right_ankle", {0: (0, -20), 1: (0, -20)})
+    longer = moved(dance, "left_hip", {0: (0, -5), 1: (0, -5)})
+    found = placed(dance, scaled(longer, 1.5, (3, 3)))
+    expected = 2 * np.array(place(dance, "left_ankle")) + (100, 50)
+    np.testing.assert_allclose(place(found, "left_ankle"), expected, atol=1e-2)
 
 
 def test_a_frame_without_feet_is_shifted_as_its_neighbors(dance):
     poses = scaled(dance, 1.5, (7, -9))
-    score = dance.score.copy()
     for side in ("left", "right"):
-        score[1, dance.skeleton.index(f"{side}_ankle")] = 0
-    points = np.where(score[..., None] > 0, dance.points, 0)
-    found = placed(replace(dance, points=points, score=score), poses)
+        dance = lost(dance, f"{side}_ankle", [1])
+    found = placed(dance, poses)
     np.testing.assert_allclose(place(found, "nose", 1), place(found, "nose", 0), atol=1e-3)

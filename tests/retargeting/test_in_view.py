@@ -40,22 +40,16 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     wrists = fitted.joint("left_wrist")[0][:, 0]
     assert (wrists <= 255).mean() >= 0.98
     assert str(said) == "its path from side to side 50% shorter"
-    assert said.counts(101) == {
-        "path_shorter": 0.5,
-        "up_and_down_shorter": 0,
-        "frames_out_of_view": 0,
-    }
-    np.testing.assert_allclose(
-        np.diff(fitted.points - poses.points, axis=1), 0, atol=1e-4
-    )  # all joints move as one
+    counts = {"path_shorter": 0.5, "up_and_down_shorter": 0, "frames_out_of_view": 0}
+    assert said.counts(101) == counts
+    by = fitted.points - poses.points
+    np.testing.assert_allclose(np.diff(by, axis=1), 0, atol=1e-4)  # all joints move as one
 
 
 def test_head_and_shoulders_of_who_shows_no_feet_stay_in_view_in_a_squat():
     """The nose is 72 px above the hips, shoulders 50: 128 px of height end 12 px below these."""
-    poses = person(
-        [(128, 116 + 40 * (1 - np.cos(index / 50 * 2 * np.pi)) / 2) for index in range(101)]
-    )
-    poses = replace(poses, image_size=(90, 256))
+    down = 20 * (1 - np.cos(np.arange(101) / 50 * 2 * np.pi))
+    poses = replace(person([(128, 116 + y) for y in down]), image_size=(90, 256))
     deep, said = fit_path(poses, WIDE, replace(WHOLE, shows="waist"))
     shoulders, before = (it.joint("left_shoulder")[0][:, 1] for it in (deep, poses))
     assert before.max() > 100

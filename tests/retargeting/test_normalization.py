@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import ParamsError, StatisticsError
+from motiontransfer.core.params import SHIPPED_FILE, load_section
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting.normalization import (
     fit_affine,
@@ -14,29 +15,25 @@ from motiontransfer.retargeting.normalization import (
     normalize_poses,
 )
 from motiontransfer.retargeting.params import NormalizationParams
-from motiontransfer.retargeting.statistics import PoseStatistics, fit_statistics
+from motiontransfer.retargeting.statistics import fit_statistics
 from tests.people import ARMS_OUT, arms_out, known_to, scaled, stick_person
 
 
+def fitted(*clips):
+    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+
+
+SOMEONE = replace(fitted(stick_person([80.0], 40)), proportions={}, median_pose_px={})
+
+
 def statistics(far, close, *, heights=(30.0, 45.0), x=32.0):
-    return PoseStatistics(
-        closest_ankle_y_px=float(close),
+    return replace(
+        SOMEONE,
         farthest_ankle_y_px=float(far),
-        height_at_closest_px=float(heights[1]),
+        closest_ankle_y_px=float(close),
         height_at_farthest_px=float(heights[0]),
+        height_at_closest_px=float(heights[1]),
         median_ankle_x_px=float(x),
-        image_size=(100, 64),
-        min_score=0.5,
-        frames_used=10,
-        frames_left_out=0,
-        proportions={},
-        median_pose_px={},
-        head_shape={},
-        leg_shape={},
-        head_views=(),
-        seconds_from_behind=0.0,
-        joints=(),
-        detector="drawn",
     )
 
 
@@ -51,10 +48,6 @@ def nose(keypoints):
 
 def height(keypoints):
     return ankle(keypoints) - nose(keypoints)[:, 1]
-
-
-def fitted(*clips):
-    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 @pytest.mark.parametrize(
@@ -106,20 +99,19 @@ TARGET = statistics(70, 95, heights=(30, 75))
 def test_frames_without_ankles_are_moved_like_their_neighbors():
     walk = np.linspace(70, 90, 40)
     gap = [(frame, "left_ankle") for frame in range(15, 25)]
-    whole = normalize_by_ankles(stick_person(walk, 0.5 * walk), source=SOURCE, target=TARGET)
-    holed = normalize_by_ankles(
-        stick_person(walk, 0.5 * walk, missing=gap), source=SOURCE, target=TARGET
+    whole, holed = (
+        normalize_by_ankles(
+            stick_person(walk, 0.5 * walk, missing=it), source=SOURCE, target=TARGET
+        )
+        for it in ((), gap)
     )
-    np.testing.assert_allclose(nose(holed), nose(whole), atol=0.01)
-    hand = "left_hand_index_tip"
-    np.testing.assert_allclose(holed.joint(hand)[0], whole.joint(hand)[0], atol=0.01)
+    for joint in ("nose", "left_hand_index_tip"):
+        np.testing.assert_allclose(holed.joint(joint)[0], whole.joint(joint)[0], atol=0.01)
 
 
 def test_far_outside_the_range_the_size_stops_changing():
-    heights = [
-        height(normalize_by_ankles(stick_person([y] * 9, 20), source=SOURCE, target=TARGET))[0]
-        for y in (64, 56, 50, 40)
-    ]
+    person = [stick_person([y] * 9, 20) for y in (64, 56, 50, 40)]
+    heights = [height(normalize_by_ankles(it, source=SOURCE, target=TARGET))[0] for it in person]
     assert heights[0] > heights[1] + 0.1
     assert heights[2] == pytest.approx(heights[3])
 
@@ -209,26 +201,12 @@ def test_centering_on_the_image_keeps_the_position_in_the_image():
         assert nose(moved)[0, 0] == pytest.approx(x, abs=1e-3)
 
 
-def test_without_feet_the_papers_map_says_which_mode_completes_bodies():
-    half = {"source": replace(fitted(stick_person([80] * 5, 40)), shows="waist")}
-    target = fitted(stick_person([80] * 5, 40))
-    with pytest.raises(StatisticsError, match=r"shows waist and no more; set .*mode to body"):
-        normalize_poses(
-            stick_person([80] * 5, 40), mode="ankle", centering="median", target=target, **half
-        )
-
-
 @pytest.mark.parametrize(
     ("mode", "is_refused"), [("affine", False), ("none", False), ("body", True)]
 )
 def test_where_a_floor_is_used_centering_is_needed(mode, is_refused):
-    others = {
-        "path": "fit",
-        "smoothing": "none",
-        "smoothing_frames": 7,
-        "unfilmed_sides": "face_camera",
-    }
-    params = NormalizationParams(mode=mode, centering=None, **others)
+    params = load_section(NormalizationParams, "normalization", path=SHIPPED_FILE)
+    params = params.model_copy(update={"mode": mode, "centering": None})
     assert [*params.conflicts()] == is_refused * [
         "centering: expected median or image with mode body, got null"
     ]
@@ -263,6 +241,7 @@ def test_a_degenerate_affine_map_is_refused(places, reason):
 
 
 SPARSE = stick_person([80.0, 80], 40)
+HALF = replace(SOURCE, shows="waist")
 FEETLESS = stick_person([80.0, 80], 40, missing=[(0, "left_ankle"), (1, "right_ankle")])
 LARGE_SOURCE, SMALL_TARGET = (
     replace(it, image_size=(side, side)) for it, side in ((SOURCE, 512), (TARGET, 64))
@@ -273,6 +252,7 @@ LARGE_SOURCE, SMALL_TARGET = (
     ("clip", "mode", "source", "target", "named"),
     [
         (SPARSE, "body", SOURCE, TARGET, r"normalization\.mode"),
+        (SPARSE, "ankle", HALF, TARGET, r"shows waist and no more; set .*mode to body"),
         (FEETLESS, "ankle", SOURCE, TARGET, "ankles"),
         (SPARSE, "ankle", LARGE_SOURCE, TARGET, r"\(512, 512\), .*\(100, 64\)"),
         (SPARSE, "none", SOURCE, SMALL_TARGET, r"\(100, 64\) and \(64, 64\)"),
