@@ -142,22 +142,19 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
     (tmp_path / "detection.mkv").touch()
     height, width = EMPTY.image_size
     clip = SimpleNamespace(size=(height // 2, width // 2))
-    monkeypatch.setattr(detectors, "read_clip", lambda _: clip)
-    film = replace(ONE, num_frames=2)
+    film, looked = replace(ONE, num_frames=2), []
     found = {"detection": film, "frames": film.resized(clip.size)}
-    looked = []
-    monkeypatch.setattr(
-        detectors, "detect_clip", lambda path, **_: looked.append(path.stem) or found[path.stem]
-    )
 
-    def detect():
-        params = load("mediapipe_holistic")
-        return detect_keypoints(tmp_path, params, video=Path("v"), compute=COMPUTE)
+    def detect_clip(path, **_):
+        looked.append(path.stem)
+        return found[path.stem]
 
-    assert detect().image_size == clip.size
-    assert looked == ["detection"]
+    monkeypatch.setattr(detectors, "read_clip", lambda _: clip)
+    monkeypatch.setattr(detectors, "detect_clip", detect_clip)
+    how = {"video": Path("v"), "compute": COMPUTE}
+    assert detect_keypoints(tmp_path, load("mediapipe_holistic"), **how).image_size == clip.size
     found["detection"] = EMPTY  # a drawn body, too large
-    assert detect() is found["frames"]
+    assert detect_keypoints(tmp_path, load("mediapipe_holistic"), **how) is found["frames"]
     assert looked == ["detection", "detection", "frames"]
 
 

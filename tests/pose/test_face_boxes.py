@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
 from motiontransfer.pose.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68, mirrored
@@ -38,14 +39,13 @@ def test_the_box_is_centered_on_the_head_and_in_proportion_to_it():
     )
 )
 def test_boxes_are_square_and_inside_the_image_whatever_the_pose(frames):
-    y, tall, x = map(np.array, zip(*frames, strict=True))
+    y, tall, x = np.transpose(frames)
     boxes, valid = face_boxes(stick_person(y, tall, x=x))
     width, height = sides(boxes).T
     np.testing.assert_array_equal(width, height)
     assert (width >= 1).all()
     assert (boxes >= 0).all()
-    assert (boxes[:, 2] <= 64).all()
-    assert (boxes[:, 3] <= 100).all()
+    assert (boxes[:, 2:] <= (64, 100)).all()
     head = y - tall
     assert not valid[(x < -1) | (x > 65) | (head < -1) | (head > 101)].any()
 
@@ -78,11 +78,10 @@ def test_frames_without_a_face_get_a_box_between_their_neighbors_or_in_the_middl
 
 def test_the_box_does_not_lag_behind_the_head():
     x = np.linspace(100, 220, 25)
-    person = stick_person(np.full(25, 280.0), 200, x=x, image_size=(300, 320))
-    boxes, _ = face_boxes(person)
-    center = (boxes[:, 0] + boxes[:, 2]) / 2
-    assert np.abs(center - x)[2:-2].max() <= 1
-    assert np.mean(center - x) == pytest.approx(0, abs=0.6)
+    boxes, _ = face_boxes(stick_person([280.0] * 25, 200, x=x, image_size=(300, 320)))
+    off = (boxes[:, 0] + boxes[:, 2]) / 2 - x
+    assert np.abs(off)[2:-2].max() <= 1
+    assert np.mean(off) == pytest.approx(0, abs=0.6)
 
 
 LARGE = (1000, 1000)
@@ -96,9 +95,8 @@ def moved(keypoints, similarity, image_size=LARGE):
 
 
 def similarity(*, scale, degrees, shift):
-    turn = np.radians(degrees)
-    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return np.concatenate([linear, np.array(shift, float)[:, None]], axis=1)
+    turn = scale * np.exp(1j * np.radians(degrees))
+    return np.array([[turn.real, -turn.imag, shift[0]], [turn.imag, turn.real, shift[1]]])
 
 
 similarities = st.builds(
@@ -185,15 +183,9 @@ def actors_face(name, turns, *, pixels_per_meter=500):
     joints = actor(name).joints  # (x, y, z) in meters of someone who stands
     middle = joints[HOLISTIC.index("left_shoulder")] * (0, 1, 1)
     frames = []
-    for yaw, pitch in np.radians(turns):
-        about_y = np.array(
-            [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-        )
-        about_x = np.array(
-            [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
-        )
-        x, y, _ = pixels_per_meter * (about_x @ about_y @ (joints - middle).T)
-        places = np.stack([x, -y], axis=1) + 500
+    for turn in turns:
+        x, y, _ = Rotation.from_euler("yx", turn, degrees=True).apply(joints - middle).T
+        places = pixels_per_meter * np.stack([x, -y], axis=1) + 500
         frames.append(dict(zip(HOLISTIC.joints, places, strict=True)))
     return keypoints_of(frames, LARGE)
 

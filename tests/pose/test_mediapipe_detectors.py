@@ -94,28 +94,23 @@ def test_left_and_right_of_the_face_mirror_each_other_in_its_mesh():
     edges = np.array(sorted(FACEMESH_TESSELATION)).T
     mesh = coo_array((np.ones(len(edges[0])), edges), shape=(468, 468))
     away = shortest_path(mesh, directed=False, unweighted=True)
-    middle = [vertex for joint, vertex in VERTEX_OF_JOINT.items() if joint in FACE_JOINTS[:8]]
+    assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS)
+    assert len(set(VERTEX_OF_JOINT.values())) == len(VERTEX_OF_JOINT)
+    assert VERTEX_OF_JOINT["face_chin"] == 152
+    middle = [VERTEX_OF_JOINT[joint] for joint in FACE_JOINTS[:8]]
     for joint in FACE_JOINTS:
         one, other = VERTEX_OF_JOINT[joint], VERTEX_OF_JOINT[mirrored(joint)]
         assert away[one, middle].tolist() == away[other, middle].tolist(), joint
         assert (one == other) == (mirrored(joint) == joint)
-    assert len(set(VERTEX_OF_JOINT.values())) == len(VERTEX_OF_JOINT)
-    assert set(VERTEX_OF_JOINT) == set(FACE_JOINTS)
-    assert all(0 <= vertex < 468 for vertex in VERTEX_OF_JOINT.values())
-    assert VERTEX_OF_JOINT["face_chin"] == 152
-    for joint in FACE_JOINTS:
         if joint.startswith("right_"):  # the low numbers are on the person's right
-            assert VERTEX_OF_JOINT[joint] < 248 <= VERTEX_OF_JOINT[mirrored(joint)]
+            assert one < 248 <= other
 
 
 def test_joints_are_at_their_positions_and_left_is_the_persons_own(found):
-    for joint, position in {
-        "nose": (222, 124),
-        "left_eye": (249, 112),
-        "right_face_mouth_corner": (202, 145),
-        "face_chin": (219, 184),
-    }.items():
-        np.testing.assert_allclose(found[joint][0], position, atol=12)
+    places = {"nose": (222, 124), "left_eye": (249, 112)}
+    places |= {"right_face_mouth_corner": (202, 145), "face_chin": (219, 184)}
+    for joint, place in places.items():
+        np.testing.assert_allclose(found[joint][0], place, atol=12)
     for joint in (*FACE_JOINTS, "left_eye", "left_shoulder"):
         if "left_" in joint:
             assert found[joint][0][0] > found[mirrored(joint)][0][0], joint
