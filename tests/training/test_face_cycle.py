@@ -163,24 +163,19 @@ def test_losses_are_weighted_and_move_all_four_networks(identity_weight):
     networks = Amounts(), MeanDiscriminators()
     numbers = [number for network in networks for number in network.parameters()]
     before = [number.item() for number in numbers]
-    task = task_of(*networks, **options)
-    losses = task.step(batch, step=0, learning_rate=0.125)
-    source, target = batch.source.mean((1, 2, 3)), batch.target.mean((1, 2, 3))
-    as_target, as_source = source + 0.25, target - 0.125
-    expected = {
-        "generator/adversarial_source": (as_source + 0.5 - 1).square().mean(),
-        "generator/adversarial_target": (as_target + 0.5 - 1).square().mean(),
-        "generator/cycle_source": 3 * 0.125,
-        "generator/cycle_target": 3 * 0.125,
-        "generator/identity_source": 5 * 0.125,
-        "generator/identity_target": 5 * 0.25,
-        "discriminator/adversarial_source": 0.5
-        * ((source + 0.5 - 1).square() + (as_source + 0.5).square()).mean(),
-        "discriminator/adversarial_target": 0.5
-        * ((target + 0.5 - 1).square() + (as_target + 0.5).square()).mean(),
-    }
-    if not identity_weight:  # nor are they computed
-        del expected["generator/identity_source"], expected["generator/identity_target"]
+    losses = task_of(*networks, **options).step(batch, step=0, learning_rate=0.125)
+    real = {name: getattr(batch, name).mean((1, 2, 3)) for name in ("source", "target")}
+    fake = {"source": real["target"] - 0.125, "target": real["source"] + 0.25}
+    expected = {}
+    for name, amount in (("source", 0.125), ("target", 0.25)):
+        as_real, as_fake = (real[name] + 0.5 - 1).square(), (fake[name] + 0.5).square()
+        expected |= {
+            f"generator/adversarial_{name}": (fake[name] + 0.5 - 1).square().mean(),
+            f"generator/cycle_{name}": 3 * 0.125,
+            f"discriminator/adversarial_{name}": 0.5 * (as_real + as_fake).mean(),
+        }
+        if identity_weight:  # nor is it computed
+            expected[f"generator/identity_{name}"] = 5 * amount
     got = {name: float(loss) for name, loss in losses.items()}
     assert got == pytest.approx({name: float(x) for name, x in expected.items()}, rel=1e-4)
     moved = [abs(new.item() - old) for new, old in zip(numbers, before, strict=True)]

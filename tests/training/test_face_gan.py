@@ -16,7 +16,6 @@ from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.training import face_gan
-from motiontransfer.training.params import GanLossConfig
 from motiontransfer.video.tensors import frames_to_tensor, levels_to_images, tensor_to_frames
 from tests.films import training_clip
 from tests.people import SIZE, dance, picture
@@ -221,16 +220,12 @@ def test_a_gpu_takes_windows(clip, gpu):
     config = small.generator_config(background="plate")
     room = torch.zeros(3, *config.size)
     network = build_generator(config, background_image=room).requires_grad_(False)
-    losses = small.face_gan_config()
-    task = window_task(
-        on=make_runtime(precision="32-true"),
-        main=replace(MAIN, network=network),
-        full_frame=face_gan.FullFrameLosses(
-            discriminator=small.discriminator(), config=losses, weight=1.0
-        ),
+    full = face_gan.FullFrameLosses(
+        discriminator=small.discriminator(), config=small.face_gan_config(), weight=1.0
     )
-    windows = face_gan.FaceWindowDataset([clip], conditioning_poses=1)
-    batch = windows.batch([0, 2]).pin_memory()
+    on, main = make_runtime(precision="32-true"), replace(MAIN, network=network)
+    task = window_task(on=on, main=main, full_frame=full)
+    batch = windows_of([clip]).batch([0, 2]).pin_memory()
     for step in range(2):
         task.step(batch, step=step, learning_rate=1e-3)
     assert gpu.kernels["_fused_adam_"] == 4
@@ -238,13 +233,7 @@ def test_a_gpu_takes_windows(clip, gpu):
 
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
     main = small.MeanDiscriminator().requires_grad_(False)
-    config = GanLossConfig(
-        adversarial_weight=1.5,
-        feature_matching_weight=2.5,
-        l1_weight=7.0,
-        perceptual_weight=0.0,
-        objective="least_squares",
-    )
+    config = small.face_gan_config(adversarial_weight=1.5, feature_matching_weight=2.5)
     full = face_gan.FullFrameLosses(discriminator=main, config=config, weight=2.0)
     task = window_task(full_frame=full)
     windows = task.correct(task.generator, window_batch).windows

@@ -252,32 +252,22 @@ def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(c
 def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(clip, resolution):
     """With the same light added everywhere; behind the person the target has no shadow."""
     torch.manual_seed(0)
-    plate = torch.rand(3, *SIZE)
-    config = small.generator_config(viewport=small.VIEWPORT)
-    if resolution == "half":
-        plate = downsample_by_2(plate[None])[0]
-        config = small.generator_config(viewport=small.VIEWPORT, size=tuple(plate.shape[1:]))
+    sized, scale = (nn.Identity(), 1) if resolution == "full" else (downsample_by_2, 2)
+    plate = sized(torch.rand(1, 3, *SIZE))[0]
+    config = small.generator_config(viewport=small.VIEWPORT, size=tuple(plate.shape[1:]))
     generator = build_generator(config, background_image=plate).apply(initialize)
     with torch.no_grad():
         generator.network.head.bias.view(4, -1)[3] = -100.0  # a mask of zeros
         generator.network.head.weight.zero_()
         generator.shadows.head.weight.zero_()
         generator.shadows.head.bias.fill_(0.2)
-    task = task_of(
-        generator,
-        small.MeanDiscriminator(),
-        resolution=resolution,
-        adversarial_weight=0.0,
-        feature_matching_weight=0.0,
-        l1_weight=1.0,
-        foreground_l1_weight=1.0,
-    )
+    weights = {"l1_weight": 1.0, "foreground_l1_weight": 1.0}
+    task = task_of(generator, small.MeanDiscriminator(), resolution=resolution, **weights)
     batch = small.windows_of([clip], viewport=small.VIEWPORT).batch([0, 3, 5])
     losses = task.step(batch, step=0, learning_rate=0.0)
     expected = []
     for frames, (x, y) in zip(real_images(batch), batch.whole.corners, strict=True):
-        real = frames if resolution == "full" else downsample_by_2(frames)
-        scale = 1 if resolution == "full" else 2
+        real = sized(frames)
         part = plate[:, y // scale :, x // scale :][:, : real.shape[2], : real.shape[3]]
         expected.append((part + 0.2 - real).abs().mean())
     torch.testing.assert_close(losses["generator/l1"], torch.stack(expected).mean())
