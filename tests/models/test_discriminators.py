@@ -8,18 +8,13 @@ from motiontransfer.models.layers import count_parameters, downsample_by_2, init
 from tests.models.published import giga_macs
 
 
-def discriminator(*, num_filters=4, num_layers=2, num_scales=2, frames=1, frames_apart=0):
+def discriminator(*, num_scales=2, frames=1, **changes):
     torch.manual_seed(3)
     config = DiscriminatorConfig(
-        num_filters=num_filters,
-        num_layers=num_layers,
-        num_scales=num_scales,
-        frames_apart=frames_apart,
+        **{"num_filters": 4, "num_layers": 2, "num_scales": num_scales, **changes}
     )
-    network = MultiscaleDiscriminator(
-        config, condition_channels=frames * 4, image_channels=frames * 3
-    )
-    return network.apply(initialize)
+    channels = {"condition_channels": frames * 4, "image_channels": frames * 3}
+    return MultiscaleDiscriminator(config, **channels).apply(initialize)
 
 
 def inputs(batch=1, size=(64, 48)):

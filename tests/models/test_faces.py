@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -60,31 +62,26 @@ def test_pose_and_image_coincide_in_an_enlarged_crop():
         assert centroid == pytest.approx((4.5 * 4 - 0.5, 5.5 * 4 - 0.5), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("to_result", "size", "expected"),
-    [
-        # 3 to the left, 2 down, edges replicated
-        (
-            np.array([[1.0, 0, -3], [0, 1, 2]]),
-            (6, 6),
-            lambda image: functional.pad(image[..., :4, 3:], (0, 3, 2, 0), mode="replicate"),
-        ),
-        # centres of pixels are whole numbers
-        (
-            np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]]),
-            (3, 3),
-            lambda image: functional.avg_pool2d(image, 2),
-        ),
-        # (x, y) -> (5 - y, x)
-        (np.array([[0.0, -1, 5], [1, 0, 0]]), (6, 6), lambda image: image.rot90(-1, (2, 3))),
-    ],
-    ids=["shift", "half size", "quarter turn"],
-)
-def test_a_warp_is_the_transform_of_pixel_centres(to_result, size, expected):
+WARPS = {
+    # 3 to the left, 2 down, edges replicated
+    "shift": ([[1, 0, -3], [0, 1, 2]], lambda image: moved_aside(image[..., :4, 3:])),
+    # centres of pixels are whole numbers
+    "half size": (
+        [[0.5, 0, -0.25], [0, 0.5, -0.25]],
+        lambda image: functional.avg_pool2d(image, 2),
+    ),
+    # (x, y) -> (5 - y, x)
+    "quarter turn": ([[0, -1, 5], [1, 0, 0]], lambda image: image.rot90(-1, (2, 3))),
+}
+moved_aside = partial(functional.pad, pad=(0, 3, 2, 0), mode="replicate")
+
+
+@pytest.mark.parametrize(("to_result", "expected"), WARPS.values(), ids=WARPS)
+def test_a_warp_is_the_transform_of_pixel_centres(to_result, expected):
     image = noise(1, 3, 6, 6)
-    before = image.clone()
-    warped = faces.warp(image, to_result[None], size=size)
-    assert torch.allclose(warped, expected(image), atol=1e-5)
+    before, result = image.clone(), expected(image)
+    warped = faces.warp(image, np.array([to_result], float), size=tuple(result.shape[2:]))
+    assert torch.allclose(warped, result, atol=1e-5)
     assert torch.equal(image, before)
 
 
@@ -97,18 +94,15 @@ def test_a_warped_batch_equals_its_warped_images():
 
 
 def test_residuals_are_added_inside_their_own_boxes_only():
-    images = noise(2, 3, 24, 32) * 0.2
+    images, values = noise(2, 3, 24, 32) * 0.2, torch.tensor([0.25, -0.5])[:, None, None, None]
     before = images.clone()
-    residuals = torch.stack([torch.full((3, 16, 16), 0.25), torch.full((3, 16, 16), -0.5)])
     boxes = torch.tensor([[4, 2, 14, 12], [12, 4, 32, 24]])
-    added = faces.add_residuals(images, residuals, boxes) - images
+    added = faces.add_residuals(images, values.expand(-1, 3, 16, 16), boxes) - images
     assert torch.equal(images, before)
-    inside = torch.zeros(2, 24, 32, dtype=torch.bool)
-    inside[0, 2:12, 4:14], inside[1, 4:24, 12:32] = True, True
-    assert not added.abs().amax(1)[~inside].any()
-    for index, value in enumerate((0.25, -0.5)):
-        values = added[index, :, inside[index]]
-        torch.testing.assert_close(values, torch.full_like(values, value))
+    expected = torch.zeros_like(images)
+    for of_image, value, (x0, y0, x1, y1) in zip(expected, values, boxes.tolist(), strict=True):
+        of_image[:, y0:y1, x0:x1] = value
+    torch.testing.assert_close(added, expected)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -135,13 +129,11 @@ def test_a_residual_depends_on_pose_and_face_and_is_in_range():
 
 
 def test_parameters_and_cost_of_the_face_generator_are_the_published_ones():
-    shape = {"num_filters": 64, "num_downsamplings": 3, "num_residual_blocks": 5}
-    config = face_config(pose_channels=3, crop_size=128, **shape)
+    sizes = {"num_filters": 64, "num_downsamplings": 3, "num_residual_blocks": 5}
     with torch.device("meta"):
-        network = faces.FaceGenerator(config)
+        network = faces.FaceGenerator(face_config(pose_channels=3, crop_size=128, **sizes))
     assert count_parameters(network) / 1e6 == pytest.approx(26.7, abs=0.05)
-    crop = (3, 128, 128)
-    assert giga_macs(network, crop, crop) == pytest.approx(8.3, abs=0.05)
+    assert giga_macs(network, *[(3, 128, 128)] * 2) == pytest.approx(8.3, abs=0.05)
 
 
 def test_parameters_of_the_cycle_networks_are_the_published_ones():

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -6,7 +8,7 @@ from motiontransfer.models import generators, layers
 from motiontransfer.models.choices import HAS_IMAGE
 from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
-from tests.training.small import Uniform
+from tests.training.small import Uniform, generator_config
 
 ARCHITECTURES = {
     "fast": generators.FastGenerator,
@@ -47,10 +49,8 @@ def test_any_size_is_kept_and_every_weight_gets_a_gradient(
     assert output.shape == (2, 4, *size)
     (output * torch.randn_like(output)).sum().backward()
     assert weights_without_gradient(network) == []
-    kinds = {
-        name for name, kind in UPSAMPLING.items() for m in network.modules() if type(m) is kind
-    }
-    assert kinds == {upsampling}
+    kinds = {type(module) for module in network.modules()} & {*UPSAMPLING.values()}
+    assert kinds == {UPSAMPLING[upsampling]}
 
 
 @every_architecture
@@ -133,49 +133,44 @@ def inputs(batch=2):
 
 
 def colour(*values):
-    return torch.tensor(values)[None, :, None, None].expand(2, 3, *SIZE)
+    return torch.tensor(values)[:, None, None]
 
 
 BACKGROUND_IMAGE = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
 @pytest.mark.parametrize(
-    ("output", "image", "expected"),
+    ("output", "shown"),
     [
-        ((5.0, -5.0, 1.0, -200.0), BACKGROUND_IMAGE, BACKGROUND_IMAGE.expand(2, -1, -1, -1)),
-        ((0.5, -0.5, 0.0, 200.0), BACKGROUND_IMAGE, colour(0.5, -0.5, 0.0).tanh()),
-        (
-            (100.0, 100.0, 100.0, 0.0),
-            BACKGROUND_IMAGE,
-            (BACKGROUND_IMAGE + 1).expand(2, -1, -1, -1) / 2,
-        ),
-        ((0.5, 100.0, -100.0), None, colour(0.5, 100.0, -100.0).tanh()),
+        ((5.0, -5.0, 1.0, -200.0), lambda room: room),
+        ((0.5, -0.5, 0.0, 200.0), lambda _: colour(0.5, -0.5, 0.0).tanh()),
+        ((100.0, 100.0, 100.0, 0.0), lambda room: (room + 1) / 2),
     ],
-    ids=["mask 0", "mask 1", "mask one half", "no background image"],
+    ids=["mask 0", "mask 1", "mask one half"],
 )
-def test_the_foreground_is_composited_over_the_background_image(output, image, expected):
-    generator = generators.FrameGenerator(Uniform(*output), image)
+def test_the_foreground_is_composited_over_the_background_image(output, shown):
+    generator = generators.FrameGenerator(Uniform(*output), BACKGROUND_IMAGE)
+    expected = shown(BACKGROUND_IMAGE).expand(2, 3, *SIZE)
     assert torch.allclose(generator(*inputs()).frame, expected, atol=1e-6)
+
+
+def test_without_a_background_image_all_is_generated():
+    frame = generators.FrameGenerator(Uniform(0.5, 100.0, -100.0))(*inputs()).frame
+    assert torch.allclose(frame, colour(0.5, 100.0, -100.0).tanh().expand_as(frame), atol=1e-6)
 
 
 def test_the_mask_is_the_persons_share_the_rest_is_the_rooms():
     """Of two rooms, each shows through as much as the mask leaves."""
+    rooms = (torch.full((3, *SIZE), shade) for shade in (-0.5, 0.7))
     network = Uniform(0.4, -0.3, 0.8, 0.7)
-    shown = []
-    for shade in (-0.5, 0.7):
-        generator = generators.FrameGenerator(network, torch.full((3, *SIZE), shade))
-        shown.append(generator(*inputs()))
-    (first, mask), (second, same) = shown
+    (first, mask), (second, same) = (
+        generators.FrameGenerator(network, room)(*inputs()) for room in rooms
+    )
     assert torch.equal(mask, same)
     assert torch.allclose(second - first, (1 - mask) * torch.tensor(1.2), atol=1e-6)
 
 
-def config(**changes):
-    values = {
-        **{"architecture": "fast", "background": "plate", "pose_channels": 4, "num_filters": 4},
-        **{"num_downsamplings": 1, "num_residual_blocks": 1, "max_channels": 8, "size": SIZE},
-    }
-    return generators.GeneratorConfig(**{**values, **changes})
+config = partial(generator_config, size=SIZE, pose_channels=4)
 
 
 def built(**changes):
@@ -190,12 +185,8 @@ def built(**changes):
 def test_frames_are_generated_from_poses_and_the_previous_frame(
     architecture, background, previous_frame
 ):
-    generator = built(
-        architecture=architecture,
-        background=background,
-        previous_frame=previous_frame,
-        conditioning_poses=2,
-    )
+    how = {"architecture": architecture, "background": background}
+    generator = built(**how, previous_frame=previous_frame, conditioning_poses=2)
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)
     frames = generator(pose_map, previous).frame
     assert frames.shape == (2, 3, *SIZE)
@@ -203,8 +194,7 @@ def test_frames_are_generated_from_poses_and_the_previous_frame(
     frames.square().sum().backward()
     assert weights_without_gradient(generator) == []
     assert isinstance(generator.network, ARCHITECTURES[architecture])
-    has_image = "background_image" in generator.state_dict()
-    assert has_image == HAS_IMAGE[background]
+    assert ("background_image" in generator.state_dict()) == HAS_IMAGE[background]
     assert not torch.equal(frames, generator(pose_map.flip(1), previous).frame)
     changed = generator(pose_map, previous.flip(1)).frame
     assert torch.equal(frames, changed) == (previous_frame == "none")
