@@ -118,10 +118,10 @@ def test_a_hidden_arm_in_profile_is_not_the_other_one(turning):
 def test_hidden_joints_follow_the_body(turning):
     """An arm that is not seen for half a second of the turn, in which it swings."""
     keypoints = turning.keypoints
-    for name in ("left_elbow", "left_wrist", "left_index", "left_pinky", "left_thumb"):
-        keypoints = lost(keypoints, name, range(20, 32))
+    for part in ("elbow", "wrist", "index", "pinky", "thumb"):
+        keypoints = lost(keypoints, f"left_{part}", range(20, 32))
     motion = fit_body(keypoints, turning.world)
-    arm = [HOLISTIC.index(name) for name in ("left_elbow", "left_wrist")]
+    arm = [HOLISTIC.index(f"left_{part}") for part in ("elbow", "wrist")]
     assert off(motion, turning)[20:32, arm].max() < 0.15
 
 

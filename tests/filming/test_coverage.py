@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.filming.coverage import FARTHEST, cover, covering_frames
+from motiontransfer.filming.coverage import cover, covering_frames
 from tests.people import joined, moved, standing
 
 FAR = (40, -60)  # px; the body is 150 px high
@@ -57,4 +57,3 @@ def test_a_joint_that_was_filled_in_shows_nothing():
     chosen = covering_frames([replace(clip, filled=filled)], [range(24)], count=2)
     assert {frame for _, frame in chosen if frame >= 20} <= {22, 23}
     assert len(chosen) == 2
-    assert FARTHEST == 12

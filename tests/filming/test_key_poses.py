@@ -61,11 +61,10 @@ def test_no_frame_is_asked_for_in_which_joints_are_missing_or_filled_in():
 
 
 def test_of_a_dance_that_never_repeats_the_best_covered_share_grows_by_less_and_less():
-    angles = np.linspace(0, np.pi, 60)
-    arms = {n: (60 * np.sin(a), 40 * np.cos(a) - 40) for n, a in enumerate(angles.tolist())}
-    dance = standing(60)
+    angles, dance = np.linspace(0, np.pi, 60), standing(60)
+    arm = {n: (60 * np.sin(angle), 40 * np.cos(angle) - 40) for n, angle in enumerate(angles)}
     for joint in ("elbow", "wrist", "hand"):
-        dance = moved(dance, f"left_{joint}", arms)
+        dance = moved(dance, f"left_{joint}", arm)
     poses = find_key_poses(dance, num_poses=4)
     gains = np.diff(poses.coverage)
     assert len(poses.frames) == 4 == len(gains)
@@ -81,10 +80,8 @@ def test_poses_that_add_less_are_asked_for_where_less_is_enough():
 
 
 def test_where_nobody_is_seen_nothing_is_asked_for():
-    nobody = standing(5)
-    for group in ("body", "left_hand", "right_hand", "face"):
-        nobody = lost(nobody, group, range(5))
-    assert not find_key_poses(nobody).frames
+    seen = standing(5)
+    assert not find_key_poses(seen.without(seen.score > 0)).frames
 
 
 def test_each_region_is_covered_by_its_own_share_of_frames():
@@ -108,21 +105,21 @@ def test_a_part_is_covered_up_to_a_limit(factor, is_near):
 
 def test_who_comes_near_and_goes_back_covers_what_who_stands_covers():
     """A film has one height: it is not that of those frames that are near."""
-    sizes = np.linspace(0.5, 1.5, 60)[:, None, None]
-    walk = standing(60)
-    middle = np.float32((128, 128))
-    points = (middle + (walk.points - middle) * sizes) * (walk.score > 0)[..., None]
-    walk = replace(walk, points=points.astype(np.float32))
-    assert find_key_poses(walk, [standing(5)], num_poses=0).coverage == pytest.approx([1])
-    assert find_key_poses(standing(5), [walk], num_poses=0).coverage == pytest.approx([1])
+    walk, middle = standing(60), np.float32((128, 128))
+    sizes = np.linspace(0.5, 1.5, 60, dtype=np.float32)[:, None, None]
+    walk = replace(walk, points=middle + (walk.points - middle) * sizes)
+    for dance, film in ((walk, standing(5)), (standing(5), walk)):
+        assert find_key_poses(dance, [film], num_poses=0).coverage == pytest.approx([1])
 
 
 def test_the_nearest_frame_is_of_any_film():
-    dance = joined(arm_up(10), standing(30))
-    films = [standing(3), joined(standing(4), lost(arm_up(2), "left_ankle", [0]))]
-    half_up = moved(standing(1), "left_wrist", {0: (20, -30)})
+    dance, half_up = (
+        joined(arm_up(10), standing(30)),
+        moved(standing(1), "left_wrist", {0: (20, -30)}),
+    )
     poses = find_key_poses(dance, [standing(3), joined(standing(4), half_up)])
     assert poses.frames[0] < 10
     assert poses.nearest == [(1, 4)]
-    assert find_key_poses(dance, films, num_poses=1).nearest == []  # all is filmed
+    filmed = joined(standing(4), lost(arm_up(2), "left_ankle", [0]))
+    assert find_key_poses(dance, [filmed], num_poses=1).nearest == []
     assert find_key_poses(dance).nearest == []

@@ -37,15 +37,9 @@ def measured(keypoints, *, content=(0, 0, 256, 256), **others):
 @pytest.mark.parametrize(
     ("joint", "part"),
     [
-        ("left_eye", "head"),
-        ("right_hip", "trunk"),
-        ("left_wrist", "left arm"),
-        ("right_elbow", "right arm"),
-        ("left_knee", "left leg"),
-        ("right_ankle", "right leg"),
-        ("left_heel", "feet"),
-        ("right_hand_thumb_tip", "right hand"),
-        ("face_chin", "face"),
+        *(("left_eye", "head"), ("right_hip", "trunk"), ("left_wrist", "left arm")),
+        *(("right_elbow", "right arm"), ("left_knee", "left leg"), ("right_ankle", "right leg")),
+        *(("left_heel", "feet"), ("right_hand_thumb_tip", "right hand"), ("face_chin", "face")),
     ],
 )
 def test_a_part_is_missing_where_one_of_its_joints_is(joint, part):
@@ -94,10 +88,8 @@ def test_joints_missing_near_the_edge_are_outside(hips, end, joints):
     keypoints = person([hips] * 2)
     for joint in joints:
         keypoints = lost(keypoints, joint, [1])
-    outside = measured(keypoints).outside
-    assert {name: frames.tolist() for name, frames in outside.items() if frames.any()} == {
-        end: [False, True]
-    }
+    outside = {name: of.tolist() for name, of in measured(keypoints).outside.items() if of.any()}
+    assert outside == {end: [False, True]}
 
 
 def test_black_bars_are_outside():
@@ -116,17 +108,11 @@ def test_the_metrics_are_shares_counts_and_gaps():
     clip = measured(keypoints, camera_speed=0.012345, possible_switches=2)
     metrics = quality_metrics(replace(clip, outside={"feet": np.arange(8) < 3}))
     expected = {
-        "frames": 8,
-        "coverage_left_hand": 4 / 8,
-        "filled_left_hand": 2 / 8,
-        "longest_gap_left_hand_frames": 3,
-        "coverage_face": 7 / 8,
-        "coverage_right_leg": 1,
-        "frames_with_feet_outside": 3,
-        "body_height_px": HEIGHT_PX,
-        "camera_speed": 0.0123,
+        **{"frames": 8, "coverage_left_hand": 4 / 8, "filled_left_hand": 2 / 8},
+        **{"longest_gap_left_hand_frames": 3, "coverage_face": 7 / 8, "coverage_right_leg": 1},
+        **{"frames_with_feet_outside": 3, "body_height_px": HEIGHT_PX, "camera_speed": 0.0123},
     }
-    assert {name: metrics[name] for name in expected} == expected
+    assert expected.items() <= metrics.items()
     assert {f"coverage_{part.replace(' ', '_')}" for part in PARTS} <= set(metrics)
 
 
@@ -192,14 +178,17 @@ def test_rare_faults_are_not_mentioned(clip):
     assert verdict(clip) == [NOTHING_TO_FIX]
 
 
+HANDS_AND_FEET_OUT = {"feet": share(30), "hands": share(30)}
+
+
 @pytest.mark.parametrize(
     ("clip", "starts"),
     [
         (quality(everywhere(share(100)), camera_speed=0.1), ["no person is detected in any"]),
         (
             quality(
-                [("left leg", MISSING, share(30)), ("right arm", MISSING, share(30))],
-                outside={"feet": share(30), "hands": share(30)},
+                [(part, MISSING, share(30)) for part in ("left leg", "right arm")],
+                outside=HANDS_AND_FEET_OUT,
             ),
             ["hands", "feet"],
         ),
@@ -211,8 +200,8 @@ def test_rare_faults_are_not_mentioned(clip):
     ids=["nobody is all there is to say", "limbs outside are no other fault", "by gravity"],
 )
 def test_of_several_faults_the_gravest_comes_first(clip, starts):
-    for sentence, start in zip(verdict(clip), starts, strict=True):
-        assert sentence.startswith(start)
+    assert all(map(str.startswith, verdict(clip), starts))
+    assert len(verdict(clip)) == len(starts)
 
 
 HIPS = [(60.0 + 4 * frame, 128.0) for frame in range(30)]
@@ -259,15 +248,18 @@ def test_camera_speed_is_unknown(tmp_path, frames):
     assert filmed_speed(tmp_path / "frames.mkv", frames) is None
 
 
-def test_frames_far_from_the_usual_brightness_are_found(tmp_path):
-    """Black, then a fade, and a flash at 9; frame 8 is a tenth darker, as by a cloud."""
-    levels = [0, 0, 30, 60, 100, 100, 100, 100, 90, 220, 100, 100]
+@pytest.mark.parametrize(
+    ("levels", "found"),
+    [
+        # Black, then a fade, and a flash at 9; frame 8 is a tenth darker, as by a cloud.
+        ([0, 0, 30, 60, 100, 100, 100, 100, 90, 220, 100, 100], [0, 1, 2, 3, 9]),
+        ([30] * 4 + [100] * 4, [0, 1, 2, 3]),
+    ],
+)
+def test_frames_far_from_the_usual_brightness_are_found(tmp_path, levels, found):
     frames = [np.full((16, 16, 3), level, np.uint8) for level in levels]
     with FrameStore(film(tmp_path / "v.mkv", frames)) as store:
-        assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3, 9]
-    halves = [np.full((16, 16, 3), level, np.uint8) for level in [30] * 4 + [100] * 4]
-    with FrameStore(film(tmp_path / "w.mkv", halves)) as store:
-        assert np.flatnonzero(unusually_exposed(store)).tolist() == [0, 1, 2, 3]
+        assert np.flatnonzero(unusually_exposed(store)).tolist() == found
 
 
 def test_who_stands_across_a_room_that_is_upright_lies_there():

@@ -49,13 +49,10 @@ def test_a_part_is_met_up_to_the_limit():
 
 
 def test_parts_are_met_in_any_order_and_stay_met():
-    dance = standing(3)
-    left, right = (arm_moved((40, -40), side) for side in ("left", "right"))
-    strikes = Strikes(dance, [0])
-    strikes.see(left, seconds=STILL)
-    assert not strikes.is_struck.any()
-    strikes.see(right, seconds=STILL)
-    assert strikes.is_struck.all()
+    strikes = Strikes(standing(3), [0])
+    for side, is_struck in (("left", False), ("right", True)):
+        strikes.see(arm_moved((40, -40), side), seconds=STILL)
+        assert strikes.is_struck.all() == is_struck
 
 
 def test_poses_are_met_in_any_order():
