@@ -15,15 +15,9 @@ def test_a_seed_makes_one_dance_and_another_seed_another():
     first, again, other = (
         compose(60, frame_rate=RATE, beats_per_minute=112.0, seed=s) for s in (3, 3, 4)
     )
-    np.testing.assert_array_equal(first.angles, again.angles)
-    np.testing.assert_array_equal(first.path, again.path)
-    np.testing.assert_array_equal(first.actions, again.actions)
+    for name in ("angles", "path", "actions"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert np.abs(first.angles - other.angles).max() > 0.3
-
-
-@pytest.fixture(scope="module", params=[7, 21, 99])
-def motion(request):
-    return compose(300, frame_rate=RATE, beats_per_minute=112.0, seed=request.param)
 
 
 def test_a_jump_falls_with_gravity(long_dance):

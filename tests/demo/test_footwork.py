@@ -44,36 +44,24 @@ def turns(yaw, pitch, roll):
 
 
 def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
-    root = {
-        "yaw": 0.3 * np.sin(TIMES),
-        "pitch": np.full(len(TIMES), 0.05),
-        "roll": 0.04 * np.cos(TIMES),
-    }
+    zero = np.zeros(len(TIMES))
+    root = {"yaw": 0.3 * np.sin(TIMES), "pitch": zero + 0.05, "roll": 0.04 * np.cos(TIMES)}
     angles = leg_angles(steps, root)
-    body = turns(root["yaw"], root["pitch"], root["roll"])
+    body = turns(*root.values())
     for side, sign in (("left", 1), ("right", -1)):
-        hip_raise, hip_spread, hip_twist, knee, ankle_yaw, ankle_pitch, ankle_roll = (
-            angles[f"{side}_{name}"]
-            for name in (
-                *("hip_raise", "hip_spread", "hip_twist", "knee"),
-                *("ankle_yaw", "ankle_pitch", "ankle_roll"),
-            )
-        )
-        zero = np.zeros(len(TIMES))
-        swing = rotation_vectors(-hip_raise, zero, sign * hip_spread)
-        swing *= rotation_vectors(zero, sign * hip_twist, zero)
-        bend = rotation_vectors(knee, zero, zero)
-        thigh = swing.apply([0, -0.5, 0])
-        shank = (swing * bend).apply([0, -0.5, 0])
-        hips = steps.hips[:, [0, 2, 1]]
-        ankle = hips + body.apply(np.array([sign * 0.13, 0, 0]) + thigh + shank)
-        wanted = steps.feet[side][:, [0, 2, 1]]
-        np.testing.assert_allclose(ankle, wanted, atol=0.02)
-        sole = body * swing * bend * turns(sign * ankle_yaw, ankle_pitch, sign * ankle_roll)
+        of = {
+            name.removeprefix(f"{side}_"): angle for name, angle in angles.items() if side in name
+        }
+        swing = rotation_vectors(-of["hip_raise"], zero, sign * of["hip_spread"])
+        swing *= rotation_vectors(zero, sign * of["hip_twist"], zero)
+        bend = rotation_vectors(of["knee"], zero, zero)
+        leg = swing.apply([0, -0.5, 0]) + (swing * bend).apply([0, -0.5, 0])
+        ankle = steps.hips[:, [0, 2, 1]] + body.apply(np.array([sign * 0.13, 0, 0]) + leg)
+        np.testing.assert_allclose(ankle, steps.feet[side][:, [0, 2, 1]], atol=0.02)
+        foot = turns(sign * of["ankle_yaw"], of["ankle_pitch"], sign * of["ankle_roll"])
+        up = (body * swing * bend * foot).apply([0, 1, 0])
         flat = steps.feet[side][:, 2] < 1e-9
-        np.testing.assert_allclose(
-            sole.apply([0, 1, 0])[flat], np.tile([0, 1, 0], (flat.sum(), 1)), atol=1e-6
-        )
+        np.testing.assert_allclose(up[flat], np.tile([0, 1, 0], (flat.sum(), 1)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("side", "other", "sign"), [("left", "right", 1), ("right", "left", -1)])

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 
@@ -16,17 +14,13 @@ def rig(ada):
     return ada.film.dressed.rig
 
 
-def test_limbs_hang_straight_down_when_all_angles_are_zero(rig):
+@pytest.mark.parametrize("limb", ["upperarm01 lowerarm01 wrist", "upperleg01 lowerleg01 foot"])
+@pytest.mark.parametrize("side", ["L", "R"])
+def test_limbs_hang_straight_down_when_all_angles_are_zero(rig, limb, side):
     pose = pose_bones(rig, {})
-    for side in "LR":
-        for upper, middle, lower in (
-            ("upperarm01", "lowerarm01", "wrist"),
-            ("upperleg01", "lowerleg01", "foot"),
-        ):
-            points = [bone_position(rig, pose, f"{name}.{side}") for name in (upper, middle, lower)]
-            for above, below in itertools.pairwise(points):
-                direction = (below - above) / np.linalg.norm(below - above)
-                np.testing.assert_allclose(direction, [0, -1, 0], atol=1e-6)
+    points = [bone_position(rig, pose, f"{bone}.{side}") for bone in limb.split()]
+    for bone in np.diff(points, axis=0):
+        np.testing.assert_allclose(bone / np.linalg.norm(bone), [0, -1, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("angle", [0.3, 1.2])
@@ -38,19 +32,17 @@ def test_an_elbow_and_a_knee_bend_by_their_angle_forward_and_back(rig, angle):
     assert np.arctan2(-shank[2], -shank[1]) == pytest.approx(angle)
 
 
-def test_raising_is_forward_and_spreading_is_away_from_the_body_on_both_sides(rig):
-    for side, suffix, sign in (("left", "L", 1), ("right", "R", -1)):
-        pose = pose_bones(rig, {f"{side}_shoulder_raise": 0.9})
-        arm = bone_position(rig, pose, f"wrist.{suffix}") - bone_position(
-            rig, pose, f"upperarm01.{suffix}"
-        )
-        assert arm[2] > 0.2
-        pose = pose_bones(rig, {f"{side}_shoulder_spread": 0.9, f"{side}_hip_spread": 0.4})
-        for lower, upper in (("wrist", "upperarm01"), ("foot", "upperleg01")):
-            limb = bone_position(rig, pose, f"{lower}.{suffix}") - bone_position(
-                rig, pose, f"{upper}.{suffix}"
-            )
-            assert sign * limb[0] > 0.2
+@pytest.mark.parametrize(("side", "suffix", "sign"), [("left", "L", 1), ("right", "R", -1)])
+def test_raising_is_forward_and_spreading_is_away_from_the_body(rig, side, suffix, sign):
+    def limb(angles, lower, upper):
+        pose = pose_bones(rig, {f"{side}_{name}": angle for name, angle in angles.items()})
+        ends = (bone_position(rig, pose, f"{bone}.{suffix}") for bone in (lower, upper))
+        return next(ends) - next(ends)
+
+    assert limb({"shoulder_raise": 0.9}, "wrist", "upperarm01")[2] > 0.2
+    spread = {"shoulder_spread": 0.9, "hip_spread": 0.4}
+    for lower, upper in (("wrist", "upperarm01"), ("foot", "upperleg01")):
+        assert sign * limb(spread, lower, upper)[0] > 0.2
 
 
 def test_mirrored_angles_make_a_mirrored_pose(rig):

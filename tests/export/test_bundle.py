@@ -65,14 +65,11 @@ STICKS = PoseMapStyle(encoding="sticks", line_width_px=3.0)
 TARGETS = {
     "puppet": {"viewport": VIEWPORT, "texture": "puppet"},
     "painted": {
-        "viewport": VIEWPORT,
-        "num_downsamplings": 2,
-        "face": {"previous_frame": "corrected"},
+        **{"viewport": VIEWPORT, "num_downsamplings": 2, "face": {"previous_frame": "corrected"}}
     },
     "paper": {
         **{"architecture": "local", "background": "generated", "upsampling": "transposed"},
-        **{"style": STICKS, "pose_channels": 3, "conditioning_poses": 2},
-        "face": {},
+        **{"style": STICKS, "pose_channels": 3, "conditioning_poses": 2, "face": {}},
     },
     "pose_alone": {"previous_frame": "none", "conditioning_poses": 2},
 }
@@ -323,9 +320,9 @@ def test_a_folder_that_holds_no_exported_target_is_refused(tmp_path):
 )
 def test_what_is_not_a_target_is_left_as_it_is(tmp_path, monkeypatch, target, folder, fault):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/photo.jpg").touch()
-    (tmp_path / "films.yaml").write_text("films: {trained: [ada, eve]}")
+    Path("photos").mkdir()
+    Path("photos/photo.jpg").touch()
+    Path("films.yaml").write_text("films: {trained: [ada, eve]}")
     before = {*tmp_path.rglob("*")}
     with pytest.raises(errors.MotionTransferError, match=fault):
         export_target(target, Path(folder))
@@ -367,18 +364,18 @@ def test_who_is_not_trained_is_exported_as_a_puppet_alone(tmp_path, monkeypatch)
     write_statistics(Path("artifacts/statistics/ada.json"), statistics_of(dance(12, size=SIZE)))
     appearance = puppet_of(dance(4, size=FULL_SIZE), [0, 3]).appearance
     write_appearance(Path("artifacts/models/ada/appearance.safetensors"), appearance)
-    own = Path("ada/mine.json")
-    assert export_target("ada", Path("ada")) == [Path("ada/arrays.npz")]
+    own, made = Path("ada/mine.json"), [Path("ada/arrays.npz")]
+    assert export_target("ada", Path("ada")) == made
     own.write_text("{}")
     with pytest.raises(errors.MotionTransferError, match=r"ada: has mine\.json, which"):
         export_target("ada", Path("ada"))
     assert own.read_text() == "{}"
     own.unlink()
-    assert export_target("ada", Path("ada")) == [Path("ada/arrays.npz")]
+    assert export_target("ada", Path("ada")) == made
     assert not has_networks(Path("ada"))
     exported = open_appearance(Path("ada"))
-    np.testing.assert_array_equal(exported.background, appearance.background)
-    np.testing.assert_array_equal(exported.points, appearance.points)
+    for name in ("background", "points"):
+        np.testing.assert_array_equal(getattr(exported, name), getattr(appearance, name))
 
 
 def test_missing_libraries_are_named_with_what_installs_them(tmp_path, monkeypatch):

@@ -100,12 +100,11 @@ def test_doubtful_joints_are_missing_and_one_half_is_detectrons_limit():
     logits = np.array([[-20, 0, 2, 4, 20]], np.float32)
     expected = [0, 0.1192, 0.5, 0.8808, 1]
     np.testing.assert_allclose(keypoint_rcnn.joint_confidence(logits)[0], expected, atol=1e-4)
-    answer = found((0.9, 1, 5))
+    answer, ear = found((0.9, 1, 5)), HOLISTIC.index("left_ear")
     answer["keypoints_scores"][0, 3] = 1.0
-    (people,) = detect(answer)
-    assert people[0, HOLISTIC.index("left_ear"), 2] == 0
-    (loose,) = detect(answer, min_visibility=0.2)
-    assert loose[0, HOLISTIC.index("left_ear"), 2] == pytest.approx(0.269, abs=1e-3)
+    assert detect(answer)[0][0, ear, 2] == 0
+    loose = detect(answer, min_visibility=0.2)[0]
+    assert loose[0, ear, 2] == pytest.approx(0.269, abs=1e-3)
 
 
 @pytest.mark.slow
