@@ -1,4 +1,5 @@
 from functools import partial
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -28,10 +29,6 @@ def _cut(image, box=_BOX):
     return image[y0:y1, x0:x1]
 
 
-def _moved(image, dx, dy):
-    return np.roll(image, (dy, dx), (0, 1))
-
-
 @pytest.fixture(scope="module")
 def real():
     return textured(1, (40, 48), contrast=4)
@@ -55,13 +52,12 @@ def test_metrics_of_two_flat_frames(low, high):
 @pytest.mark.parametrize("box", [(5, 9, 24, 31), (0, 0, 48, 11), (12, 10, 48, 40)])
 def test_a_box_is_measured_as_if_cut_out_by_networks_too(real, box):
     """Half-open: what is beside it does not count."""
-    fake, seen = noisy(real, 30), []
-    lpips = lambda *images: seen.extend(images) or 0.25  # noqa: E731
+    fake, lpips = noisy(real, 30), Mock(return_value=0.25)
     row = frame_metrics(real, fake, boxes={"person": box}, lpips=lpips)["person"]
     alone = _whole(_cut(real, box), _cut(fake, box))
     assert {name: row[name] for name in alone} == pytest.approx(alone, abs=1e-5)
     assert row["lpips"] == 0.25
-    for image, whole in zip(seen, (real, fake), strict=True):
+    for image, whole in zip(lpips.call_args.args, (real, fake), strict=True):
         np.testing.assert_array_equal(image, _cut(whole, box))
 
 
@@ -78,20 +74,13 @@ def test_a_box_is_measured_from_eleven_pixels_on(real):
 @pytest.fixture(scope="module")
 def measured(real):
     """Three frames, two systems; the person is missing in one, the face is never measurable."""
-    brighter = np.clip(real, 0, 245)
+    brighter, hand, other = np.clip(real, 0, 245), (0, 0, 16, 16), (20, 20, 36, 36)
     boxes = {
-        "person": [(0, 0, 20, 20), None, (4, 4, 30, 30)],
-        "face": [None, (0, 0, 5, 5), (0, 0, 6, 6)],
-        "left_hand": [(0, 0, 16, 16), None, (0, 0, 16, 16)],
-        "right_hand": [(20, 20, 36, 36), (20, 20, 36, 36), None],
+        **{"person": [(0, 0, 20, 20), None, (4, 4, 30, 30)], "left_hand": [hand, None, hand]},
+        **{"face": [None, (0, 0, 5, 5), (0, 0, 6, 6)], "right_hand": [other, other, None]},
     }
-    function = partial(
-        image_scores,
-        real="real",
-        systems=("ours", "nearest_neighbours"),
-        regions=boxes,
-        lpips=lambda first, second: float(np.ptp(second - first + 0.0)),
-    )
+    how = {"real": "real", "systems": ("ours", "nearest_neighbours"), "lpips": lambda *_: 0.5}
+    function = partial(image_scores, regions=boxes, **how)
     videos = {
         "real": [brighter] * 3,
         "ours": [brighter + np.uint8(shift) for shift in (0, 2, 4)],
@@ -102,12 +91,11 @@ def measured(real):
 
 def test_a_blur_is_less_sharp_and_a_shift_is_not(tall):
     boxes = {"person": [_BOX] * 2, "left_hand": [_BOX, None], "right_hand": [None, _BOX]}
-    moved, blurred = _moved(tall, 2, 1), gaussian_filter(tall, (2, 2, 0))
+    moved, blurred = np.roll(tall, (1, 2), (0, 1)), gaussian_filter(tall, (2, 2, 0))
     videos = {"real": [tall] * 2, "moved": [moved] * 2, "half": [blurred, tall]}
     function = partial(image_scores, real="real", systems=("moved", "half"), regions=boxes)
     scores = scores_of(function, videos)
-    x0, y0, x1, y1 = _BOX
-    steepness = [gradients(image)[y0:y1, x0:x1].mean() for image in (tall, blurred)]
+    steepness = [_cut(gradients(image)).mean() for image in (tall, blurred)]
     blur = steepness[1] / steepness[0]
     assert blur < 0.6
     for region in ("person", "hands"):
@@ -125,26 +113,20 @@ def test_gradients_are_lengths_in_levels_per_pixel():
 
 def test_means_are_over_measured_boxes_only_and_each_hand_counts_by_itself(measured):
     scores, boxes = measured
-    assert scores[MetricKey("l1", "frame", "ours")].mean() == 2
-    assert scores[MetricKey("l1", "person", "ours")].mean() == 2  # frames 0 and 2
-    assert scores[MetricKey("l1", "person", "nearest_neighbours")].mean() == 10
-    assert scores[MetricKey("l1", "face", "ours")].mean() is None
+    means = {("frame", "ours"): 2, ("person", "ours"): 2, ("face", "ours"): None}
+    for (region, system), mean in {**means, ("person", "nearest_neighbours"): 10}.items():
+        assert scores[MetricKey("l1", region, system)].mean() == mean
     hands = scores[MetricKey("l1", "hands", "ours")]
     assert hands.weight.tolist() == [2, 1, 1]
     assert hands.per_frame().tolist() == [0, 2, 4]
     assert MetricKey("lpips", "hands", "ours") not in scores  # too small for networks
     assert MetricKey("likeness", "frame", "ours") not in scores
     assert MetricKey("sharpness", "frame", "ours") not in scores
-    counts = count_skipped(boxes, section="truth")
-    assert {(key.region, key.metric): count for key, count in counts.items()} == {
-        ("person", "not_detected"): 1,
-        ("person", "smaller_than_11_pixels"): 0,
-        ("face", "not_detected"): 1,
-        ("face", "smaller_than_11_pixels"): 2,
-        ("hands", "not_detected"): 2,
-        ("hands", "smaller_than_11_pixels"): 0,
-    }
-    assert {(key.system, key.section) for key in counts} == {("", "truth")}
+    found = {}
+    for region, not_detected, too_small in (("person", 1, 0), ("face", 1, 2), ("hands", 2, 0)):
+        found[MetricKey("not_detected", region, "", "truth")] = not_detected
+        found[MetricKey("smaller_than_11_pixels", region, "", "truth")] = too_small
+    assert count_skipped(boxes, section="truth") == found
 
 
 def test_a_blurred_truth_has_no_likeness_and_is_counted(tall):

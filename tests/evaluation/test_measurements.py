@@ -78,24 +78,15 @@ def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_of
     assert texts[0] == "likeness 0.90"
 
 
-_OURS = MetricKey("likeness", "person", "ours", "truth")
-_OTHERS = MetricKey("likeness", "person", "nearest_neighbours", "truth")
-_NEVER = MetricKey("likeness", "face", "ours", "truth")
-
-
-@pytest.fixture
-def drawn():
-    per_frame = {
-        _OURS: np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9]),
-        _OTHERS: np.full(6, 0.4),
-        _NEVER: np.full(6, np.nan),
-    }
-    return Measurements(summary=(), per_frame=per_frame)
-
-
-def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
+def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path):
     """With empty cells for what could not be measured."""
-    write_curves(tmp_path / "new", drawn)
+    key = MetricKey("likeness", "person", "ours", "truth")
+    per_frame = {
+        key: np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9]),
+        key._replace(system="nearest_neighbours"): np.full(6, 0.4),
+        key._replace(region="face"): np.full(6, np.nan),
+    }
+    write_curves(tmp_path / "new", Measurements(summary=(), per_frame=per_frame))
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "truth_likeness_person.csv"
     lines = path.read_text().splitlines()
@@ -103,6 +94,5 @@ def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path, drawn):
     assert lines[3] == "2,,0.4000"
     assert len(lines) == 7
     # Without a baseline there is a folder, which DVC wants, and no curve.
-    alone = Measurements(summary=(), per_frame={_OURS: np.ones(3)})
-    write_curves(tmp_path / "alone", alone)
+    write_curves(tmp_path / "alone", Measurements(summary=(), per_frame={key: np.ones(3)}))
     assert [*(tmp_path / "alone").iterdir()] == []

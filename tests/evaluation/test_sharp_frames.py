@@ -74,13 +74,22 @@ def test_what_is_to_be_shown_and_not_found_is_not_sharp(tmp_path, missing):
         assert scores[key].total.tolist() == [int(at not in (2, *missing)) for at in range(4)]
 
 
-def test_each_pose_is_compared_with_like_poses(tmp_path):
+@pytest.mark.parametrize(
+    ("group", "key", "options"),
+    [
+        ("face", FACE, {}),
+        # in the mirror
+        ("left_hand", HANDS, {"group": "right_hand", "mirrored": True}),
+    ],
+)
+def test_each_pose_is_compared_with_like_poses(tmp_path, group, key, options):
     """Those of few edges are sharp where the film's of that pose have no more."""
-    original = posed(tmp_path / "film.mkv", [SHARP, PALE] * 25, flat=range(1, 50, 2))
-    video = posed(tmp_path / "video.mkv", [PALE, PALE], flat=[1])
+    frames, odd = [SHARP, PALE] * 25, range(1, 50, 2)
+    original = posed(tmp_path / "film.mkv", frames, group=group, flat=odd)
+    video = posed(tmp_path / "video.mkv", [PALE, PALE], flat=[1], **{"group": group, **options})
     scores, of_film = measured(video, [original])
-    assert scores[FACE].total.tolist() == [0, 1]
-    assert of_film[FACE._replace(system="film")] == (1, None)
+    assert scores[key].total.tolist() == [0, 1]
+    assert of_film[key._replace(system="film")] == (1, None)
 
 
 @pytest.mark.parametrize(("group", "is_sharp"), [("face", 0), ("left_hand", 1)])
@@ -105,15 +114,6 @@ def test_a_garbled_face_is_not_sharp_however_steep_its_edges(tmp_path):
         assert scores.total.tolist() == expected
 
 
-def test_a_right_hand_is_compared_with_left_ones_in_the_mirror(tmp_path):
-    frames = [SHARP, PALE] * 25
-    original = posed(tmp_path / "film.mkv", frames, group="left_hand", flat=range(1, 50, 2))
-    options = {"group": "right_hand", "flat": [1], "mirrored": True}
-    video = posed(tmp_path / "video.mkv", [PALE, PALE], **options)
-    scores, _ = measured(video, [original])
-    assert scores[HANDS].total.tolist() == [0, 1]
-
-
 def test_what_is_too_small_is_not_measured(tmp_path):
     original = posed(tmp_path / "film.mkv", [SHARP] * 3)
     small = posed(tmp_path / "small.mkv", [SHARP] * 3, radius=3)
@@ -121,18 +121,16 @@ def test_what_is_too_small_is_not_measured(tmp_path):
     assert measured(original, [small]) == ({}, {})
 
 
-@pytest.mark.parametrize(("height", "size"), [(512, (512, 512)), (500, (256, 256))])
+@pytest.mark.parametrize(("height", "side"), [(512, 512), (500, 256)])
 def test_the_film_is_read_as_large_as_poses_are_detected_unless_the_video_is_smaller(
-    tmp_path, height, size
+    tmp_path, height, side
 ):
     clip = training_clip(tmp_path, standing(2), draw=lambda *_: SHARP)
     film(tmp_path / "detection.mkv", [np.zeros((512, 512, 3), np.uint8)] * 2)
     (found,) = film_frames([clip], height=height)
-    assert found.keypoints.image_size == size
-    zoom = size[0] / 256
-    np.testing.assert_allclose(
-        found.keypoints.points[0, 0], clip.keypoints.points[0, 0] * zoom + (zoom - 1) / 2, atol=1e-3
-    )
+    expected = clip.keypoints.resized((side, side))
+    assert found.keypoints.image_size == expected.image_size
+    np.testing.assert_allclose(found.keypoints.points, expected.points, atol=1e-3)
 
 
 def test_of_a_long_film_frames_of_all_of_it_are_compared(tmp_path, monkeypatch):

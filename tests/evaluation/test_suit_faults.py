@@ -38,8 +38,8 @@ def without(*names):
     return np.where(np.isin(TRUTH, [PARTS.index(name) for name in names]), -1, TRUTH)
 
 
-def with_box(name, top, bottom, left, right):
-    parts = TRUTH.copy()
+def with_box(name, top, bottom, left, right, parts=TRUTH):
+    parts = parts.copy()
     parts[top:bottom, left:right] = PARTS.index(name)
     return parts
 
@@ -86,14 +86,15 @@ def test_a_limb_from_the_other_side_is_no_fault_and_counted():
 
 
 def test_sides_that_touch_in_truth_alone_are_not_doubled():
-    feet = "foot left", "foot right"
-    apart, touching = without(*feet), without(*feet)
-    for parts, gap in ((apart, 8), (touching, 0)):
-        parts[150:156, 60 - gap - 12 : 60 - gap] = PARTS.index("foot right")
-        parts[150:156, 60 + gap : 60 + gap + 12] = PARTS.index("foot left")
-    assert compare(touching, apart).faults == []
-    apart[120:126, 90:102] = PARTS.index("foot left")
-    assert compare(touching, apart).faults == [("doubled", "foot")]
+    def feet(gap):
+        parts = with_box(
+            "foot right", 150, 156, 48 - gap, 60 - gap, without("foot left", "foot right")
+        )
+        return with_box("foot left", 150, 156, 60 + gap, 72 + gap, parts)
+
+    assert compare(feet(0), feet(8)).faults == []
+    third = with_box("foot left", 120, 126, 90, 102, feet(8))
+    assert compare(feet(0), third).faults == [("doubled", "foot")]
 
 
 def test_overlap_is_of_both_sides_of_a_limb_and_of_each_side_of_the_trunk():

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,32 +51,29 @@ def test_a_training_of_forty_steps_or_more_has_a_curve_of_forty_points_or_more(s
 @pytest.mark.parametrize(("on_cpu", "own_minutes"), [(True, 1.0 + 3 * 0.1 + 3 * 0.3), (False, 4.0)])
 def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_cpu, own_minutes):
     """Each item is waited for 6 s, and computed with for 18 s of 54: the rest others have."""
-    now, computed = [1000.0], [50.0]
-    monkeypatch.setattr(run_log.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(run_log.time, "thread_time", lambda: computed[0])
+    now = SimpleNamespace(wall=1000.0, computed=50.0)
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: now.wall)
+    monkeypatch.setattr(run_log.time, "thread_time", lambda: now.computed)
 
     def items():
         for number in range(3):
-            now[0] += 6
+            now.wall += 6
             yield number
 
     start = Throughput(steps=4, minutes=2.0, own_minutes=1.0, waiting_minutes=0.5)
     clock = run_log.RunClock(start, on_cpu=on_cpu)
     for _ in clock.waiting_for(items()):
-        now[0] += 54
-        computed[0] += 18
+        now.wall += 54
+        now.computed += 18
     done = clock.throughput(7)
     assert (done.steps, done.minutes) == (7, 5.0)
-    assert done.own_minutes == pytest.approx(own_minutes)
-    assert done.waiting_minutes == pytest.approx(0.8)
-    ended = replace(done, planned_steps=8)
-    assert ended.metrics == {
+    assert (done.own_minutes, done.waiting_minutes) == pytest.approx((own_minutes, 0.8))
+    assert replace(done, planned_steps=8).metrics == {
         **{"steps": 7, "planned_steps": 8, "minutes": 5.0, "own_minutes": round(own_minutes, 3)},
         **{"steps_per_second": 0.023, "loader_share": 0.16},
     }
-    assert ended + Throughput(steps=1, planned_steps=2, minutes=1.0) == replace(
-        done, steps=8, planned_steps=10, minutes=6.0
-    )
+    more = replace(done, planned_steps=8) + Throughput(steps=1, planned_steps=2, minutes=1.0)
+    assert more == replace(done, steps=8, planned_steps=10, minutes=6.0)
 
 
 @pytest.fixture
