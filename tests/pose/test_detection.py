@@ -133,11 +133,11 @@ def test_a_single_person_is_missing_where_not_detected(clip, in_process):
 def rows_of(frames):
     """Detections of frames, each a dict of track number to a value that tells people apart."""
     joints = len(HOLISTIC.joints)
-    people = [
-        [np.full((joints, 3), (value, value, 1)) for value in frame.values()] for frame in frames
-    ]
     return Detections.from_frames(
-        [frame_of(*found) for found in people],
+        [
+            frame_of(*(np.full((joints, 3), (it, it, 1)) for it in frame.values()))
+            for frame in frames
+        ],
         [np.array(list(frame), np.int32) for frame in frames],
         image_size=(64, 64),
         frame_rate=Fraction(25),
@@ -160,22 +160,22 @@ def test_each_track_has_a_row_in_each_of_its_frames(frames):
 
 def test_metrics_of_detection():
     detections = rows_of([{0: 1}, {0: 1, 1: 2}, {1: 2}, {}, {1: 2}])
-    score = detections.score.copy()
-    score[-1, HOLISTIC.slice("face")] = 0
-    points = np.where(score[..., None] > 0, detections.points, np.float32(0))
-    everyone = replace(detections, points=points, score=score)
+    everyone = replace(detections, points=detections.points.copy(), score=detections.score.copy())
+    face = HOLISTIC.slice("face")
+    everyone.points[-1, face] = everyone.score[-1, face] = 0
     of_0 = dict.fromkeys(("body", "left_hand", "right_hand", "face"), 0.4)
     of_1 = dict.fromkeys(of_0, 0.6) | {"face": 0.4}
-    assert detection.detection_metrics(everyone) == {
+    counts = {
         "frames": 5,
         "frames_without_anyone": 1,
         "frames_with_several": 1,
         "people_at_once": 2,
-        "tracks": {
-            "0": {"first_frame": 0, "last_frame": 1, "coverage": of_0},
-            "1": {"first_frame": 1, "last_frame": 4, "coverage": of_1},
-        },
     }
+    tracks = {
+        "0": {"first_frame": 0, "last_frame": 1, "coverage": of_0},
+        "1": {"first_frame": 1, "last_frame": 4, "coverage": of_1},
+    }
+    assert detection.detection_metrics(everyone) == {**counts, "tracks": tracks}
     empty = {"frames": 2, "frames_without_anyone": 2, "frames_with_several": 0}
     empty |= {"people_at_once": 0, "tracks": {}}
     assert detection.detection_metrics(rows_of([{}, {}])) == empty
@@ -192,15 +192,15 @@ def crops_of(boxes, frame_index, num_frames):
 
 @given(st.data(), st.integers(1, 60))
 def test_a_crop_holds_the_person_and_lies_in_the_frame(data, num_frames):
-    seen = data.draw(hnp.arrays(bool, num_frames))
-    seen[data.draw(st.integers(0, num_frames - 1))] = True
-    frame_index = np.flatnonzero(seen).astype(np.int32)
-    elements = st.floats(0, 1, width=32)
-    corners = data.draw(hnp.arrays(np.float64, (len(frame_index), 2, 2), elements=elements))
-    boxes = (np.sort(corners, axis=1) * [CROP_SIZE[1] - 1, CROP_SIZE[0] - 1]).reshape(-1, 4)
-    crops = crops_of(boxes, frame_index, num_frames)
+    frames = data.draw(st.sets(st.integers(0, num_frames - 1), min_size=1))
+    size = np.array(CROP_SIZE[::-1])
+    corners = data.draw(
+        hnp.arrays(np.float64, (len(frames), 2, 2), elements=st.floats(0, 1, width=32))
+    )
+    boxes = (np.sort(corners, axis=1) * (size - 1)).reshape(-1, 4)
+    crops = crops_of(boxes, np.array(sorted(frames), np.int32), num_frames)
     assert (crops[:, :2] >= 0).all()
-    assert (crops[:, 2:] <= [CROP_SIZE[1], CROP_SIZE[0]]).all()
+    assert (crops[:, 2:] <= size).all()
     assert (crops[:, :2] <= boxes[:, :2]).all()
     assert (crops[:, 2:] > boxes[:, 2:]).all()
 
@@ -353,18 +353,16 @@ def test_one_person_is_detected_in_whole_frames_even_if_found_twice(tmp_path, in
 def test_two_astronauts_have_a_face_each_in_the_same_bytes_with_any_number_of_workers(tmp_path):
     """MediaPipe, on two of whom the second moves to the right."""
     one = skimage.data.astronaut()[::2, ::2]
-    frames = [
-        np.concatenate([one, np.roll(one[:, ::-1], shift, axis=1)], axis=1) for shift in range(8)
-    ]
-    body_detector = tasks_config(min_detection_confidence=0.3, segment_frames=5)
-    detector = default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2})
-    settings = {"detector": detector, "body_detector": body_detector}
-    content = []
-    for num_workers in (1, 2):
+    frames = [np.hstack([one, np.roll(one[:, ::-1], shift, axis=1)]) for shift in range(8)]
+    settings = {
+        "detector": default_detector().model_copy(update={"segment_frames": 5, "warmup_frames": 2}),
+        "body_detector": tasks_config(min_detection_confidence=0.3, segment_frames=5),
+    }
+    files = {num_workers: tmp_path / f"by_{num_workers}" for num_workers in (1, 2)}
+    for num_workers, file in files.items():
         found = detect_each(tmp_path / "frames.mkv", frames, **settings, num_workers=num_workers)
-        write_detections(tmp_path / "found", found)
-        content.append((tmp_path / "found").read_bytes())
-    assert content[0] == content[1]
+        write_detections(file, found)
+    assert files[1].read_bytes() == files[2].read_bytes()
     assert found.people == (0, 1)
     for person, x in ((0, np.full(8, 110)), (1, 512 - 110 + np.arange(8))):
         chin, score = found.of_person(person).joint("face_chin")

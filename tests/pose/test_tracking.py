@@ -241,13 +241,15 @@ def crossing(num_frames, *, speed, hidden=()):
         speed: px a frame, of each.
         hidden: frames in which only the first is detected.
     """
-    frames = []
-    for index in range(num_frames):
-        way = speed * (index - (num_frames - 1) / 2)
-        first = walker(128 + way, jitter=1.0, seed=2 * index)
-        second = walker(128 - way, 195, 90, jitter=1.0, seed=2 * index + 1)
-        frames.append([first] if index in hidden else [first, second])
-    return frames
+    ways = speed * (np.arange(num_frames) - (num_frames - 1) / 2)
+    frames = [
+        [
+            walker(128 + way, jitter=1.0, seed=2 * index),
+            walker(128 - way, 195, 90, jitter=1.0, seed=2 * index + 1),
+        ]
+        for index, way in enumerate(ways)
+    ]
+    return [people[:1] if index in hidden else people for index, people in enumerate(frames)]
 
 
 @pytest.mark.parametrize(("hidden", "speed"), [(10, 1.5), (35, 1.5), (25, 3.0), (35, 3.0)])
@@ -266,20 +268,16 @@ def test_a_short_mixture_of_two_people_is_unassigned():
     assert numbers[13:] == [[0, 1]] * 10
 
 
-@given(
-    st.lists(
-        st.lists(st.tuples(st.floats(0, 255), st.floats(0, 255), st.floats(5, 250)), max_size=4),
-        max_size=15,
-    ),
-    st.sampled_from([5, 25, 60]),
-)
+PLACES = st.tuples(st.floats(0, 255), st.floats(0, 255), st.floats(5, 250))
+
+
+@given(st.lists(st.lists(PLACES, max_size=4), max_size=15), st.sampled_from([5, 25, 60]))
 def test_each_track_is_once_in_a_frame_and_numbered_by_appearance(frames, rate):
     numbers = track([[walker(*place) for place in people] for people in frames], rate)
     assert [len(n) for n in numbers] == [len(people) for people in frames]
-    for of_frame in numbers:
-        people = [number for number in of_frame if number != UNASSIGNED]
-        assert len(set(people)) == len(people)
-    every = sorted({number for of_frame in numbers for number in of_frame} - {UNASSIGNED})
+    assigned = [[number for number in of_frame if number != UNASSIGNED] for of_frame in numbers]
+    assert all(len(set(people)) == len(people) for people in assigned)
+    every = sorted({number for people in assigned for number in people})
     assert every == list(range(len(every)))
-    firsts = [next(i for i, n in enumerate(numbers) if track in n) for track in every]
+    firsts = [next(i for i, people in enumerate(assigned) if track in people) for track in every]
     assert firsts == sorted(firsts)

@@ -78,22 +78,19 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
     assert (told.name, told.judgment) == ("me", "good")
     assert told.sentence == "Good: the film shows what the dance needs."
     (covered,) = told.facts
-    assert re.fullmatch(
-        r"your films cover 78 % of the dance \(head 67 %, .*, hands 100 %\)", covered
-    )
+    assert covered.startswith("your films cover 78 % of the dance (head 67 %, ")
     assert told.advice == ("strike one pose of it while you film, and it is 100 %",)
     assert str(told).endswith(f"  - {told.advice[0]}\n  - look at {picture}")
-    image = np.asarray(Image.open(picture))
-    levels, counts = np.unique(image[-40], axis=0, return_counts=True)
-    widths = dict(zip(map(tuple, levels.tolist()), counts.tolist(), strict=True))
+    row = np.asarray(Image.open(picture))[-40]
+    widths = [(row == level).all(axis=1).sum() for level in (102, 60)]
     # 80 px of joints and 15 % of their height of 152 px on either side
-    assert widths[102, 102, 102] == widths[60, 60, 60] == pytest.approx(125, abs=8)
+    assert widths[0] == widths[1] == pytest.approx(125, abs=8)
 
 
 def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     dance = Drawn(joined(standing(2), from_behind(standing(25))), 100)
-    picture = tmp_path / "poses.png"
-    told = advise_on_poses(dance, [Drawn(standing(1), 30)], name="me", picture=picture)
+    how = {"name": "me", "picture": tmp_path / "poses.png"}
+    told = advise_on_poses(dance, [Drawn(standing(1), 30)], **how)
     assert told.facts[0].startswith("as you stand in the photo you cover ")
     assert told.judgment == "fair"  # hands hang in both, and a back has a front's trunk
     stretched = "Legs, head and arms will be stretched from the photo."
@@ -102,7 +99,7 @@ def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     assert back.endswith("no photo of you shows: you will face the camera; show it in another")
     assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", added)
     both = [Drawn(standing(1), 30), Drawn(from_behind(standing(1)), 60)]
-    assert not advise_on_poses(dance, both, name="me", picture=picture).advice
+    assert not advise_on_poses(dance, both, **how).advice
 
 
 def test_of_a_handstand_a_film_of_somebody_who_stands_shows_little(tmp_path):
@@ -127,20 +124,16 @@ def test_a_path_that_will_be_shortened_is_told_before():
     path = [(500 + 190 * np.sin(2 * np.pi * index / 40), 128) for index in range(41)]
     walk = Drawn(replace(person(path), image_size=(256, 1000)), 0)
     target = [Drawn(standing(20), 0)]
-    how = {
-        name: load_section(section, name, path=SHIPPED / "params.yaml")
-        for name, section in (
-            ("normalization", NormalizationParams),
-            ("fit_normalization", FitNormalizationParams),
-        )
-    }
-    said = expected_path(walk, target, *how.values())
+    params = {"path": SHIPPED / "params.yaml"}
+    normalization = load_section(NormalizationParams, "normalization", **params)
+    fit = load_section(FitNormalizationParams, "fit_normalization", **params)
+    said = expected_path(walk, target, normalization, fit)
     assert re.fullmatch(r"its path from side to side (4[89]|5\d)% shorter", said)
-    assert expected_path(target[0], target, *how.values()) == ""
-    as_danced = how["normalization"].model_copy(update={"path": "as_danced"})
-    assert expected_path(walk, target, as_danced, how["fit_normalization"]) == ""
+    as_danced = normalization.model_copy(update={"path": "as_danced"})
+    assert expected_path(walk, target, as_danced, fit) == ""
     nobody = Drawn(walk.keypoints.without(np.array([[True]])), 0)
-    assert expected_path(nobody, target, *how.values()) == ""
+    for quiet in (target[0], nobody):
+        assert expected_path(quiet, target, normalization, fit) == ""
 
 
 def shown(inspection, index=0):
@@ -154,30 +147,27 @@ def place(points):
     return y, x
 
 
-def test_small_frames_are_enlarged_and_show_through_where_there_is_no_stick(inspection):
+def test_small_frames_are_enlarged_and_show_through_where_nobody_was_found(inspection):
     grey = np.full((*SIZE, 3), 90, np.uint8)
     overlay = draw_overlay(grey, inspection, 4)
     assert overlay.shape == (480, 400, 3)
-    assert (overlay == 90).all(), "nobody was found in frame 4"
+    assert (overlay == 90).all()
     assert not np.shares_memory(overlay, grey)
 
 
 def test_detections_are_dim_and_in_a_numbered_box(inspection):
-    alone = shown(inspection)
     both = replace(inspection, detections=two_people(inspection.keypoints))
-    overlay = shown(both)
-    hip, knee = (
-        inspection.keypoints.joint(f"left_{name}")[0][0] - (12, 0) for name in ("hip", "knee")
+    overlay, later = shown(both), shown(both, 2)
+    hip, knee = (inspection.keypoints.joint(f"left_{name}")[0][0] for name in ("hip", "knee"))
+    assert 90 < overlay[place((hip + knee) / 2 - (12, 0))].max() < 140
+    changed, changed_later = (
+        (frame != shown(inspection, index)).any(2).sum()
+        for frame, index in ((overlay, 0), (later, 2))
     )
-    dim = overlay[place((hip + knee) / 2)]
-    assert 90 < dim.max() < 140
-    changed = (overlay != alone).any(2)
-    later = shown(both, 2)
-    assert (later != shown(inspection, 2)).any(2).sum() < changed.sum(), "track 3 has left"
-    outline = [tuple(colour) for colour in overlay.reshape(-1, 3)]
-    assert (255, 75, 75) in outline, "box of track 0"
-    assert (255, 212, 59) in outline, "box of track 3"
-    assert (255, 212, 59) not in [tuple(colour) for colour in later.reshape(-1, 3)]
+    assert changed_later < changed, "track 3 has left"
+    for track, color, is_later in ((0, (255, 75, 75), True), (3, (255, 212, 59), False)):
+        assert (overlay == color).all(2).any(), f"box of track {track}"
+        assert (later == color).all(2).any() == is_later
 
 
 def test_the_video_shows_every_frame_with_its_overlay(inspection, tmp_path):

@@ -49,17 +49,14 @@ def test_the_residual_is_shown_in_the_face_box_and_never_carried_on():
 def test_the_corrected_frame_is_carried_on_where_the_face_generator_was_trained_so():
     """The main generator adds 0.1 everywhere, the face generator -0.02 more inside the box."""
     keypoints = dance(6)
-    face = Flat(-0.02)
-    rendered = renderer(brighter(), face, previous_frame="corrected")
-    frames = list(render_poses(rendered, keypoints))
+    rendered = renderer(brighter(), Flat(-0.02), previous_frame="corrected")
     boxes, _ = face_boxes(keypoints)
     sums = np.zeros(SIZE)  # of the residuals, of all frames before
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(render_poses(rendered, keypoints)):
         x0, y0, x1, y1 = boxes[index]
-        outside = np.ones(SIZE, bool)
-        outside[y0:y1, x0:x1] = False
-        expected = level(0.1 * (index + 1) + sums)
-        assert np.abs(frame[..., 0] - expected)[outside].max() < 0.51
+        off = np.abs(frame[..., 0] - level(0.1 * (index + 1) + sums))
+        off[y0:y1, x0:x1] = 0
+        assert off.max() < 0.51
         sums[y0:y1, x0:x1] -= 0.02
         y, x = (y0 + y1) // 2, (x0 + x1) // 2  # where the face is not feathered
         assert frame[y, x, 0] == pytest.approx(level(0.1 * (index + 1) + sums[y, x]), abs=0.51)
@@ -110,13 +107,12 @@ class Spot:
 @pytest.mark.parametrize("blending", ["feather", "poisson"])
 def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
     rendered = replace(renderer(brighter()), face=Spot(), face_blending=blending)
+    spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
+    spot[12, 10], mask[10:15, 8:13] = 255, True
     for index, frame in enumerate(render_poses(rendered, dance(6))):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
-        spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
-        spot[12, 10], mask[10:15, 8:13] = 255, True
-        shown = np.where(mask[..., None], spot, main)
-        if blending == "poisson":
-            shown = blend_poisson(main, spot, mask)
+        feathered = np.where(mask[..., None], spot, main)
+        shown = blend_poisson(main, spot, mask) if blending == "poisson" else feathered
         assert np.array_equal(frame, shown if index % 2 else main)
 
 

@@ -17,7 +17,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
-from tests.people import SIZE, dance
+from tests.people import SIZE, dance, scaled
 from tests.training.small import STYLE, Convolution, StandIn, Uniform
 
 
@@ -176,17 +176,16 @@ def test_at_half_resolution_the_viewport_is_the_same():
 )
 def test_coarse_pose_maps_lie_over_the_frame(size, coarse):
     assert coarse_size(size) == coarse
-    keypoints = dance(3)
-    style = replace(STYLE, line_width_px=16.0)
-    drawer = PoseDrawer(skeleton=keypoints.skeleton, style=style)
-    points = torch.from_numpy(keypoints.points) * (size[0] / SIZE[0] * 0.8)
-    score = torch.from_numpy(keypoints.score)
-    fine = drawer.draw(points, score, size=size)
-    drawn = drawer.draw_coarse(points, score, size=size)
+    keypoints = scaled(dance(3), size[0] / SIZE[0] * 0.8)
+    drawer = PoseDrawer(skeleton=HOLISTIC, style=replace(STYLE, line_width_px=16.0))
+    poses = torch.from_numpy(keypoints.points), torch.from_numpy(keypoints.score)
+    fine = drawer.draw(*poses, size=size)
     centres = []
-    for maps in (nn.functional.interpolate(fine, size=coarse, mode="area"), drawn):
-        mass = maps.sum(1)
+    for maps in (
+        nn.functional.interpolate(fine, size=coarse, mode="area"),
+        drawer.draw_coarse(*poses, size=size),
+    ):
+        shares = maps.sum(1) / maps.sum((1, 2, 3))[:, None, None]
         y, x = (torch.arange(n) + 0.5 for n in coarse)
-        total = mass.sum((1, 2))
-        centres += [torch.stack([(mass.sum(2) * y).sum(1), (mass.sum(1) * x).sum(1)]) / total]
+        centres.append(torch.stack([shares.sum(2) @ y, shares.sum(1) @ x]))
     torch.testing.assert_close(centres[1], centres[0], atol=0.3, rtol=0)

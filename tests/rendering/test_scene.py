@@ -1,5 +1,4 @@
 from dataclasses import replace
-from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -18,15 +17,13 @@ from motiontransfer.rendering.scene import (
     with_scene,
 )
 from motiontransfer.retargeting.film_place import FilmPlace
-from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing
-from tests.films import clip_in
+from tests.films import clip_in, film
 from tests.people import appearance_of, person
 
 FILM = (96, 128)
 CROP = (32, 16, 96, 80)
 """x0, y0, x1, y1: the part of the film that the dancer's crop keeps, which is 64 x 64 pixels."""
-RATE = Fraction(25)
 NUM_FRAMES = 3
 
 
@@ -38,8 +35,7 @@ def room_of(before=0):
 def test_a_person_is_laid_over_the_room_where_they_cover_it_and_nothing_is_before_them():
     cut, nobody = np.zeros((10, 20, 4), np.uint8), np.zeros((1, 1, 4), np.uint8)
     cut[2:8, 5:15] = (200, 100, 50, 255)
-    shown = with_person(room_of(), cut, (30, 40))
-    expected = room_of().empty
+    shown, expected = with_person(room_of(), cut, (30, 40)), room_of().empty
     expected[32:38, 45:55] = (200, 100, 50)
     np.testing.assert_array_equal(shown[..., :3], expected)
     assert shown[..., 3].astype(bool).sum() == 60
@@ -90,12 +86,12 @@ def folder(tmp_path, film_frames):
 
     A caption is at its upper edge.
     """
-    write_frames(tmp_path / "film.mkv", iter(film_frames), frame_rate=RATE)
+    film(tmp_path / "film.mkv", iter(film_frames))
     levels = np.zeros((64, 64, 3), np.uint8)
     levels[..., 1] = 255
     levels[20:40, 20:40, 0] = 255
     levels[:2, :, 2] = 255
-    write_frames(tmp_path / "levels.mkv", [levels] * NUM_FRAMES, frame_rate=RATE)
+    film(tmp_path / "levels.mkv", [levels] * NUM_FRAMES)
     before = np.zeros((64, 64), np.uint8)
     before[30:34, 20:40] = 255
     scene = Scene(
@@ -111,13 +107,13 @@ def folder(tmp_path, film_frames):
 
 def clip_of(folder):
     framing = Framing(source_size=FILM, crop=CROP, size=(64, 64), content=(0, 0, 64, 64))
-    return clip_in(folder, framing, NUM_FRAMES, rate=RATE)
+    return clip_in(folder, framing, NUM_FRAMES)
 
 
 def test_a_frame_stays_wherever_the_dancer_is_not(folder, film_frames):
-    film = DancersFilm(folder, clip_of(folder), size=FILM)
-    rooms = [*film.rooms()]
-    np.testing.assert_array_equal([*film.frames()], film_frames)
+    filmed = DancersFilm(folder, clip_of(folder), size=FILM)
+    rooms = [*filmed.rooms()]
+    np.testing.assert_array_equal([*filmed.frames()], film_frames)
     assert len(rooms) == NUM_FRAMES
     gone = np.zeros(FILM, bool)
     gone[16 + 20 : 16 + 40, 32 + 20 : 32 + 40] = True
@@ -127,14 +123,13 @@ def test_a_frame_stays_wherever_the_dancer_is_not(folder, film_frames):
         assert np.abs(room.empty[gone].astype(int) - frame[gone]).mean() > 10
 
 
-def test_where_the_dancer_was_is_the_plate(folder, film_frames, tmp_path_factory):
+def test_where_the_dancer_was_is_the_plate(folder):
     """Of a film that is as bright as the plate beside the dancer."""
-    still = np.full((NUM_FRAMES, *FILM, 3), 77, np.uint8)
-    still[:, 40:50, 55:65] = 200
-    (folder / "film.mkv").unlink()
-    write_frames(folder / "film.mkv", iter(still), frame_rate=RATE)
+    still = np.full((*FILM, 3), 77, np.uint8)
+    still[40:50, 55:65] = 200
+    film(folder / "film.mkv", [still] * NUM_FRAMES)
     for room in DancersFilm(folder, clip_of(folder), size=FILM).rooms():
-        assert room.empty[40:46, 55:65].tolist() == np.full((6, 10, 3), 77).tolist()
+        assert (room.empty[40:46, 55:65] == 77).all()
 
 
 def test_black_bars_and_captions_are_before_the_person(folder):
@@ -146,20 +141,18 @@ def test_black_bars_and_captions_are_before_the_person(folder):
 
 
 def test_a_manifest_says_that_someone_was_replaced(tmp_path, monkeypatch):
-    file = tmp_path / "place.safetensors"
+    file, manifest = tmp_path / "place.safetensors", {"networks": []}
     monkeypatch.setattr(layout, "place_file", lambda _: file)
-    assert with_scene({"networks": []}, "ada_as_ben") == {"networks": []}
+    assert with_scene(manifest, "ada_as_ben") == manifest
     scene = {"film.mkv": "d1", "levels.mkv": "d2"}
     write_arrays(file, {}, description={"scene": scene, "target": ["d3"]})
-    assert with_scene({"networks": []}, "ada_as_ben") == {
-        "networks": [],
-        "scene": {"person": "replaced", "film_sha256": "d1", "target_sha256": ["d3"]},
-    }
+    said = {"person": "replaced", "film_sha256": "d1", "target_sha256": ["d3"]}
+    assert with_scene(manifest, "ada_as_ben") == {**manifest, "scene": said}
 
 
 def test_what_networks_drew_at_home_is_moved_into_the_film(folder):
     """Poses are half as large at home, and 20 and 10 px farther left and up."""
-    film = DancersFilm(folder, clip_of(folder), size=FILM)
+    filmed = DancersFilm(folder, clip_of(folder), size=FILM)
     poses = replace(person([(22.0, 19.0)] * NUM_FRAMES), image_size=FILM)
     place = FilmPlace(
         np.full(NUM_FRAMES, 2.0), np.array([[20.0, 10.0]] * NUM_FRAMES), np.array(FILM)
@@ -168,7 +161,7 @@ def test_what_networks_drew_at_home_is_moved_into_the_film(folder):
     frame = np.zeros((*FILM, 4), np.uint8)
     frame[10:30, 20:40] = (250, 120, 60, 255)
     moved = networks_in_film(
-        iter([frame] * NUM_FRAMES), poses, appearance, film, place, match_light=False
+        iter([frame] * NUM_FRAMES), poses, appearance, filmed, place, match_light=False
     )
     for (shown, room), _ in zip(moved, range(NUM_FRAMES), strict=True):
         inside = np.s_[34:44, 64:96]  # of rows 30 to 70 and columns 60 to 100, before the caption

@@ -66,13 +66,11 @@ def test_what_is_hardly_seen_of_a_head_has_no_place():
     clip.score[0, clip.skeleton.index("left_face_mouth_corner")] = 0.4
     found = fit_head([clip])
     assert HEAD.keys() - found.keys() == {"left_face_mouth_corner", "right_face_mouth_corner"}
-    without_mesh = replace(
-        clip,
-        points=np.ascontiguousarray(clip.points[:, :33]),
-        score=np.ascontiguousarray(clip.score[:, :33]),
-        skeleton=Skeleton(groups=(("body", BODY_JOINTS),)),
-    )
-    assert fit_head([without_mesh]) == {}
+    joints = {
+        name: np.ascontiguousarray(getattr(clip, name)[:, :33]) for name in ("points", "score")
+    }
+    body = Skeleton(groups=(("body", BODY_JOINTS),))
+    assert fit_head([replace(clip, skeleton=body, **joints)]) == {}
 
 
 @pytest.mark.parametrize(("degrees", "by"), [(0, 0), (40, 0), (-100, 0), (0, 4)])

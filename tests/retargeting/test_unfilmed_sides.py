@@ -57,28 +57,23 @@ def yaw(keypoints):
 
 def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
     dance = moved(turned(ROUND), "left_wrist", dict.fromkeys(range(100), (0, -30)))
-    dance = replace(dance, filled=np.zeros(dance.score.shape, np.bool_))
     wrist = HOLISTIC.index("left_wrist")
-    dance.score[:, wrist], dance.filled[:, wrist] = 0.6, True
-    dance = replace(dance, depth=np.full(dance.score.shape, 0.1, np.float32))
-    dance.depth[:, wrist] = -0.2
+    shape = dance.score.shape
+    dance = replace(dance, filled=np.zeros(shape, np.bool_), depth=np.full(shape, 0.1, np.float32))
+    dance.score[:, wrist], dance.filled[:, wrist], dance.depth[:, wrist] = 0.6, True, -0.2
     facing = face_camera(dance, FRONT)
-    ((start, stop),) = segments(facing.is_exchanged)
-    assert (start, stop) == (25, 75)
+    assert segments(facing.is_exchanged) == [(25, 75)]
     behind, front = facing.is_exchanged, ~facing.is_exchanged
-    for values, of_dance in (
-        (facing.poses.points, dance.points),
-        (facing.poses.score, dance.score),
-        (facing.poses.filled, dance.filled),
-    ):
-        np.testing.assert_array_equal(values[behind][:, BODY], of_dance[behind][:, OTHER][:, BODY])
-        np.testing.assert_array_equal(values[front][:, BODY], of_dance[front][:, BODY])
+    for name in ("points", "score", "filled"):
+        values, own = getattr(facing.poses, name), getattr(dance, name)
+        np.testing.assert_array_equal(values[behind][:, BODY], own[behind][:, OTHER][:, BODY])
+        np.testing.assert_array_equal(values[front][:, BODY], own[front][:, BODY])
     depth = facing.poses.depth[:, HOLISTIC.index("right_wrist")]
     np.testing.assert_array_equal(depth, np.where(behind, np.float32(0.2), np.float32(0.1)))
-    counts = facing.counts()
-    assert counts["frames_turned_to_camera"] == 50
-    assert counts["turns_to_camera"] == 1
-    assert counts["heads_turned_to_camera"] == facing.is_head_turned.sum()
+    assert facing.counts() == {
+        **{"frames": 100, "frames_turned_to_camera": 50, "turns_to_camera": 1},
+        "heads_turned_to_camera": facing.is_head_turned.sum(),
+    }
 
 
 @pytest.mark.parametrize("degrees", [-90, 90, 180])
@@ -148,16 +143,14 @@ def test_a_front_dance_that_looks_far_away_turns_its_head_alone():
 
 
 def test_a_head_has_the_targets_size_place_and_tilt_also_on_a_bent_trunk():
-    dance = turned(np.full(40, 180.0))
-    bent = [i for i in range(len(HOLISTIC.joints)) if dance.points[0, i, 1] < MIDDLE - 30]
+    dance, ears = turned(np.full(40, 180.0)), (128, 79)
     points = dance.points.copy()
-    points[:, bent, 1] += 25  # the trunk is half as long
-    points[:, HEAD] = (points[:, HEAD] - (128, 79)) * 1.5 + (128, 79)  # about the ears
+    points[:, dance.points[0, :, 1] < MIDDLE - 30, 1] += 25  # the trunk is half as long
     turn = np.array(((np.cos(0.3), np.sin(0.3)), (-np.sin(0.3), np.cos(0.3))))
-    points[:, HEAD] = (points[:, HEAD] - (128, 79)) @ turn + (128, 79)
+    points[:, HEAD] = 1.5 * (points[:, HEAD] - ears) @ turn + ears
     poses = face_camera(replace(dance, points=points), FRONT).poses
     left, right = (np.array(place(poses, f"{side}_ear", 20)) for side in ("left", "right"))
-    np.testing.assert_allclose((left + right) / 2, (128, 79), atol=0.1)
+    np.testing.assert_allclose((left + right) / 2, ears, atol=0.1)
     assert np.linalg.norm(left - right) == pytest.approx(18, rel=0.03)
     assert np.arctan2(*(left - right)[::-1]) == pytest.approx(0.3, abs=0.02)
 
@@ -177,15 +170,14 @@ def test_a_head_before_the_shoulders_comes_back_as_far_as_it_is_turned_to_the_ca
 
 def test_a_face_that_was_not_detected_appears_at_rest_and_none_where_nobody_is():
     """A mouth that is open in most frames is closed in the view."""
-    film, lips = standing(60), ("face_upper_lip_bottom", "face_lower_lip_top")
-    rest = [film.joint(lip)[0][0] for lip in lips]
-    for lip, down in zip(lips, (-8, 8), strict=True):
+    film, lips = standing(60), {"face_upper_lip_bottom": -8, "face_lower_lip_top": 8}
+    rest = {lip: film.joint(lip)[0][0] for lip in lips}
+    for lip, down in lips.items():
         film = moved(film, lip, dict.fromkeys(range(35), (0, down)))
     dance = lost(turned(np.full(30, 180.0)), "face", range(30))
-    dance = replace(dance, points=dance.points.copy(), score=dance.score.copy())
     dance.points[20:], dance.score[20:] = 0, 0
     poses = face_camera(dance, filmed(film)).poses
-    for lip, there in zip(lips, rest, strict=True):
+    for lip, there in rest.items():
         np.testing.assert_allclose(place(poses, lip, 10), there, atol=0.2)
     assert not poses.score[20:].any()
     aside = face_camera(lost(turned(np.full(5, 60.0)), "face", range(5)), FRONT).poses

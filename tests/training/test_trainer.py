@@ -1,5 +1,4 @@
 import logging
-import math
 import shutil
 import signal
 import time
@@ -236,13 +235,3 @@ def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further():
     for rate, at in moments.items():
         rates = [plan.learning_rate_at(step, minutes=minutes) for step, minutes in at]
         assert rates == pytest.approx([rate] * len(at))
-
-
-def test_training_is_over_when_steps_or_minutes_are():
-    plan, unlimited = plan_of(steps=8, max_minutes=2.0), plan_of(steps=8)
-    assert not plan.is_over(7, minutes=1.99)
-    assert plan.is_over(8, minutes=0.0)
-    assert plan.is_over(1, minutes=2.0)
-    assert [plan.seconds_left(minutes) for minutes in (0.0, 0.5, 11.0)] == [120, 90, 0]
-    assert not unlimited.is_over(7, minutes=1e6)
-    assert unlimited.seconds_left(1e6) == math.inf
