@@ -90,17 +90,17 @@ def test_a_frame_that_does_not_fit_stays_as_detected_and_is_counted(turning):
 
 
 def test_hidden_joints_are_guessed_with_a_low_score_where_the_film_shows_them(turning):
-    hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
-    never = lost(hidden, "right_heel", range(len(TURN)))
-    repaired, _ = repair(never, turning.motion, FILLING)
-    assert (repaired.score[10:30, WRIST] == 0).all()
-    guessed = with_guesses(repaired, turning.motion)
-    true = true_points(turning, WRIST)
-    np.testing.assert_allclose(guessed.points[10:30, WRIST], true[10:30], atol=1e-3)
-    assert (guessed.score[10:30, WRIST] < 0.5).all()
-    assert guessed.filled[10:30, WRIST].all()
-    assert (guessed.score[:, HOLISTIC.index("right_heel")] == 0).all()
-    others = np.delete(np.arange(len(TURN)), np.r_[10:30])
+    hidden, heel = slice(10, 30), HOLISTIC.index("right_heel")
+    keypoints = lost(turning.keypoints, "left_wrist", range(10, 30))
+    keypoints = lost(keypoints, "right_heel", range(len(TURN)))
+    repaired, _ = repair(keypoints, turning.motion, FILLING)
+    assert (repaired.score[hidden, WRIST] == 0).all()
+    guessed, true = with_guesses(repaired, turning.motion), true_points(turning, WRIST)
+    np.testing.assert_allclose(guessed.points[hidden, WRIST], true[hidden], atol=1e-3)
+    assert (guessed.score[hidden, WRIST] < 0.5).all()
+    assert guessed.filled[hidden, WRIST].all()
+    assert (guessed.score[:, heel] == 0).all()
+    others = np.delete(np.arange(len(TURN)), hidden)
     np.testing.assert_array_equal(guessed.score[others], repaired.score[others])
 
 

@@ -1,13 +1,12 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.evaluation.pose_metrics import offsets, pose_scores
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.evaluation.conftest import BODY, HAND, body_of, reordered, without
-from tests.people import figure
+from tests.people import figure, moved
 
 FACE = ("face_chin", "face_forehead", "left_face_temple", "right_face_temple")
 ALL_ZERO = {"body": 0, "hands": 0, "face": 0, "all": 0}
@@ -21,9 +20,9 @@ def with_joint(keypoints, joint):
 
 
 def shifted(keypoints, joints, right):
-    points = keypoints.points.copy()
-    points[:, [HOLISTIC.index(joint) for joint in joints]] += np.float32([right, 0])
-    return replace(keypoints, points=points)
+    for joint in joints:
+        keypoints = moved(keypoints, joint, dict.fromkeys(range(keypoints.num_frames), (right, 0)))
+    return keypoints
 
 
 STANDING = figure([(32, 36)] * 4)
@@ -90,14 +89,13 @@ def test_joints_that_the_reference_lacks_have_no_weight_in_the_distance():
     assert body.weight.tolist() == [6, 6, 7, 7]
 
 
+FEW = without(without(STANDING, FACE, [0, 1, 3]), HAND, [2])
+
+
 @pytest.mark.parametrize(
     ("result", "reference", "expected"),
     [
-        (
-            without(without(STANDING, FACE, [0, 1, 3]), HAND, [2]),
-            without(STANDING, FACE, [3]),
-            {"body": 0, "hands": 1 / 4, "face": 2 / 3},
-        ),
+        (FEW, without(STANDING, FACE, [3]), {"body": 0, "hands": 1 / 4, "face": 2 / 3}),
         (without(STANDING, HAND[:1]), STANDING, NONE_MISSED),  # one joint is left
         (STANDING, FACELESS, {**NONE_MISSED, "face": None}),
         # each hand counts by itself

@@ -33,10 +33,9 @@ def test_pairs_are_counted_and_clips_without_motion_left_out():
     assert table["accuracy"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-4)
     assert (table["seconds"], table["seconds_without_movement"]) == ({"real": 3, "fake": 2}, 1)
     assert 0 <= table["auc_low"] <= table["auc"] <= table["auc_high"] <= 1
-    nothing = training.metrics(
-        training.DetectorScores(real=[np.zeros(0)], fake=clips(1)), threshold=0.0
-    )
-    assert nothing == {"seconds": {"real": 0, "fake": 1}, "seconds_without_movement": 1}
+    still = training.DetectorScores(real=[np.zeros(0)], fake=clips(1))
+    expected = {"seconds": {"real": 0, "fake": 1}, "seconds_without_movement": 1}
+    assert training.metrics(still, threshold=0.0) == expected
 
 
 def test_an_interval_holds_the_value_and_resamples_whole_clips():

@@ -33,18 +33,15 @@ def test_resize_convolution_upsamples_by_nearest_neighbour_and_reflects_at_the_b
 
 @pytest.mark.parametrize("affine", [True, False])
 def test_instance_norm_equals_torch_in_any_memory_format(affine):
-    features = torch.randn(3, 4, 6, 7) * 5 + 2
-    norm = layers.InstanceNorm(4, affine=affine)
+    features, norm = torch.randn(3, 4, 6, 7) * 5 + 2, layers.InstanceNorm(4, affine=affine)
     if affine:
         nn.init.uniform_(norm.weight)
         nn.init.uniform_(norm.bias)
-    last = features.to(memory_format=torch.channels_last)
-    normalized = norm(last)
-    assert torch.allclose(normalized, norm(features), atol=1e-5)
-    assert torch.equal(
-        norm(features), nn.functional.instance_norm(features, weight=norm.weight, bias=norm.bias)
-    )
-    assert normalized.is_contiguous(memory_format=torch.channels_last)
+    expected = nn.functional.instance_norm(features, weight=norm.weight, bias=norm.bias)
+    assert torch.equal(norm(features), expected)
+    last = norm(features.to(memory_format=torch.channels_last))
+    assert torch.allclose(last, expected, atol=1e-5)
+    assert last.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_channels_last_reflection_padding_keeps_bfloat16_under_autocast():

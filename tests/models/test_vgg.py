@@ -47,13 +47,12 @@ def test_either_kind_of_file_is_read(tmp_path, torchvision_network, name):
 def test_activations_are_torchvisions_whatever_comes_behind_them(tmp_path, torchvision_network):
     images = torch.rand(2, 3, 32, 48) * 2 - 1
     normalised = ((images + 1) / 2 - MEAN[:, None, None]) / DEVIATION[:, None, None]
-    ends = [2, 7, 12, 21, 30]
-    expected = [torchvision_network[:end](normalised) for end in ends]
     behind = {f"features.34.{name}": torch.zeros(1) for name in ("weight", "bias")}
     weights = {**named(torchvision_network), **behind, "classifier.0.weight": MEAN}
-    network = read(tmp_path, weights)
-    for a, b in zip(network(images), expected, strict=True):
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
+    found = read(tmp_path, weights)(images)
+    for features, end in zip(found, [2, 7, 12, 21, 30], strict=True):
+        expected = torchvision_network[:end](normalised)
+        assert torch.allclose(features, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_it_is_frozen_but_differentiable(tmp_path, torchvision_network):
