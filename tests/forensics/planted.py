@@ -63,13 +63,7 @@ def train(training, calibration, folder, *, to=None, on=None, ema_decay=0.9, **c
     """(the detector, its throughput)."""
     numbers = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "sample_every_steps": 100}
     plan = schedule(**{**numbers, **changes})
-    return train_detector(
-        RealFakeDataset(training, crop_size=32, seed=plan.seed),
-        calibration,
-        on or runtime(),
-        config=CONFIG,
-        schedule=plan,
-        ema_decay=ema_decay,
-        folder=folder,
-        paths=to or paths(folder),
-    )
+    dataset = RealFakeDataset(training, crop_size=32, seed=plan.seed)
+    how = {"config": CONFIG, "schedule": plan, "ema_decay": ema_decay}
+    where = {"folder": folder, "paths": to or paths(folder)}
+    return train_detector(dataset, calibration, on or runtime(), **how, **where)

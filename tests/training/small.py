@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -53,13 +54,12 @@ def runtime():
     return Runtime(device=torch.device("cpu"), precision="32-true")
 
 
-def generator_config(**changes):
-    numbers = {
-        **{"architecture": "fast", "background": "plate", "pose_channels": STYLE.num_channels},
-        **{"num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1},
-        **{"max_channels": 8, "size": SIZE},
-    }
-    return GeneratorConfig(**{**numbers, **changes})
+generator_config = partial(
+    GeneratorConfig,
+    **{"architecture": "fast", "background": "plate", "pose_channels": STYLE.num_channels},
+    **{"num_filters": 4, "num_downsamplings": 1, "num_residual_blocks": 1},
+    **{"max_channels": 8, "size": SIZE},
+)
 
 
 def networks(**changes):
@@ -146,22 +146,22 @@ def brighter():
     return StandIn(lambda pose_map, previous_frame: previous_frame + 0.1)
 
 
-def face_config(**changes):
-    numbers = {"pose_channels": STYLE.num_channels, "crop_size": CROP_SIZE, "num_filters": 4}
-    return FaceGeneratorConfig(
-        **{**numbers, "num_downsamplings": 1, "num_residual_blocks": 1, **changes}
-    )
+face_config = partial(
+    FaceGeneratorConfig,
+    **{"pose_channels": STYLE.num_channels, "crop_size": CROP_SIZE, "num_filters": 4},
+    **{"num_downsamplings": 1, "num_residual_blocks": 1},
+)
 
 
 def face_networks():
     return FaceNetworks(generator=face_config(), discriminator=DISCRIMINATOR)
 
 
-def translator_config(**changes):
-    numbers = {"crop_size": CROP_SIZE, "num_filters": 4, "num_downsamplings": 1}
-    return FaceTranslatorConfig(
-        **{**numbers, "num_residual_blocks": 1, "upsampling": "resize", **changes}
-    )
+translator_config = partial(
+    FaceTranslatorConfig,
+    **{"crop_size": CROP_SIZE, "num_filters": 4, "num_downsamplings": 1},
+    **{"num_residual_blocks": 1, "upsampling": "resize"},
+)
 
 
 def write_generator(path, config, network, *, style=STYLE, split=HELD_OUT, **changes):
@@ -176,21 +176,24 @@ def write_translator(path, translator):
     write_weights(path, translator, description={"face_translator": asdict(translator_config())})
 
 
-_GAN = {"ema_decay": 0.9}
-_LOSSES = {"adversarial_weight": 1.0, "l1_weight": 20.0, "perceptual_weight": 0.0}
+_LOSSES = {
+    **{"ema_decay": 0.9, "objective": "least_squares", "adversarial_weight": 1.0},
+    **{"l1_weight": 20.0, "perceptual_weight": 0.0},
+}
 
 
-def gan_config(**changes):
-    numbers = {
-        **{**_GAN, **_LOSSES, "feature_matching_weight": 10.0, "objective": "least_squares"},
-        **{"window_frames": 2, "global_only_fraction": 0.0, "adam_steps": 1},
-        **{"foreground_l1_weight": 5.0, "foreground_radius_px": 4},
-    }
-    return PoseGanConfig(**{**numbers, **changes})
+gan_config = partial(
+    PoseGanConfig,
+    **{**_LOSSES, "feature_matching_weight": 10.0, "window_frames": 2, "adam_steps": 1},
+    **{"global_only_fraction": 0.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
+)
+face_gan_config = partial(FaceGanConfig, **_LOSSES, feature_matching_weight=5.0)
+cycle_config = partial(
+    FaceCycleConfig, ema_decay=0.9, cycle_weight=10.0, identity_weight=5.0, pool_size=4
+)
 
 
-def windows_of(clips, *, window_frames=2, **options):
-    return WindowDataset(clips, window_frames=window_frames, **options)
+windows_of = partial(WindowDataset, window_frames=2)
 
 
 def poses_of(batch, time, *, size=SIZE):
@@ -199,23 +202,12 @@ def poses_of(batch, time, *, size=SIZE):
     return drawer.draw(batch.points[:, time], batch.score[:, time], size=size)
 
 
-def face_gan_config(**changes):
-    numbers = {**_GAN, **_LOSSES, "feature_matching_weight": 5.0, "objective": "least_squares"}
-    return FaceGanConfig(**{**numbers, **changes})
-
-
-def cycle_config(**changes):
-    weights = {"cycle_weight": 10.0, "identity_weight": 5.0}
-    return FaceCycleConfig(**{**_GAN, **weights, "pool_size": 4, **changes})
-
-
-def schedule(**changes):
-    numbers = {
-        **{"seed": 3, "steps": 5, "max_minutes": None, "batch_size": 2},
-        **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
-        **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
-    }
-    return Schedule(**{**numbers, **changes})
+schedule = partial(
+    Schedule,
+    **{"seed": 3, "steps": 5, "max_minutes": None, "batch_size": 2},
+    **{"learning_rate": 1e-3, "lr_decay_start": 0.5},
+    **{"log_every_steps": 2, "sample_every_steps": 4, "checkpoint_every_steps": 2},
+)
 
 
 def target_of(clips, *, held_out=HELD_OUT, num_references=6):

@@ -46,16 +46,10 @@ def train_people(data, folder, options, **changes):
 
 def train_detector(data, folder, options, *, on=None, **changes):
     """As the stage does it, on segments instead of a project."""
-    place, plan = small.paths(folder), small.schedule(**changes)
+    place = small.paths(folder)
+    plan = {**small.schedule(**changes).model_dump(), "batch_size": 4, **options}
     with run_folder(small.runtime(), place.checkpoints, "run") as run:
-        detector, throughput = planted.train(
-            *data.segments,
-            run,
-            to=place,
-            on=on,
-            **{**plan.model_dump(), "batch_size": 4},
-            **options,
-        )
+        detector, throughput = planted.train(*data.segments, run, to=place, on=on, **plan)
         show_log_anew(run, place.logs)
     write_detector(place.models / "detector.safetensors", detector, trained_on={})
     return throughput.metrics
@@ -194,25 +188,10 @@ def test_the_seed_decides_the_weights(whole, data, tmp_path):
     assert before != after
 
 
-def check_logs(logs, expected):
-    """Compare curves and samples; return how many curves there are."""
-    curves = list(expected.rglob("*.tsv"))
-    for path in curves:
-        values = [
-            np.loadtxt(it / path.relative_to(expected), skiprows=1) for it in (logs, expected)
-        ]
-        np.testing.assert_allclose(*values, rtol=1e-4)
-    for path in expected.rglob("*.png"):
-        images = [np.int16(Image.open(it / path.relative_to(expected))) for it in (logs, expected)]
-        np.testing.assert_allclose(*images, atol=1)
-    return len(curves)
-
-
 @pytest.mark.parametrize(
     "whole",
     [
-        "pose",
-        "face",
+        *("pose", "face"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("cycle", "detector")),
     ],
     indirect=True,
@@ -221,4 +200,13 @@ def test_on_a_gpu_it_learns_the_same(whole, data, tmp_path, gpu):
     """Not the same weights: Adam turns the last bits of small gradients into whole steps."""
     training, folder, _ = whole
     training.train(data, tmp_path, {}, on=make_runtime(precision="32-true"))
-    assert len(training.curves) == check_logs(tmp_path / "logs", folder / "logs")
+    logs = [path.relative_to(folder) for path in (folder / "logs").rglob("*.*")]
+    for log in logs:
+        made, expected = (it / log for it in (tmp_path, folder))
+        if log.suffix == ".tsv":
+            values = [np.loadtxt(it, skiprows=1) for it in (made, expected)]
+            np.testing.assert_allclose(*values, rtol=1e-4)
+        else:
+            images = [np.int16(Image.open(it)) for it in (made, expected)]
+            np.testing.assert_allclose(*images, atol=1)
+    assert sum(log.suffix == ".tsv" for log in logs) == len(training.curves)

@@ -16,21 +16,15 @@ from tests.training.small import CROP_SIZE, MeanDiscriminator, cycle_config, fac
 NUM_STEPS = 60
 
 
-def pool_of(*, pool_size, batch_size=1, seed=3):
-    return face_cycle.ImagePool(
-        pool_size=pool_size,
-        batch_size=batch_size,
-        crop_size=1,
-        seed=seed,
-        device=torch.device("cpu"),
-    )
+def pool_of(*, pool_size, batch_size=1):
+    sizes = {"pool_size": pool_size, "batch_size": batch_size, "crop_size": 1}
+    return face_cycle.ImagePool(**sizes, seed=3, device=torch.device("cpu"))
 
 
 def images(step, places):
     """Each says when and where it was made."""
-    return (
-        torch.tensor([step + place / 10 for place in places]).view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
-    )
+    made = torch.tensor([step + place / 10 for place in places])
+    return made[:, None, None, None].expand(-1, 3, 1, 1)
 
 
 def run(pool, places, *, steps=range(NUM_STEPS)):
@@ -138,16 +132,9 @@ class MeanDiscriminators(FaceDiscriminators):
         self.of_source, self.of_target = MeanDiscriminator(), MeanDiscriminator()
 
 
-def task_of(translators, discriminators, *, batch_size=2, **changes):
-    return face_cycle.FaceCycleTask(
-        runtime(),
-        translators,
-        discriminators,
-        config=cycle_config(**changes),
-        batch_size=batch_size,
-        crop_size=CROP_SIZE,
-        seed=7,
-    )
+def task_of(*networks, batch_size=2, **changes):
+    how = {"batch_size": batch_size, "crop_size": CROP_SIZE, "seed": 7}
+    return face_cycle.FaceCycleTask(runtime(), *networks, config=cycle_config(**changes), **how)
 
 
 def batch_of(seed, count=2):

@@ -55,15 +55,9 @@ def batch(tmp_path):
 
 
 def task_of(generator, scored_by, *, perceptual=None, **changes):
-    config = small.face_gan_config(**changes)
-    return face_gan.FaceGanTask(
-        small.runtime(),
-        (generator, scored_by),
-        style=small.STYLE,
-        skeleton=HOLISTIC,
-        config=config,
-        perceptual=perceptual,
-    )
+    how = {"style": small.STYLE, "skeleton": HOLISTIC, "perceptual": perceptual}
+    config, networks = small.face_gan_config(**changes), (generator, scored_by)
+    return face_gan.FaceGanTask(small.runtime(), networks, config=config, **how)
 
 
 def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(batch):

@@ -33,28 +33,15 @@ class Remembering(nn.Module):
         return Generated(frame)
 
 
-def task_of(
-    generator,
-    scored_by=None,
-    *,
-    on=None,
-    style=small.STYLE,
-    perceptual=None,
-    resolution="full",
-    **changes,
-):
+def task_of(generator, scored_by=None, *, on=None, style=small.STYLE, **changes):
+    how = {"perceptual": None, "resolution": "full"}
+    how |= {name: changes.pop(name) for name in how.keys() & changes.keys()}
     config = small.gan_config(**changes)
-    if scored_by is None:
-        scored_by = small.discriminator(window_frames=config.window_frames, style=style)
-        scored_by.apply(initialize)
+    own = small.discriminator(window_frames=config.window_frames, style=style).apply(initialize)
     return PoseGanTask(
         on or small.runtime(),
-        (generator, scored_by),
-        style=style,
-        skeleton=HOLISTIC,
-        config=config,
-        perceptual=perceptual,
-        resolution=resolution,
+        (generator, scored_by or own),
+        **{**how, "style": style, "skeleton": HOLISTIC, "config": config},
     )
 
 
@@ -283,11 +270,9 @@ def test_in_a_viewport_the_person_is_composited_on_that_part_of_the_background(c
 def test_what_is_in_the_viewport_teaches_no_shadows(clip):
     """Or clothes would be shadows, in poses that were never filmed."""
     batch = small.windows_of([clip], viewport=small.VIEWPORT).batch([0, 3, 5])
-    learnt = []
+    config, learnt = small.generator_config(viewport=small.VIEWPORT), []
     for frames in (batch.frames, 255 - batch.frames):
-        generator = build_generator(
-            small.generator_config(viewport=small.VIEWPORT), background_image=torch.zeros(3, *SIZE)
-        )
+        generator = build_generator(config, background_image=torch.zeros(3, *SIZE))
         torch.manual_seed(0)
         task = task_of(generator.apply(initialize), small.MeanDiscriminator())
         task.step(replace(batch, frames=frames), step=0, learning_rate=1e-3)
