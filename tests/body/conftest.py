@@ -1,7 +1,6 @@
 """Skeletons that walk, turn and swing their arms, as a detector would find them."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.skeleton import BONE_NAMES, USUAL_LENGTHS
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.pose.skeleton import HOLISTIC
+from tests.people import keypoints_of
 
 SCALE = 200.0  # px a body height
 LENGTHS = USUAL_LENGTHS * np.where(np.arange(len(USUAL_LENGTHS)) % 2, 1.12, 0.93)
@@ -74,19 +73,10 @@ class Found:
 
 def detected(motion, *, noise_px=0.0, frame_rate=25):
     frames = motion.num_frames
-    points = np.zeros((frames, len(HOLISTIC.joints), 2), np.float32)
+    keypoints = keypoints_of([{}] * frames, (400, 400), frame_rate=frame_rate)
     noise = np.random.default_rng(0).normal(size=(frames, 33, 2)) * noise_px
-    points[:, :33] = motion.projected() + noise
-    score = np.zeros(points.shape[:2], np.float32)
-    score[:, :33] = 0.9
-    keypoints = Keypoints(
-        points=points,
-        score=score,
-        skeleton=HOLISTIC,
-        image_size=(400, 400),
-        frame_rate=Fraction(frame_rate),
-        detector="computed",
-    )
+    keypoints.points[:, :33] = motion.projected() + noise
+    keypoints.score[:, :33] = 0.9
     return Found(motion, keypoints, (1.7 * motion.joints()).astype(np.float32))
 
 

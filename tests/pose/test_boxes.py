@@ -30,13 +30,11 @@ def test_boxes_have_a_margin_and_are_cut_at_the_edges(points, margin, box):
 def test_boxes_are_inside_the_image_and_hold_the_points_that_are(points, margin):
     box = enclosing_box(points, margin=margin, image_size=(100, 64))
     inside = points[((points >= 0) & (points < (64, 100))).all(axis=1)]
-    if box is None:
-        assert len(inside) == 0
-        return
-    x0, y0, x1, y1 = box
+    x0, y0, x1, y1 = box or (0, 0, 64, 100)
     assert 0 <= x0 < x1 <= 64
     assert 0 <= y0 < y1 <= 100
     assert ((inside >= (x0, y0)) & (inside < (x1, y1))).all()
+    assert box or not len(inside)
 
 
 def test_boxes_of_joints_hold_those_that_were_found_and_nothing_else():

@@ -18,18 +18,16 @@ from tests.people import RATE, dance
 SKELETON = Skeleton(groups=(("body", ("nose", "left_ankle")), ("face", ("face_chin",))))
 
 
+DESCRIBED = {"skeleton": SKELETON, "image_size": (48, 64), "detector": "by hand"}
+
+
 def example(frames=3, **changes):
-    score = np.linspace(0.25, 1, 3 * frames, dtype=np.float32).reshape(frames, 3)
-    points = np.arange(6 * frames, dtype=np.float32).reshape(frames, 3, 2)
-    values = {
-        "points": points,
-        "score": score,
-        "skeleton": SKELETON,
-        "image_size": (48, 64),
-        "frame_rate": Fraction(30000, 1001),
-        "detector": "by hand",
+    joints = {
+        "points": np.arange(6 * frames, dtype=np.float32).reshape(frames, 3, 2),
+        "score": np.linspace(0.25, 1, 3 * frames, dtype=np.float32).reshape(frames, 3),
     }
-    return module.Keypoints(**{**values, **changes})
+    rate = {"frame_rate": Fraction(30000, 1001)}
+    return module.Keypoints(**{**DESCRIBED, **joints, **rate, **changes})
 
 
 def assert_same(read, written, *names):
@@ -46,7 +44,7 @@ def any_arrays(draw):
     score = draw(hnp.arrays(np.float32, (frames, 3), elements=st.floats(0, 1, width=32)))
     points = draw(hnp.arrays(np.float32, (frames, 3, 2), elements=st.floats(-99, 999, width=32)))
     filled = draw(st.none() | hnp.arrays(bool, (frames, 3)))
-    points = np.where(score[..., None] > 0, points, np.float32(0))
+    points[score == 0] = 0
     return points, score, None if filled is None else filled & (score > 0)
 
 
@@ -62,13 +60,13 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     filled, depth = np.zeros((3, 3), bool), np.zeros((3, 3), np.float32)
     filled[1, [0, 2]], depth[2, 1] = True, -0.25
-    for path in (tmp_path / "one.parquet", tmp_path / "two.parquet"):
-        module.write_keypoints(path, example(filled=filled, depth=depth))
-    assert path.read_bytes() == (tmp_path / "one.parquet").read_bytes()
+    one, path = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    for file in (one, path):
+        module.write_keypoints(file, example(filled=filled, depth=depth))
+    assert path.read_bytes() == one.read_bytes()
     table = pq.read_table(path)
-    names = ["frame_index", "pts_seconds", "person", "body", "face", "body_filled", "face_filled"]
-    names += ["body_depth", "face_depth"]
-    assert table.column_names == names
+    names = "frame_index pts_seconds person body face body_filled face_filled body_depth face_depth"
+    assert table.column_names == names.split()
     assert table.schema.field("body").type == pa.list_(pa.float32(), 6)
     assert table["body"][1].as_py() == [6, 7, pytest.approx(0.53125), 8, 9, pytest.approx(0.625)]
     assert table["pts_seconds"][2].as_py() == pytest.approx(2 * 1001 / 30000)
@@ -158,18 +156,9 @@ def detections_at(places, **changes):
     """Detections with a row for each (frame, person), every row with numbers of its own."""
     frames, people = np.array(places, np.int32).reshape(-1, 2).T
     keypoints = example(frames=len(places))
-    values = {
-        "frame_index": frames.copy(),
-        "person": people.copy(),
-        "points": keypoints.points,
-        "score": keypoints.score,
-        "num_frames": 4,
-        "skeleton": SKELETON,
-        "image_size": (48, 64),
-        "frame_rate": Fraction(25),
-        "detector": "by hand",
-    }
-    return module.Detections(**{**values, **changes})
+    rows = {"frame_index": frames.copy(), "person": people.copy(), "num_frames": 4}
+    joints = {"points": keypoints.points, "score": keypoints.score, "frame_rate": Fraction(25)}
+    return module.Detections(**{**DESCRIBED, **rows, **joints, **changes})
 
 
 NUM_BODY_JOINTS = len(dict(SKELETON.groups)["body"])

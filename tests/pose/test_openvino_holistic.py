@@ -41,9 +41,9 @@ def test_joints_are_those_of_mediapipe(astronaut, searches):
     assert len(searches) == 1
     both = (expected[:, 2] > 0) & (found[:, 2] > 0)
     assert both.sum() > 0.9 * (expected[:, 2] > 0).sum()
-    away = np.linalg.norm(found[both, :2] - expected[both, :2], axis=1)
-    assert np.median(away) < 0.01 * len(astronaut)
-    assert away.max() < 0.05 * len(astronaut)
+    away = np.linalg.norm(found[both, :2] - expected[both, :2], axis=1) / len(astronaut)
+    assert np.median(away) < 0.01
+    assert away.max() < 0.05
     of_both = [one[:33, 3:].ravel() for one in (expected, found)]  # of a bust, most is guessed
     assert np.corrcoef(*of_both)[0, 1] > 0.95
 
@@ -96,15 +96,14 @@ def hands_of(person, frame, *, visible):
 
 
 def test_hands_that_take_turns_are_carried_with_their_wrists(person):
-    both, left = (1, 1), (1, 0)
+    both, left, lost = (1, 1), (1, 0), None
     person.hands = "in turns"
-    places = [hands_of(person, frame, visible=both) for frame in range(3)]
-    assert places == [[10 + 0, 60 + 1], [11 + 2, 61 + 1], [12 + 2, 62 + 3]]
-    assert hands_of(person, 3, visible=left) == [13 + 4, None]
-    assert hands_of(person, 4, visible=both) == [14 + 4, 64 + 5]
-    assert hands_of(person, 5, visible=left) == [15 + 6, None]
-    assert hands_of(person, 6, visible=left) == [16 + 6, None]
-    assert hands_of(person, 7, visible=both) == [17 + 7, 67 + 8]  # though it is not its turn
+    seen = [*[both] * 3, left, both, left, left, both]
+    places = [hands_of(person, frame, visible=visible) for frame, visible in enumerate(seen)]
+    assert places == [
+        *([10 + 0, 60 + 1], [11 + 2, 61 + 1], [12 + 2, 62 + 3], [13 + 4, lost], [14 + 4, 64 + 5]),
+        *([15 + 6, lost], [16 + 6, lost], [17 + 7, 67 + 8]),  # the last though not its turn
+    ]
 
 
 def test_a_frame_is_measured_and_hands_are_found_in_each_where_there_is_time(person):

@@ -10,6 +10,7 @@ from motiontransfer.core.errors import KeypointsError
 from motiontransfer.pose.drawing import Lines, NumpyDrawer, PoseMapStyle, draw_rgb
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, LIMBS_OF_GROUP, Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer, draw_lines
+from tests.people import keypoints_of
 
 SIZE = (24, 32)
 ENCODINGS = ("sticks", "limbs", "heatmaps")
@@ -51,12 +52,8 @@ def style(encoding="limbs", width=5.0):
 
 def pose(joints, *, score=1.0):
     """A batch of one in which only these joints, name -> (x, y), were found."""
-    points = torch.zeros(1, len(HOLISTIC.joints), 2)
-    scores = torch.zeros(1, len(HOLISTIC.joints))
-    for name, (x, y) in joints.items():
-        points[0, HOLISTIC.index(name)] = torch.tensor([x, y])
-        scores[0, HOLISTIC.index(name)] = score
-    return points, scores
+    found = keypoints_of([joints], score=score)
+    return torch.from_numpy(found.points), torch.from_numpy(found.score)
 
 
 def draw(points, score, *, size=SIZE, encoding="limbs", width=5.0):
@@ -203,9 +200,8 @@ def test_a_skeleton_that_lacks_joints_is_drawn_without_what_they_would_show(enco
 @pytest.mark.parametrize(("wanted", "width"), [(style("limbs", 4.0), 4.0), (None, 2.0)])
 def test_rgb_images_are_the_sticks(wanted, width):
     points, score = random_poses(1)
-    shown = draw_rgb(
-        points[0].numpy(), score[0].numpy(), skeleton=HOLISTIC, size=SIZE, style=wanted
-    )
+    how = {"skeleton": HOLISTIC, "size": SIZE, "style": wanted}
+    shown = draw_rgb(points[0].numpy(), score[0].numpy(), **how)
     drawn = draw(points, score, encoding="sticks", width=width)[0]
     assert shown.dtype == np.uint8
     assert np.abs(shown - 255 * drawn.permute(1, 2, 0).numpy()).max() <= 0.5 + 1e-3
@@ -217,14 +213,13 @@ ENDS = st.tuples(st.tuples(FAR, FAR), st.tuples(FAR, FAR))
 SIZES = st.sampled_from([(24, 32), (23, 41), (1, 9), (40, 5)])
 
 
-def lines_on(sticks, *, radius, size, intensity=None):
-    """Sticks given as ((x, y), (x, y)), drawn on one plane."""
-    number = len(sticks)
+def lines_on(stick, *, radius, size):
+    """A stick given as ((x, y), (x, y)), drawn on one plane."""
     lines = Lines(
-        points=np.array(sticks, float).reshape(number, 2, 2),
-        radius_px=np.full(number, radius),
-        intensity=np.ones((number, 1)) if intensity is None else intensity,
-        plane=np.zeros((number, 1), np.int64),
+        points=np.array([stick], float),
+        radius_px=np.array([radius]),
+        intensity=np.ones((1, 1)),
+        plane=np.zeros((1, 1), np.int64),
     )
     return draw_lines(lines, num_planes=1, size=size)
 
@@ -247,7 +242,7 @@ def by_distance(stick, *, radius, size):
 @example(ends=((12.0, 12.0), (12.0, 12.0)), radius=1.5, size=(24, 32))
 @example(ends=((-3000.0, -3000.0), (3000.0, 3000.0)), radius=1.0, size=(24, 32))
 def test_no_pixel_that_a_stick_touches_is_left_out(ends, radius, size):
-    drawn = lines_on([ends], radius=radius, size=size)
+    drawn = lines_on(ends, radius=radius, size=size)
     assert drawn.shape == (1, *size)
     expected = by_distance(ends, radius=radius, size=size)
     assert np.abs(drawn[0].numpy() - expected).max() < 2e-3

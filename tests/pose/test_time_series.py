@@ -16,14 +16,15 @@ def flags(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "runs"),
-    [("", []), ("...", []), ("xxx", [(0, 3)]), ("x..xx.", [(0, 1), (3, 5)]), (".x", [(1, 2)])],
+    ("text", "runs", "longest"),
+    [
+        *(("", [], 0), ("...", [], 0), ("xxx", [(0, 3)], 3), (".x", [(1, 2)], 1)),
+        ("x..xx.", [(0, 1), (3, 5)], 2),
+    ],
 )
-def test_runs_are_found_in_order(text, runs):
+def test_runs_are_found_in_order(text, runs, longest):
     assert time_series.segments(flags(text)) == runs
-    assert time_series.longest_segment(flags(text)) == max(
-        (stop - start for start, stop in runs), default=0
-    )
+    assert time_series.longest_segment(flags(text)) == longest
 
 
 def test_gaps_lie_between_what_is_seen_and_are_short():
