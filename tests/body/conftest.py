@@ -1,6 +1,6 @@
 """Skeletons that walk, turn and swing their arms, as a detector would find them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -42,21 +42,21 @@ def moving(yaw, *, frame_rate=25.0):
     for index, name in enumerate(BONE_NAMES):
         side, _, part = name.partition("_")
         x, y, z = _HANGING.get(name) or _OF_SIDE[part]
-        directions[:, index] = (-x if side == "right" and name not in _HANGING else x, y, z)
+        bone = np.full((frames, 3), (-x if side == "right" and name not in _HANGING else x, y, z))
         if part in _SWINGS:
             phase = np.pi * (side == "right")
             swing = _SWINGS[part] * np.sin(2 * np.pi * second + phase)
             bend = 0.4 * (1 - np.cos(2 * np.pi * second + phase)) if part == "shin" else 0
-            directions[:, [index]] = _turned(directions[:, [index]], swing + bend, (1, 2))
-    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
-    return BodyMotion(
+            bone = _turned(bone[:, None], swing + bend, (1, 2))[:, 0]
+        directions[:, index] = bone / np.linalg.norm(bone, axis=1, keepdims=True)
+    return replace(
+        BodyMotion.unfitted(frames),
         directions=_turned(directions, yaw, (0, 2)),
         lengths=LENGTHS,
         place=np.stack([200 + 10 * np.sin(second), 210 + 0 * second], axis=1),
         scale=np.full(frames, SCALE),
         distance=np.full(frames, 3.0),
         center=np.array([199.5, 199.5]),
-        is_exchanged=np.zeros(frames, np.bool_),
         yaw=np.asarray(yaw, np.float64),
         fits=np.ones(frames, np.bool_),
     )

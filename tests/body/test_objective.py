@@ -12,20 +12,20 @@ STARTS = np.isin(np.arange(FRAMES), [0, 5])  # of runs
 @pytest.fixture(scope="module")
 def compared():
     """Joints at random, in two runs; some so near to the camera that this is limited."""
-    rng, bones = np.random.default_rng(0), len(BONE_NAMES)
-    lines = rng.normal(size=(3, FRAMES, bones))
+    rng, bones = np.random.default_rng(0), (FRAMES, len(BONE_NAMES))
+    lines = rng.normal(size=(3, *bones))
     film = Observed(
         points=1 + 0.3 * rng.normal(size=(2, FRAMES, 33)),
         weight=rng.random((FRAMES, 33)),
         lines=lines / np.linalg.norm(lines, axis=0),
-        line_weight=rng.random((FRAMES, bones)),
+        line_weight=rng.random(bones),
         bends=Bends(STARTS, 30.0),
-        center=np.array([1.0, 1.0]),
+        center=np.ones(2),
         frame_rate=30.0,
         noise=1.3,
     )
     state = State(
-        directions=rng.normal(size=(3, FRAMES, bones)),
+        directions=rng.normal(size=(3, *bones)),
         place=1 + 0.1 * rng.normal(size=(2, FRAMES)),
         size=0.1 * rng.normal(size=FRAMES),
         lengths=np.log(USUAL_LENGTHS) + 0.1 * rng.normal(size=len(LENGTHS)),

@@ -78,26 +78,25 @@ TARGETS = {
 def write_target(folder, *, style=STYLE, face=None, **changes):
     """Random weights of a target, where the pipeline keeps them."""
     torch.manual_seed(0)
-    config = generator_config(size=SIZE, **changes)
+    config, models = generator_config(size=SIZE, **changes), folder / "artifacts/models/ada"
     plate = torch.rand(3, *SIZE) * 2 - 1 if config.has_background_image else None
-    puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3]) if config.texture == "puppet" else None
     network = build_generator(config, background_image=plate).apply(initialize)
     for parameter in network.parameters():  # more than pixels' rounding
         parameter.mul_(3)
-    models, known = folder / "artifacts/models/ada", {}
-    if puppet is not None:
+    known = {}
+    if config.texture == "puppet":
+        puppet = puppet_of(dance(4, size=FULL_SIZE), [0, 3])
         assert puppet.appearance.has_skirt
-        appearance = folder / "artifacts/models/ada/appearance.safetensors"
-        write_appearance(appearance, puppet.appearance)
-        known["appearance_sha256"] = sha256_of(appearance)
+        write_appearance(models / "appearance.safetensors", puppet.appearance)
+        known["appearance_sha256"] = sha256_of(models / "appearance.safetensors")
     write_generator(models / "generator.safetensors", config, network, style=style, **known)
+    faces = models / "face_generator.safetensors"
     if face is None:
-        write_no_weights(models / "face_generator.safetensors", "face_generator")
+        write_no_weights(faces, "face_generator")
     else:
         config = face_config(pose_channels=style.num_channels, **face)
-        faces = FaceGenerator(config).apply(initialize)
         described = {"face_generator": asdict(config)}
-        write_weights(models / "face_generator.safetensors", faces, description=described)
+        write_weights(faces, FaceGenerator(config).apply(initialize), description=described)
     write_shipped(folder)
     statistics = statistics_of(dance(12, size=SIZE))
     write_statistics(folder / "artifacts/statistics/ada.json", statistics)

@@ -177,10 +177,8 @@ def test_the_clips_of_a_project(project):
         np.testing.assert_array_equal(unseen[0].read()[3], frames[3])
     # a second is rendered as the whole video would be but for its start
     renderer = load_renderer(Path("artifacts/models/ada"), runtime(), face="none")
-    poses = read_keypoints(Path("artifacts/keypoints/ada/walk.parquet"))
-    part = replace(poses, points=poses.points[51:75], score=poses.score[51:75])
-    expected = list(render_poses(renderer, part))[2:]
-    np.testing.assert_array_equal(ada.held_out[0].fake.read(), np.stack(expected))
+    poses = read_keypoints(Path("artifacts/keypoints/ada/walk.parquet")).part(range(51, 75))
+    np.testing.assert_array_equal(ada.held_out[0].fake.read(), [*render_poses(renderer, poses)][2:])
     # what was rendered is kept
     before = {path.name: path.stat().st_mtime_ns for path in Path("scratch").iterdir()}
     assert before.keys() == {"ada_walk.mkv", "ada_as_ben.mkv"}

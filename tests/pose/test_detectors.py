@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -152,25 +153,25 @@ def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
 @pytest.mark.parametrize(
     ("accelerator", "asked_for", "given", "said"),
     [
-        ("cuda", 0, 1, ["runs on a cuda, 32-true, processes: 1"]),
-        ("cuda", 3, 3, ["runs on a cuda, 32-true, processes: 3"]),
-        ("cpu", 0, 0, ["runs on the CPU, threads: 1, 32-true, processes: 5"]),
+        ("cuda", 0, 1, "runs on a cuda, 32-true, processes: 1"),
+        ("cuda", 3, 3, "runs on a cuda, 32-true, processes: 3"),
+        ("cpu", 0, 0, "runs on the CPU, threads: 1, 32-true, processes: 5"),
     ],
 )
 def test_a_gpu_has_one_worker_by_default_and_it_is_said(
     load, calls, monkeypatch, caplog, accelerator, asked_for, given, said
 ):
     caplog.set_level("INFO")
+    fetched = Mock()
     monkeypatch.setattr(detectors, "choose_accelerator", lambda: accelerator)
     monkeypatch.setattr(detectors, "describe_device", "a {}".format)
     monkeypatch.setattr("loky.cpu_count", lambda: 5)
-    fetched = []
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda model, **_: fetched.append(model))
-    compute = Compute(num_workers=asked_for)
-    detect_keypoints(Path("c"), load("keypointrcnn"), video=Path("v"), compute=compute)
+    monkeypatch.setattr(keypoint_rcnn, "load_network", fetched)
+    config, compute = load("keypointrcnn"), Compute(num_workers=asked_for)
+    detect_keypoints(Path("c"), config, video=Path("v"), compute=compute)
     ((_, _, settings),) = calls
-    config = settings["detector"]
     assert settings["compute"].num_workers == given
-    assert caplog.messages == said
-    assert (config.model, config.max_people) == ("coco_v1", 3)
-    assert fetched == ["coco_v1"]  # and no network of this process's on the GPU
+    assert caplog.messages == [said]
+    assert (settings["detector"].model, settings["detector"].max_people) == ("coco_v1", 3)
+    fetched.assert_called_once()  # and no network of this process's on the GPU
+    assert fetched.call_args.args == ("coco_v1",)

@@ -222,26 +222,23 @@ def test_landmarks_land_on_their_names():
     """Landmarks of each group lie in a row, their index for x in pixels."""
 
     def row(num_landmarks, y):
-        x = np.arange(num_landmarks) / 512
-        visibility = np.where(np.arange(num_landmarks) == 3, 0.2, 0.8)
-        return np.stack([x, np.full(num_landmarks, y / 8), visibility], axis=1).astype(np.float32)
+        landmarks = np.full((num_landmarks, 3), (0, y / 8, 0.8), np.float32)
+        landmarks[:, 0] = np.arange(num_landmarks) / 512
+        landmarks[3, 2] = 0.2
+        return landmarks
 
     drawn = {"pose": row(33, 1), "left_hand": row(21, 2), "right_hand": row(21, 3)}
-    outside = {"pose": row(33, 17)}
-    people = people_in_pixels(
-        [drawn | {"face": row(478, 4)}, outside], min_visibility=0.3, image_size=(8, 512)
-    )
-    assert len(people) == 1  # the other one has no joint inside the image
+    drawn["face"], outside = row(478, 4), {"pose": row(33, 17)}
+    people = people_in_pixels([drawn, outside], min_visibility=0.3, image_size=(8, 512))
+    assert people.shape == (1, len(HOLISTIC.joints), 3)  # the other one has no joint inside
     points = dict(zip(HOLISTIC.joints, people[0, :, :2].tolist(), strict=True))
     assert points["left_eye_outer"] == [0, 0]  # not visible enough
-    for index, joint in enumerate(BODY_JOINTS):
-        assert points[joint] == [index, 1] or index == 3
-    assert points["left_hand_pinky_tip"] == pytest.approx([20, 2])
-    assert points["right_hand_thumb_tip"] == pytest.approx([4, 3])
-    for joint in FACE_JOINTS:
-        assert points[joint] == pytest.approx([VERTEX_OF_JOINT[joint], 4])
+    expected = {joint: [index, 1] for index, joint in enumerate(BODY_JOINTS) if index != 3}
+    expected |= {"left_hand_pinky_tip": [20, 2], "right_hand_thumb_tip": [4, 3]}
+    expected |= {joint: [VERTEX_OF_JOINT[joint], 4] for joint in FACE_JOINTS}
+    for joint, place in expected.items():
+        assert points[joint] == pytest.approx(place), joint
     assert people[0, HOLISTIC.index("left_hand_wrist"), 2] == 1
-    assert people.shape[2] == 3
 
 
 def test_world_landmarks_stand_beside_the_bodys_joints_also_of_missing_ones():

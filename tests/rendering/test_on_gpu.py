@@ -16,7 +16,6 @@ from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import DrawnGenerator, build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import make_runtime
-from motiontransfer.models.weights import TrainedGenerator
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.frame import LiveGenerator, render_poses
@@ -24,6 +23,7 @@ from tests.films import film
 from tests.live.parts import background_image
 from tests.people import dance, puppet_of
 from tests.training import small
+from tests.training.trainings import main_of
 
 POSES = dance(4)
 
@@ -47,17 +47,12 @@ def renderer_on(
     on, *, face="residual", source=None, blending="feather", previous_frame="generated", **options
 ):
     """Of random weights, the same on every device."""
-    viewport = Viewport(margin_px=1.0, multiple_of=4)
-    config = small.generator_config(**{"viewport": viewport, **options})
+    config = small.generator_config(viewport=Viewport(margin_px=1.0, multiple_of=4), **options)
     torch.manual_seed(1)
-    room = background_image() if config.has_background_image else None
-    network = build_generator(config, background_image=room)
+    network = frozen(build_generator(config, background_image=background_image()))
     if isinstance(network, DrawnGenerator):
         network.puppet = puppet()
-    main = TrainedGenerator(
-        network=frozen(network), config=config, style=small.STYLE, held_out=small.HELD_OUT
-    )
-    faces = None
+    main, faces = replace(main_of(network), config=config), None
     if face == "residual":
         face_config = small.face_config(previous_frame=previous_frame)
         faces = frozen(FaceGenerator(face_config)), face_config
@@ -65,10 +60,9 @@ def renderer_on(
     if face != "cycle":
         return renderer
     translator = module.to_runtime(frozen(FaceTranslator(small.translator_config())), on)
-    options = {"frames": source, "keypoints": POSES, "crop_size": 32}
-    return replace(
-        renderer, face=module.TranslatedFaces(runtime=on, translator=translator, **options)
-    )
+    of_source = {"frames": source, "keypoints": POSES, "crop_size": 32}
+    translated = module.TranslatedFaces(runtime=on, translator=translator, **of_source)
+    return replace(renderer, face=translated)
 
 
 def rendered_on(on, **options):

@@ -129,10 +129,11 @@ def variant(clip, *, on, encoding="limbs", resolution="full", **changes):
     torch.manual_seed(0)
     style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
     options = {name: changes.pop(name) for name in OF_LOSSES if name in changes}
-    config = small.generator_config(pose_channels=style.num_channels, **changes)
-    if resolution == "half":
-        config = replace(config, size=(SIZE[0] // 2, SIZE[1] // 2))
-    image = torch.zeros(3, *config.size) if config.has_background_image else None
+    size = tuple(side // 2 for side in SIZE) if resolution == "half" else SIZE
+    config = small.generator_config(
+        **{"pose_channels": style.num_channels, "size": size, **changes}
+    )
+    image = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=image).apply(initialize)
     dataset = small.windows_of(
         [clip],
