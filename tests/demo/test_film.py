@@ -8,6 +8,7 @@ import pytest
 from demo import film
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.video.frame_store import FrameStore
 
 PARAMS = """
 film: {side: 64, frame_rate: 25, samples: 1, crf: 12}
@@ -30,8 +31,8 @@ def write_compute(*, num_workers):
 
 
 def frames_of(path):
-    with av.open(str(path)) as video:
-        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    with FrameStore(Path(path)) as video:
+        return list(video.frames())
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import numpy as np
 
 from motiontransfer.filming.quality import MEASURED, PARTS, ClipQuality
 from motiontransfer.pose.cleaning import Repairs
+from tests.people import moved, standing
 
 NUM_FRAMES = 100
 
@@ -37,3 +38,11 @@ def quality(states=(), *, num_frames=NUM_FRAMES, **others):
         "shows": "whole",
     }
     return ClipQuality(**(flawless | others))
+
+
+def arm_up(num_frames, side="left"):
+    """Someone with an arm raised to the side, from the shoulder on."""
+    pose = standing(num_frames)
+    for joint, shift in (("elbow", (20, -35)), ("wrist", (40, -60)), ("hand", (40, -60))):
+        pose = moved(pose, f"{side}_{joint}", dict.fromkeys(range(num_frames), shift))
+    return pose

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.filming.coverage import cover, covering_frames
-from tests.people import joined, moved, standing
-
-FAR = (40, -60)  # px; the body is 150 px high
-
-
-def arm_up(num_frames, shift=FAR):
-    pose = standing(num_frames)
-    for joint, by in (("elbow", (shift[0] / 2, shift[1] / 2)), ("wrist", shift), ("hand", shift)):
-        pose = moved(pose, f"left_{joint}", dict.fromkeys(range(num_frames), by))
-    return pose
+from tests.filming.flawless import arm_up
+from tests.people import joined, standing
 
 
 def test_each_next_is_the_one_that_adds_most():

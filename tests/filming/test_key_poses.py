@@ -6,21 +6,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.filming.key_poses import NEAR, find_key_poses
-from tests.people import joined, lost, moved, standing
-
-FAR = (40, -60)  # px; the body is 150 px high
-
-
-def arm_up(num_frames, side="left"):
-    """An arm raised to the side, from the shoulder on."""
-    pose = standing(num_frames)
-    for joint, shift in (("elbow", (20, -35)), ("wrist", FAR), ("hand", FAR)):
-        pose = moved(pose, f"{side}_{joint}", dict.fromkeys(range(num_frames), shift))
-    return pose
-
-
-def larger(keypoints, factor):
-    return replace(keypoints, points=(keypoints.points * factor).astype(np.float32))
+from tests.filming.flawless import arm_up
+from tests.people import joined, lost, moved, scaled, standing
 
 
 def test_the_pose_of_most_frames_comes_first_and_no_more_than_there_are():
@@ -35,11 +22,11 @@ def test_the_pose_of_most_frames_comes_first_and_no_more_than_there_are():
 @pytest.mark.parametrize("size", [1.0, 0.6])
 def test_what_a_film_shows_is_left_out_at_any_size(size):
     dance = joined(arm_up(10), standing(30))
-    poses = find_key_poses(dance, [larger(standing(5), size)])
+    poses = find_key_poses(dance, [scaled(standing(5), size)])
     assert len(poses.frames) == 1
     assert poses.frames[0] < 10
     assert poses.coverage[0] > 0.8
-    assert not find_key_poses(dance, [standing(5), larger(arm_up(5), size)]).frames
+    assert not find_key_poses(dance, [standing(5), scaled(arm_up(5), size)]).frames
 
 
 def test_the_other_arm_is_another_pose():

@@ -1,6 +1,7 @@
 """Real/fake pairs drawn in code that differ in one thing only: what moves in a fake is blurred."""
 
 from fractions import Fraction
+from functools import partial
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from motiontransfer.forensics.data import RealFakeDataset, Second, SecondPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
-from motiontransfer.video.frame_store import write_frames
+from tests.films import film
 from tests.training.small import paths, runtime, schedule
 
 SIZE = (64, 48)
@@ -18,20 +19,17 @@ CONFIG = FramePairConfig(num_filters=8, num_downsamplings=2)
 
 def walk(num_frames, *, seed, size=SIZE):
     """A patterned ellipse that moves to and fro; colors and pattern by seed."""
-    draws = np.random.default_rng(seed)
-    height, width = size
-    background = cv2.GaussianBlur(
-        draws.integers(0, 256, (height, width, 3)).astype(np.float32), (0, 0), 3
-    )
+    draws, (height, width) = np.random.default_rng(seed), size
+    noise = draws.integers(0, 256, (height, width, 3)).astype(np.float32)
+    background = cv2.GaussianBlur(noise, (0, 0), 3)
     shirt = draws.uniform(60, 200, 3) + 50 * draws.choice([-1, 1], (height, width, 1))
+    rows, columns = np.mgrid[:height, :width]
     frames = []
     for index in range(num_frames):
         x = width * (0.5 + 0.25 * np.sin(index / 4 + seed))
-        rows, columns = np.mgrid[:height, :width]
         body = np.hypot((columns - x) / (width / 5), (rows - height / 2) / (height / 3)) < 1
-        moved = np.roll(shirt, round(x), axis=1)
-        frames.append(np.where(body[..., None], moved, background).clip(0, 255).astype(np.uint8))
-    return np.stack(frames)
+        frames.append(np.where(body[..., None], np.roll(shirt, round(x), axis=1), background))
+    return np.stack(frames).clip(0, 255).astype(np.uint8)
 
 
 def rendered(frames):
@@ -41,20 +39,13 @@ def rendered(frames):
     return np.where(moving, blurred, frames)
 
 
-def store(path, frames, *, rate=RATE):
-    write_frames(path, frames, frame_rate=rate)
-    return path
-
-
 def clip_pairs(folder, subject, *, seed, seconds=3):
     frames = walk(seconds * int(RATE) + 1, seed=seed)
-    real = store(folder / f"{subject}_real.mkv", frames)
-    fake = store(folder / f"{subject}_fake.mkv", rendered(frames))
+    real = film(folder / f"{subject}_real.mkv", frames, rate=RATE)
+    fake = film(folder / f"{subject}_fake.mkv", rendered(frames), rate=RATE)
+    second = partial(Second, subject=subject, video="walk")
     return [
-        SecondPair(
-            real=Second(subject=subject, video="walk", path=real, frames=each),
-            fake=Second(subject=subject, video="walk", path=fake, frames=each),
-        )
+        SecondPair(real=second(path=real, frames=each), fake=second(path=fake, frames=each))
         for each in sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
     ]
 

@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from motiontransfer.pose.boxes import face_alignments, face_boxes, inverse
-from motiontransfer.pose.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68, mirrored
+from motiontransfer.pose.skeleton import BODY_25, COCO_17, HOLISTIC, IBUG_68
 from tests.actors import actor
 from tests.people import keypoints_of, known_to, stick_person
 
 
 def turned_round(keypoints):
     """The same person from behind: left and right joints change places in the image."""
-    order = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
-    return replace(keypoints, points=keypoints.points[:, order], score=keypoints.score[:, order])
+    return keypoints.exchanged(np.ones(keypoints.num_frames, bool))
 
 
 def sides(boxes):

@@ -42,11 +42,9 @@ def apart(one, other):
 
 
 def test_over_the_films_own_room_the_frame_is_the_films():
-    room = noise(0)
-    frame = masked(noise(1), room)
-    assert (
-        apart(backgrounds.over(backgrounds.cut_out(frame, room), room), frame[..., :3]).max() <= 1
-    )
+    room, frame = noise(0), masked(noise(1), noise(0))
+    made = backgrounds.over(backgrounds.cut_out(frame, room), room)
+    assert apart(made, frame[..., :3]).max() <= 1
 
 
 COLORS = [(name, color) for name, color in PLAIN_BACKGROUNDS.items() if color]
@@ -68,9 +66,10 @@ def test_of_a_half_covered_pixel_the_room_is_taken_off():
     person, room, new = plain(40, 20, 10), plain(250, 240, 230), plain(0, 90, 200)
     share = (255 * mask()).round() / 255
     half = ((share > 0.1) & (share < 0.7))[..., 0]
-    made = backgrounds.over(backgrounds.cut_out(masked(person, room), room), new)
-    assert apart(made, (share * person + (1 - share) * new).round())[half].max() <= 1
-    straight = backgrounds.with_alpha(backgrounds.cut_out(masked(person, room), room), SIZE)
+    cut = backgrounds.cut_out(masked(person, room), room)
+    expected = share * person + (1 - share) * new
+    assert apart(backgrounds.over(cut, new), expected.round())[half].max() <= 1
+    straight = backgrounds.with_alpha(cut, SIZE)
     assert apart(straight[..., :3], person)[half].max() <= 6
     assert apart(straight[..., 3:], 255 * share)[half].max() <= 1
 
@@ -86,12 +85,13 @@ def test_shadows_on_the_room_are_neither_kept_nor_seen_at_the_persons_edge():
 
 
 def test_colors_go_on_beside_the_mask_so_that_coding_leaves_no_dark_rim():
+    color, black = (200, 180, 160), plain(0, 0, 0)
     straight = backgrounds.with_alpha(
-        backgrounds.cut_out(masked(plain(200, 180, 160), plain(0, 0, 0)), plain(0, 0, 0)), SIZE
+        backgrounds.cut_out(masked(plain(*color), black), black), SIZE
     )
     beside = (straight[..., 3] == 0) & (cv2.dilate(straight[..., 3], np.ones((3, 3))) > 0)
     assert beside.any()
-    assert apart(straight[beside][:, :3], (200, 180, 160)).max() < 25
+    assert apart(straight[beside][:, :3], color).max() < 25
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import renderer as module
-from motiontransfer.rendering.compositing import blend_poisson, draw_puppet, face_box_weight
+from motiontransfer.rendering.compositing import draw_puppet, face_box_weight
 from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size
 from motiontransfer.video.geometry import resize
 from tests.live.parts import Flat, renderer
@@ -104,16 +104,14 @@ class Spot:
         return FacePatch(image=bright, box=(8, 10, 13, 15), weight=torch.ones(5, 5))
 
 
-@pytest.mark.parametrize("blending", ["feather", "poisson"])
-def test_any_face_model_is_shown_as_it_is_to_be_blended_and_never_carried_on(blending):
-    rendered = replace(renderer(brighter()), face=Spot(), face_blending=blending)
-    spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, bool)
+def test_any_face_model_is_shown_and_never_carried_on():
+    spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros((*SIZE, 1), bool)
     spot[12, 10], mask[10:15, 8:13] = 255, True
-    for index, frame in enumerate(render_poses(rendered, dance(6))):
+    for index, frame in enumerate(
+        render_poses(replace(renderer(brighter()), face=Spot()), dance(6))
+    ):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
-        feathered = np.where(mask[..., None], spot, main)
-        shown = blend_poisson(main, spot, mask) if blending == "poisson" else feathered
-        assert np.array_equal(frame, shown if index % 2 else main)
+        assert np.array_equal(frame, np.where(mask, spot, main) if index % 2 else main)
 
 
 def test_poses_for_images_of_another_size_are_refused():

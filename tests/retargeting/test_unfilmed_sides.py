@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.pose.skeleton import HOLISTIC, mirrored
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.head_views import show_filmed_heads
 from motiontransfer.retargeting.statistics import fit_statistics
@@ -19,7 +19,7 @@ BODY = [
     in ("shoulder", "elbow", "wrist", "pinky", "thumb", "hip", "knee", "ankle", "heel", "index")
 ]
 HEAD = [i for i in range(len(HOLISTIC.joints)) if i not in BODY]
-OTHER = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
+OTHER = np.array(HOLISTIC.other_sides())
 # px towards the camera from the ears, of a head that is a ball; they are 18 px apart, the nose .63
 # of that before them.
 DEPTH = np.zeros(len(HOLISTIC.joints))
