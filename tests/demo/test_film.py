@@ -67,9 +67,7 @@ def test_the_ground_truth_has_the_sources_frames_and_the_targets_room(project):
     assert np.abs(truth[0][corners].astype(int) - target[0][corners]).mean() < 2
 
 
-def test_poses_that_take_longer_than_the_film_and_unknown_clips_are_refused(
-    project, monkeypatch, ben
-):
+def test_poses_longer_than_the_film_and_unknown_clips_are_refused(project, monkeypatch, ben):
     monkeypatch.setattr(film, "load_actor", lambda *_: ben)
     Path("demo/params.yaml").write_text(PARAMS.replace("hold_seconds: 0.08", "hold_seconds: 2"))
     with pytest.raises(ParamsError, match=r"0.6 s are too short for \d+ poses of 0.04 \+ 2 s"):

@@ -70,7 +70,7 @@ def test_images_of_a_long_clip_are_compared_six_times_a_second(num_frames, rate,
     ("size", "looked_at", "working_size"),
     [((256, 192), (128, 96), (64, 48)), ((128, 96), None, (64, 48)), ((64, 64), None, (63, 64))],
 )
-def test_poses_of_the_default_detector_are_in_the_working_image(
+def test_detected_poses_are_in_the_working_image(
     size, looked_at, working_size, monkeypatch, tmp_path
 ):
     """It looks at frames of twice that size, as it does in `detect_keypoints`."""

@@ -93,9 +93,7 @@ def test_each_pose_is_compared_with_like_poses(tmp_path, group, key, options):
 
 
 @pytest.mark.parametrize(("group", "is_sharp"), [("face", 0), ("left_hand", 1)])
-def test_a_pose_in_which_a_film_is_always_blurred_makes_hands_sharp_and_no_face(
-    tmp_path, group, is_sharp
-):
+def test_where_a_film_is_always_blurred_hands_are_sharp_and_no_face(tmp_path, group, is_sharp):
     """A face is compared with the more similar half, 30 frames, of which 10 are sharp."""
     frames = [SHARP] * 40 + [BLURRED] * 20
     original = posed(tmp_path / "film.mkv", frames, group=group, flat=range(40, 60))
@@ -122,9 +120,7 @@ def test_what_is_too_small_is_not_measured(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "side"), [(512, 512), (500, 256)])
-def test_the_film_is_read_as_large_as_poses_are_detected_unless_the_video_is_smaller(
-    tmp_path, height, side
-):
+def test_the_film_is_read_as_large_as_poses_are_detected_or_smaller(tmp_path, height, side):
     clip = training_clip(tmp_path, standing(2), draw=lambda *_: SHARP)
     film(tmp_path / "detection.mkv", [np.zeros((512, 512, 3), np.uint8)] * 2)
     (found,) = film_frames([clip], height=height)

@@ -41,7 +41,7 @@ def weights_without_gradient(network):
 @pytest.mark.parametrize(
     ("size", "num_blocks"), [((32, 32), 0), ((37, 50), 1), ((33, 17), 1)], ids=str
 )
-def test_any_size_is_kept_and_every_weight_gets_a_gradient(
+def test_any_size_is_kept_and_each_weight_gets_a_gradient(
     architecture, upsampling, size, num_blocks
 ):
     network = small(architecture, upsampling=upsampling, num_blocks=num_blocks)
@@ -182,9 +182,7 @@ def built(**changes):
 @every_architecture
 @pytest.mark.parametrize("previous_frame", ["generated", "none"])
 @every_background
-def test_frames_are_generated_from_poses_and_the_previous_frame(
-    architecture, background, previous_frame
-):
+def test_frames_come_from_poses_and_the_previous_frame(architecture, background, previous_frame):
     how = {"architecture": architecture, "background": background}
     generator = built(**how, previous_frame=previous_frame, conditioning_poses=2)
     pose_map, previous = torch.rand(2, 8, *SIZE), torch.rand(2, 3, *SIZE)

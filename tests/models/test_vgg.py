@@ -76,9 +76,7 @@ def test_it_is_frozen_but_differentiable(tmp_path, torchvision_network):
         ("short.pth", {"features.0.weight": torch.zeros(64, 3, 3, 3)}, "features.0.bias"),
     ],
 )
-def test_a_file_of_something_else_is_refused_in_one_line_with_remedies(
-    tmp_path, capsys, name, content, fault
-):
+def test_another_file_is_refused_in_one_line_with_remedies(tmp_path, capsys, name, content, fault):
     """Code in it is not executed."""
     path = tmp_path / name
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)

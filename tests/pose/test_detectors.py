@@ -89,9 +89,7 @@ def test_unknown_models_and_detectors_are_refused(load, detector, key, asked):
         ({"detector": "keypointrcnn"}, "openpose_json", ["keypointr"]),
     ],
 )
-def test_weights_are_those_of_the_sections_detector_and_of_each_videos_own(
-    load, section, own, names
-):
+def test_weights_are_those_of_the_sections_detector_and_each_videos_own(load, section, own, names):
     Path("mine.pth").touch()
     load(**section, own=own)
     assert [file.name[:9] for file in detectors.pretrained_weights()] == names
@@ -128,9 +126,7 @@ def test_people_are_detected_after_a_warm_up_and_several_by_their_bodies(
     assert bodies == (tasks_config(**COMMON, min_tracking_confidence=0.4) if has_bodies else None)
 
 
-def test_people_are_detected_in_larger_frames_and_are_in_the_working_image(
-    load, monkeypatch, tmp_path
-):
+def test_people_detected_in_larger_frames_are_in_the_working_image(load, monkeypatch, tmp_path):
     (tmp_path / "detection.mkv").touch()
     height, width = EMPTY.image_size
     clip = SimpleNamespace(size=(height // 2, width // 2))

@@ -66,9 +66,7 @@ def test_the_scenes_take_the_dance_at_half_speed_then_each_pose_in_its_order():
     assert "Pose 2 of 2" in second.caption
 
 
-def test_the_film_has_all_scenes_the_slowed_sound_and_a_tone_at_the_end_of_each_pose(
-    waltz, tmp_path
-):
+def test_the_film_has_all_scenes_the_slowed_sound_and_a_tone_after_each_pose(waltz, tmp_path):
     keypoints, clip = waltz
     path = tmp_path / "guide.mp4"
     write_guide(path, guide_of(keypoints), keypoints, clip)

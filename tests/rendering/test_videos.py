@@ -64,7 +64,7 @@ def write(folder, frames, panels, source, *, num_columns=3, **options):
 
 
 @pytest.mark.parametrize("label", ["none", "corner"])
-def test_the_result_has_the_sources_rate_and_sound_and_a_label_if_asked_for(
+def test_the_result_has_the_sources_rate_and_sound_and_a_label(
     tmp_path, generated, panels, source, label
 ):
     write(tmp_path / "results", generated, panels, source, visible_label=label)
@@ -85,9 +85,7 @@ def test_a_silent_source_gives_a_silent_result(tmp_path, generated, panels):
     assert properties(tmp_path / "transfer.mp4") == (NUM_FRAMES, RATE, SIZE, 0)
 
 
-def test_a_comparison_shows_source_pose_result_and_ground_truth(
-    tmp_path, generated, panels, source
-):
+def test_a_comparison_shows_source_pose_result_and_truth(tmp_path, generated, panels, source):
     write(tmp_path, generated, panels, source)
     path = tmp_path / "comparison.mp4"
     num_frames, rate, size, seconds = properties(path)
@@ -143,7 +141,7 @@ def test_a_fault_in_a_thread_comes_out_as_itself_and_nothing_is_left(tmp_path, p
 
 
 @pytest.mark.parametrize("moments", [(0, 4, 9), (4,)])
-def test_a_contact_sheet_has_a_column_a_moment_and_a_row_a_panel(
+def test_a_sheet_has_a_column_a_moment_and_a_row_a_panel(
     tmp_path, generated, panels, source, moments
 ):
     write(tmp_path, generated, panels, source, num_columns=len(moments))

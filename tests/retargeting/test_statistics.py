@@ -36,9 +36,7 @@ def test_the_cluster_fraction_limits_the_farthest_line(fraction, farthest):
         ([70, 70, 70, 80, 100], 1, 70),  # nobody went back
     ],
 )
-def test_the_preprints_farthest_line_is_as_far_from_the_median_as_the_closest(
-    ankles, epsilon, farthest
-):
+def test_the_preprints_farthest_line_is_as_far_from_the_median(ankles, epsilon, farthest):
     changes = {"cluster_fraction": None, "cluster_epsilon_px": float(epsilon)}
     statistics = module.fit_statistics([stick_person(ankles, 30)], **PAPER | changes)
     assert statistics.farthest_ankle_y_px == farthest
@@ -181,9 +179,7 @@ def test_files_of_another_version_and_missing_ones_are_refused(tmp_path):
     ("lifted", "height"),
     [(4, 48), (5.1, np.hypot(3, 50))],  # by a tenth of the height a foot is not on the floor
 )
-def test_the_ankle_line_is_the_lower_ankle_and_the_height_ends_between_those_on_the_floor(
-    lifted, height
-):
+def test_the_line_is_the_lower_ankle_and_the_height_ends_between_those_on_the_floor(lifted, height):
     clip = stick_person(80, 50)
     clip.points[:, HOLISTIC.index("left_ankle"), 1] -= np.float32(lifted)
     contact = module.measure_ground_contact(clip, min_score=0.5)

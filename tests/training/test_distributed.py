@@ -47,9 +47,7 @@ def test_ranks_get_means_and_gather_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("train", "weights"), [(train_pose, "generator"), (train_face, "face_generator")]
 )
-def test_two_processes_end_with_the_weights_curves_and_samples_of_one(
-    tmp_path, clip, train, weights
-):
+def test_two_processes_end_with_weights_curves_and_samples_of_one(tmp_path, clip, train, weights):
     changes, folders = {"steps": 2, "log_every_steps": 1}, [tmp_path / name for name in "ab"]
     clips = [clip, training_clip(tmp_path / "second", dance(5, seed=4))]
     train_launched(train, clips, folders[0], changes)

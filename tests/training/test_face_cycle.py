@@ -79,13 +79,11 @@ def test_crops_show_the_aligned_faces(face_clips):
         assert torch.equal(crop, expected[0])
 
 
-@pytest.mark.parametrize("source_is_longer", [True, False])
-def test_an_epoch_shows_the_longer_list_once_and_the_shorter_evenly(
-    tmp_path, monkeypatch, source_is_longer
-):
+@pytest.mark.parametrize("is_longer", [True, False])
+def test_an_epoch_shows_the_longer_list_once_and_the_other_evenly(tmp_path, monkeypatch, is_longer):
     many = aligned([training_clip(tmp_path / "a", dance(7))])
     few = aligned([training_clip(tmp_path / "b", dance(3, seed=5))])
-    dataset = face_cycle.FaceCycleDataset(*((many, few) if source_is_longer else (few, many)))
+    dataset = face_cycle.FaceCycleDataset(*((many, few) if is_longer else (few, many)))
     seen = {id(many): Counter(), id(few): Counter()}
     whole = face_cycle.AlignedFaces.crops
 
@@ -99,7 +97,7 @@ def test_an_epoch_shows_the_longer_list_once_and_the_shorter_evenly(
     assert batch.source.shape == batch.target.shape == (7, 3, CROP_SIZE, CROP_SIZE)
     assert seen[id(many)] == Counter(range(7))
     assert sorted(seen[id(few)].values()) == [2, 2, 3]
-    longer = batch.source if source_is_longer else batch.target
+    longer = batch.source if is_longer else batch.target
     assert torch.equal(longer, whole(many, range(7)))
 
 

@@ -193,9 +193,7 @@ def test_windows_are_those_with_a_face_in_both_frames(face_clips):
 @pytest.mark.parametrize(
     ("previous_frame", "inside", "gradient"), [("corrected", 0.4, 2), ("generated", 0.3, 1)]
 )
-def test_the_next_frame_is_generated_from_the_corrected_one(
-    window_batch, previous_frame, inside, gradient
-):
+def test_the_next_frame_follows_the_corrected_one(window_batch, previous_frame, inside, gradient):
     """The main generator adds 0.1, and the face generator 0.1 more inside the box."""
     task = window_task(previous_frame=previous_frame)
     corrected = task.correct(task.generator, window_batch).windows.corrected

@@ -37,9 +37,7 @@ FAR = output([[-200.0]])
         ("log", [FAR], 200, 0),  # finite
     ],
 )
-def test_an_adversarial_loss_is_a_mean_over_patches_and_scales(
-    objective, outputs, as_real, as_fake
-):
+def test_adversarial_losses_are_means_over_patches_and_scales(objective, outputs, as_real, as_fake):
     for is_real, loss in ((True, as_real), (False, as_fake)):
         got = gan.adversarial_loss(outputs, is_real=is_real, objective=objective)
         assert got == pytest.approx(loss)
