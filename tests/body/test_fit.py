@@ -38,9 +38,8 @@ def test_lengths_are_recovered_within_three_standard_errors(fitted, turning):
 
 
 def test_joints_are_nearer_to_the_truth_than_detected_ones(fitted, turning):
-    noise = np.linalg.norm(
-        turning.keypoints.points[:, :33] - turning.motion.projected(), axis=2
-    ).mean()
+    found, true = turning.keypoints.points[:, :33], turning.motion.projected()
+    noise = np.linalg.norm(found - true, axis=2).mean()
     assert off(fitted, turning).mean() * SCALE < noise / 2
     assert fitted.fits.all()
 

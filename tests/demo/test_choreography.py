@@ -12,9 +12,8 @@ def long_dance():
 
 
 def test_a_seed_makes_one_dance_and_another_seed_another():
-    first, again, other = (
-        compose(60, frame_rate=RATE, beats_per_minute=112.0, seed=s) for s in (3, 3, 4)
-    )
+    how = {"frame_rate": RATE, "beats_per_minute": 112.0}
+    first, again, other = (compose(60, **how, seed=seed) for seed in (3, 3, 4))
     for name in ("angles", "path", "actions"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert np.abs(first.angles - other.angles).max() > 0.3

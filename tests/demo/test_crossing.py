@@ -53,18 +53,16 @@ def test_detected_people_are_followed():
     with tasks_config(max_people=2).open() as detect:
         people = detect(frames)
     tracks = track_people(people, frame_rate=RATE, image_size=size)
-    detections = Detections.from_frames(
-        people, tracks, image_size=size, frame_rate=RATE, detector="test"
-    )
+    how = {"image_size": size, "frame_rate": RATE, "detector": "test"}
+    detections = Detections.from_frames(people, tracks, **how)
     assert detections.people == (0, 1)
     followed = []
     for track in detections.people:
         keypoints = detections.of_person(track)
         found = keypoints.score[:, BODY] > 0
         apart = np.linalg.norm(keypoints.points[:, None, BODY] - np.array(joints), axis=3)
-        off = np.array(
-            [of[:, it].mean(axis=1) for of, it in zip(apart, found, strict=True) if it.any()]
-        )
+        off = zip(apart, found, strict=True)
+        off = np.array([of[:, it].mean(axis=1) for of, it in off if it.any()])
         assert len(off) >= 15
         assert (off.argmin(axis=1) == off[0].argmin()).all()
         assert off.min(axis=1).mean() < 3  # px

@@ -49,9 +49,7 @@ def test_the_leg_angles_put_the_ankles_where_the_steps_want_them(steps):
     angles = leg_angles(steps, root)
     body = turns(*root.values())
     for side, sign in (("left", 1), ("right", -1)):
-        of = {
-            name.removeprefix(f"{side}_"): angle for name, angle in angles.items() if side in name
-        }
+        of = {it.removeprefix(f"{side}_"): angle for it, angle in angles.items() if side in it}
         swing = rotation_vectors(-of["hip_raise"], zero, sign * of["hip_spread"])
         swing *= rotation_vectors(zero, sign * of["hip_twist"], zero)
         bend = rotation_vectors(of["knee"], zero, zero)

@@ -23,9 +23,8 @@ def test_training_frames_leave_out_tail_and_gap(tmp_path):
     dance = figure([(44, 30 + i) for i in range(4)])
     clips = clips_of(tmp_path, walk=walk, dance=dance)
     posed = training_frames(clips)
-    expected = [
-        (clip.frames, index) for clip, n in zip(clips, (2, 5), strict=True) for index in range(n)
-    ]
+    counts = zip(clips, (2, 5), strict=True)
+    expected = [(clip.frames, index) for clip, count in counts for index in range(count)]
     assert posed.frames == expected
     frames = list(read_frames(posed.frames[::-1], (64, 64)))
     np.testing.assert_array_equal(frames[-1], blocks(dance, 0))

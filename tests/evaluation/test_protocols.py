@@ -231,9 +231,7 @@ _MOVED = [(x + 1, y) for x, y in _INTENDED]
 
 def _films(folder, poses):
     """(file of each name, poses of each file)."""
-    files = {
-        name: film(folder / f"{name}.mkv", shown, draw=blocks) for name, shown in poses.items()
-    }
+    files = {it: film(folder / f"{it}.mkv", shown, draw=blocks) for it, shown in poses.items()}
     return files, {files[name]: shown for name, shown in poses.items()}
 
 

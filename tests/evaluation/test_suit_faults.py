@@ -87,9 +87,8 @@ def test_a_limb_from_the_other_side_is_no_fault_and_counted():
 
 def test_sides_that_touch_in_truth_alone_are_not_doubled():
     def feet(gap):
-        parts = with_box(
-            "foot right", 150, 156, 48 - gap, 60 - gap, without("foot left", "foot right")
-        )
+        none = without("foot left", "foot right")
+        parts = with_box("foot right", 150, 156, 48 - gap, 60 - gap, none)
         return with_box("foot left", 150, 156, 60 + gap, 72 + gap, parts)
 
     assert compare(feet(0), feet(8)).faults == []

@@ -100,10 +100,8 @@ def test_who_comes_near_and_goes_back_covers_what_who_stands_covers():
 
 
 def test_the_nearest_frame_is_of_any_film():
-    dance, half_up = (
-        joined(arm_up(10), standing(30)),
-        moved(standing(1), "left_wrist", {0: (20, -30)}),
-    )
+    dance = joined(arm_up(10), standing(30))
+    half_up = moved(standing(1), "left_wrist", {0: (20, -30)})
     poses = find_key_poses(dance, [standing(3), joined(standing(4), half_up)])
     assert poses.frames[0] < 10
     assert poses.nearest == [(1, 4)]

@@ -29,9 +29,8 @@ from tests.people import HEIGHT_PX, joints_of, known_to, lost, person, rotated, 
 def measured(keypoints, *, content=(0, 0, 256, 256), **others):
     nowhere = np.zeros(keypoints.num_frames, np.bool_)
     settings = {"with_others": nowhere, "possible_switches": 0, "camera_speed": None} | others
-    return measure_quality(
-        keypoints, Repairs.none(keypoints.num_frames), content=content, **settings
-    )
+    none = Repairs.none(keypoints.num_frames)
+    return measure_quality(keypoints, none, content=content, **settings)
 
 
 @pytest.mark.parametrize(

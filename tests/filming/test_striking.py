@@ -18,9 +18,8 @@ def arm_moved(shift, side="left", num_frames=2):
 
 
 def met_parts(strikes, pose):
-    return {
-        part.name for part, met in zip(strikes.parts, strikes.is_met[:, pose], strict=True) if met
-    }
+    met = zip(strikes.parts, strikes.is_met[:, pose], strict=True)
+    return {part.name for part, is_met in met if is_met}
 
 
 def looked(dance, me, seconds=STILL, frames=(0,)):

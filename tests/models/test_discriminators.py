@@ -10,9 +10,8 @@ from tests.models.published import giga_macs
 
 def discriminator(*, num_scales=2, frames=1, **changes):
     torch.manual_seed(3)
-    config = DiscriminatorConfig(
-        **{"num_filters": 4, "num_layers": 2, "num_scales": num_scales, **changes}
-    )
+    numbers = {"num_filters": 4, "num_layers": 2, "num_scales": num_scales, **changes}
+    config = DiscriminatorConfig(**numbers)
     channels = {"condition_channels": frames * 4, "image_channels": frames * 3}
     return MultiscaleDiscriminator(config, **channels).apply(initialize)
 

@@ -37,9 +37,8 @@ def test_a_smaller_crop_is_averaged_and_a_larger_one_stays_within_its_box():
     large = faces.crop_boxes(ramp, box, crop_size=32)
     assert (float(large.min()), float(large.max())) == (8 / 32, 23 / 32)
     checkerboard = torch.from_numpy(np.indices((24, 32)).sum(0) % 2 * 2.0 - 1).float()
-    half = faces.crop_boxes(
-        checkerboard.expand(1, 3, -1, -1), torch.tensor([[0, 0, 24, 24]]), crop_size=12
-    )
+    images, box = checkerboard.expand(1, 3, -1, -1), torch.tensor([[0, 0, 24, 24]])
+    half = faces.crop_boxes(images, box, crop_size=12)
     assert half[:, :, 1:-1, 1:-1].abs().max() < 1e-5  # no aliasing
 
 

@@ -163,9 +163,8 @@ def test_the_mask_is_the_persons_share_the_rest_is_the_rooms():
     """Of two rooms, each shows through as much as the mask leaves."""
     rooms = (torch.full((3, *SIZE), shade) for shade in (-0.5, 0.7))
     network = Uniform(0.4, -0.3, 0.8, 0.7)
-    (first, mask), (second, same) = (
-        generators.FrameGenerator(network, room)(*inputs()) for room in rooms
-    )
+    generated = (generators.FrameGenerator(network, room)(*inputs()) for room in rooms)
+    (first, mask), (second, same) = generated
     assert torch.equal(mask, same)
     assert torch.allclose(second - first, (1 - mask) * torch.tensor(1.2), atol=1e-6)
 

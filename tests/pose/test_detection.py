@@ -194,9 +194,8 @@ def crops_of(boxes, frame_index, num_frames):
 def test_a_crop_holds_the_person_and_lies_in_the_frame(data, num_frames):
     frames = data.draw(st.sets(st.integers(0, num_frames - 1), min_size=1))
     size = np.array(CROP_SIZE[::-1])
-    corners = data.draw(
-        hnp.arrays(np.float64, (len(frames), 2, 2), elements=st.floats(0, 1, width=32))
-    )
+    shares = hnp.arrays(np.float64, (len(frames), 2, 2), elements=st.floats(0, 1, width=32))
+    corners = data.draw(shares)
     boxes = (np.sort(corners, axis=1) * (size - 1)).reshape(-1, 4)
     crops = crops_of(boxes, np.array(sorted(frames), np.int32), num_frames)
     assert (crops[:, :2] >= 0).all()

@@ -45,10 +45,7 @@ def test_who_lies_or_stands_on_the_hands_is_seen_as_upright(degrees):
 
 def test_half_a_second_of_all_films_shows_a_back():
     front, back = standing(50), turned(180, HALF_SECOND)
-    dance, less = (
-        joined(standing(9), turned(180, HALF_SECOND + 1)),
-        turned(180, HALF_SECOND // 2 + 1),
-    )
+    dance, less = joined(standing(9), turned(180, HALF_SECOND + 1)), turned(180, 7)
     for films in ([front], [], [less]):
         assert lacks_back(dance, films)
     assert not lacks_back(dance, [less, joined(standing(3), back)])

@@ -298,9 +298,8 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160), rotate=
 
 def imported(folder, *frames, shown=(0,), **framing):
     """From one file a frame, of which each says where its people stand."""
-    people = [
-        [{"pose_keypoints_2d": flat(rows_of(BODY_25, **at))} for at in places] for places in frames
-    ]
+    found = [[flat(rows_of(BODY_25, **at)) for at in places] for places in frames]
+    people = [[{"pose_keypoints_2d": it} for it in of_frame] for of_frame in found]
     clip = write_clip(folder / "clip", list(shown), **framing)
     return import_people(put(folder / "json", openpose(*people)), clip, layout="openpose_json")
 

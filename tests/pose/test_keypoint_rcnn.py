@@ -30,9 +30,8 @@ def found(*people):
 
 def detect(*answers, frames=(FRAME,), **settings):
     """People in frames for which the network gives these answers."""
-    return keypoint_rcnn.detect(
-        lambda images: list(answers[: len(images)]), frames, **(SETTINGS | settings)
-    )
+    network = lambda images: list(answers[: len(images)])  # noqa: E731
+    return keypoint_rcnn.detect(network, frames, **(SETTINGS | settings))
 
 
 load = partial(keypoint_rcnn.load_network, max_people=2, min_detection_confidence=0.5)

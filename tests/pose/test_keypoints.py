@@ -84,9 +84,7 @@ def column(name, change):
 
 
 def rows(*indices):
-    return lambda columns: {
-        name: values[np.array(indices, int)] for name, values in columns.items()
-    }
+    return lambda columns: {it: values[np.array(indices, int)] for it, values in columns.items()}
 
 
 def without(gone):
@@ -200,9 +198,8 @@ def test_a_person_is_missing_where_not_detected():
     assert detections.people == (0, 1, 2)
     person = detections.of_person(2)
     for name in ("points", "score"):
-        np.testing.assert_array_equal(
-            getattr(person, name)[[0, 2]], getattr(detections, name)[[1, 4]]
-        )
+        seen, expected = (getattr(person, name), getattr(detections, name)[[1, 4]])
+        np.testing.assert_array_equal(seen[[0, 2]], expected)
         assert not getattr(person, name)[[1, 3]].any()
     assert (person.image_size, person.frame_rate, person.detector) == ((48, 64), 25, "by hand")
     with pytest.raises(KeypointsError, match=r"person 3 .*\(0, 1, 2\)"):

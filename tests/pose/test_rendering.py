@@ -89,13 +89,10 @@ def channels_of(limbs):
 
 
 def test_hands_and_faces_are_thinner():
-    limbs = [
-        THIGH,
-        *((f"{side}_hand_wrist", f"{side}_hand_thumb_cmc") for side in ("left", "right")),
-    ]
+    hands = [(f"{side}_hand_wrist", f"{side}_hand_thumb_cmc") for side in ("left", "right")]
     widths = [
         float(stick((12.0, 2.0), (12.0, 22.0), limb=limb, width=5.0)[12].sum())
-        for limb in (*limbs, ("face_nose_bridge", "face_nose_tip"))
+        for limb in (THIGH, *hands, ("face_nose_bridge", "face_nose_tip"))
     ]
     assert widths == pytest.approx([5, 3, 3, 2.5], abs=3e-3)
 
@@ -133,9 +130,8 @@ def test_sticks_have_colors_of_their_own_and_hands_and_faces_are_paler():
     assert colors.shape[1] == style("sticks").num_channels == 3
     for group, palest in {"body": 0.0, "left_hand": 0.4, "right_hand": 0.4, "face": 0.85}.items():
         of_group = [c for c, (g, _) in zip(colors, ALL_LIMBS, strict=True) if g == group]
-        assert [float(color.min()) for color in of_group] == pytest.approx(
-            [palest] * len(of_group), abs=2e-3
-        )
+        least = [float(color.min()) for color in of_group]
+        assert least == pytest.approx([palest] * len(of_group), abs=2e-3)
         assert all(not torch.allclose(a, b, atol=1e-3) for a, b in combinations(of_group, 2))
 
 

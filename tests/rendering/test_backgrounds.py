@@ -86,9 +86,8 @@ def test_shadows_on_the_room_are_neither_kept_nor_seen_at_the_persons_edge():
 
 def test_colors_go_on_beside_the_mask_so_that_coding_leaves_no_dark_rim():
     color, black = (200, 180, 160), plain(0, 0, 0)
-    straight = backgrounds.with_alpha(
-        backgrounds.cut_out(masked(plain(*color), black), black), SIZE
-    )
+    cut = backgrounds.cut_out(masked(plain(*color), black), black)
+    straight = backgrounds.with_alpha(cut, SIZE)
     beside = (straight[..., 3] == 0) & (cv2.dilate(straight[..., 3], np.ones((3, 3))) > 0)
     assert beside.any()
     assert apart(straight[beside][:, :3], color).max() < 25

@@ -107,9 +107,8 @@ class Spot:
 def test_any_face_model_is_shown_and_never_carried_on():
     spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros((*SIZE, 1), bool)
     spot[12, 10], mask[10:15, 8:13] = 255, True
-    for index, frame in enumerate(
-        render_poses(replace(renderer(brighter()), face=Spot()), dance(6))
-    ):
+    made = replace(renderer(brighter()), face=Spot())
+    for index, frame in enumerate(render_poses(made, dance(6))):
         main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
         assert np.array_equal(frame, np.where(mask, spot, main) if index % 2 else main)
 

@@ -154,15 +154,13 @@ def test_what_networks_drew_at_home_is_moved_into_the_film(folder):
     """Poses are half as large at home, and 20 and 10 px farther left and up."""
     filmed = DancersFilm(folder, clip_of(folder), size=FILM)
     poses = replace(person([(22.0, 19.0)] * NUM_FRAMES), image_size=FILM)
-    place = FilmPlace(
-        np.full(NUM_FRAMES, 2.0), np.array([[20.0, 10.0]] * NUM_FRAMES), np.array(FILM)
-    )
+    shift = np.array([[20.0, 10.0]] * NUM_FRAMES)
+    place = FilmPlace(np.full(NUM_FRAMES, 2.0), shift, np.array(FILM))
     appearance = replace(appearance_of(person()), background=np.zeros((*FILM, 3), np.uint8))
     frame = np.zeros((*FILM, 4), np.uint8)
     frame[10:30, 20:40] = (250, 120, 60, 255)
-    moved = networks_in_film(
-        iter([frame] * NUM_FRAMES), poses, appearance, filmed, place, match_light=False
-    )
+    home = iter([frame] * NUM_FRAMES)
+    moved = networks_in_film(home, poses, appearance, filmed, place, match_light=False)
     for (shown, room), _ in zip(moved, range(NUM_FRAMES), strict=True):
         inside = np.s_[34:44, 64:96]  # of rows 30 to 70 and columns 60 to 100, before the caption
         np.testing.assert_allclose(shown[inside][..., :3] - np.float32((250, 120, 60)), 0, atol=2)

@@ -8,9 +8,8 @@ from motiontransfer.video.geometry import Framing
 from tests.people import arms_out, lost, moved, place, scaled
 from tests.retargeting.test_normalization import statistics
 
-FILM = Framing(
-    source_size=(400, 500), crop=(100, 50, 228, 250), size=(100, 64), content=(0, 0, 64, 100)
-)
+CROP = {"crop": (100, 50, 228, 250), "content": (0, 0, 64, 100)}
+FILM = Framing(source_size=(400, 500), size=(100, 64), **CROP)
 """Two pixels of the film are one of the working image, whose corner is at (100, 50)."""
 DANCER = statistics(80, 80, heights=(40.0, 40.0))
 TARGET = statistics(90, 90, heights=(60.0, 60.0))

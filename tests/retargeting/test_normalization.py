@@ -76,10 +76,8 @@ def test_lines_go_to_lines_and_heights_to_heights(source_y, target_y, target_hei
 )
 def test_a_short_way_stays_short_around_the_middle_of_the_targets(lines, person_y, ankles, heights):
     source, target = statistics(*lines, heights=(40, 40)), statistics(50, 90, heights=(60, 100))
-    ends = [
-        normalize_by_ankles(stick_person([y] * 9, 40), source=source, target=target)
-        for y in person_y
-    ]
+    people = [stick_person([y] * 9, 40) for y in person_y]
+    ends = [normalize_by_ankles(it, source=source, target=target) for it in people]
     np.testing.assert_allclose([ankle(end)[0] for end in ends], ankles, rtol=1e-5)
     np.testing.assert_allclose([height(end)[0] for end in ends], heights, rtol=1e-5)
 
@@ -217,9 +215,7 @@ def test_a_known_affine_map_is_found_again(a, b, c, d, right, down):
     known = np.array([[a, b, right], [c, d, down]])
     if a * d - b * c <= 0.05:
         return
-    target = {
-        joint: tuple((known @ np.array([*place, 1.0])).tolist()) for joint, place in SHAPE.items()
-    }
+    target = {it: tuple((known @ np.array([*at, 1.0])).tolist()) for it, at in SHAPE.items()}
     np.testing.assert_allclose(fit_affine(SHAPE, target), known, atol=1e-6)
 
 

@@ -23,9 +23,7 @@ HIGH_HEAD["right_face_temple"] = (-0.3, -0.2)
 def head(shape=HEAD, *, degrees=0.0, face_px=20.0, middle=(100.0, 44.0), frames=10):
     turn = np.radians(degrees)
     across, down = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
-    places = {
-        joint: tuple(middle + face_px * (x * across + y * down)) for joint, (x, y) in shape.items()
-    }
+    places = {it: tuple(middle + face_px * (x * across + y * down)) for it, (x, y) in shape.items()}
     return arms_out(places, frames)
 
 
@@ -66,9 +64,7 @@ def test_what_is_hardly_seen_of_a_head_has_no_place():
     clip.score[0, clip.skeleton.index("left_face_mouth_corner")] = 0.4
     found = fit_head([clip])
     assert HEAD.keys() - found.keys() == {"left_face_mouth_corner", "right_face_mouth_corner"}
-    joints = {
-        name: np.ascontiguousarray(getattr(clip, name)[:, :33]) for name in ("points", "score")
-    }
+    joints = {it: np.ascontiguousarray(getattr(clip, it)[:, :33]) for it in ("points", "score")}
     body = Skeleton(groups=(("body", BODY_JOINTS),))
     assert fit_head([replace(clip, skeleton=body, **joints)]) == {}
 

@@ -49,9 +49,8 @@ FRONT = filmed(turned(np.linspace(-40, 40, 81)))
 
 def yaw(keypoints):
     """By the drawn nose, as deep as it is."""
-    nose, left, right = (
-        keypoints.joint(name)[0][:, 0] for name in ("nose", "left_ear", "right_ear")
-    )
+    joints = (keypoints.joint(it)[0][:, 0] for it in ("nose", "left_ear", "right_ear"))
+    nose, left, right = joints
     return np.degrees(np.arctan2((nose - (left + right) / 2) / 0.63, left - right))
 
 
@@ -79,9 +78,8 @@ def test_who_is_seen_from_behind_faces_the_camera_in_the_same_silhouette():
 @pytest.mark.parametrize("degrees", [-90, 90, 180])
 def test_who_lies_or_stands_on_the_hands_is_seen_from_behind_where_the_back_is_seen(degrees):
     facing = face_camera(rotated(turned(ROUND), degrees), FRONT)
-    np.testing.assert_array_equal(
-        facing.is_exchanged, face_camera(turned(ROUND), FRONT).is_exchanged
-    )
+    expected = face_camera(turned(ROUND), FRONT).is_exchanged
+    np.testing.assert_array_equal(facing.is_exchanged, expected)
 
 
 def test_a_head_looks_as_far_aside_as_filmed_and_comes_back_to_the_camera():

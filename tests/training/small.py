@@ -63,9 +63,8 @@ generator_config = partial(
 
 
 def networks(**changes):
-    return PoseGanNetworks(
-        generator=generator_config(**changes), discriminator=TWO_SCALES, style=STYLE
-    )
+    generator = generator_config(**changes)
+    return PoseGanNetworks(generator=generator, discriminator=TWO_SCALES, style=STYLE)
 
 
 def discriminator(*, window_frames=2, style=STYLE):

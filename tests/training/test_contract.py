@@ -132,9 +132,8 @@ def data(two_clips, face_clips, people, tmp_path_factory):
     """What each is trained on; READ ONLY."""
     root = tmp_path_factory.mktemp("data")
     segments = [planted.clip_pairs(root, name, seed=seed) for seed, name in enumerate("ab", 1)]
-    return SimpleNamespace(
-        two_clips=two_clips, face_clips=face_clips, people=people, segments=segments
-    )
+    clips = {"two_clips": two_clips, "face_clips": face_clips}
+    return SimpleNamespace(**clips, people=people, segments=segments)
 
 
 @pytest.fixture(scope="module", params=TRAININGS)

@@ -54,9 +54,7 @@ def test_the_latest_is_shown_until_the_pool_is_full_then_half_of_the_time():
 
 def test_places_keep_to_themselves_and_can_be_shared():
     together = run(pool_of(pool_size=6, batch_size=3), range(3))
-    assert all(
-        round(value % 1, 4) == place / 10 for row in together for place, value in enumerate(row)
-    )
+    assert all(round(it % 1, 4) == place / 10 for row in together for place, it in enumerate(row))
     pool = pool_of(pool_size=6, batch_size=3)
     for step, row in enumerate(together):
         for places in (range(1), range(1, 3)):

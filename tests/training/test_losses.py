@@ -60,9 +60,8 @@ def test_half_precision_is_added_up_in_full():
 
 
 def perceptual(fake, real, count):
-    return gan.perceptual_loss(
-        Slices(count), torch.full((1, 3, 2, 2), fake), torch.full((1, 3, 2, 2), real)
-    )
+    images = (torch.full((1, 3, 2, 2), value) for value in (fake, real))
+    return gan.perceptual_loss(Slices(count), *images)
 
 
 def test_later_slices_count_twice_as_much_but_the_last_four_times():

@@ -101,9 +101,8 @@ def convolutions(memory_format):
 def train_convolutions(pair, steps):
     for number in steps:
         images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(number))
-        losses = (
-            network(images).square().mean() for network in (pair.generator, pair.discriminator)
-        )
+        networks = (pair.generator, pair.discriminator)
+        losses = (network(images).square().mean() for network in networks)
         step(pair, *losses, number=number, rate=0.01)
 
 

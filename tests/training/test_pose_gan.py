@@ -130,9 +130,8 @@ def variant(clip, *, on, encoding="limbs", resolution="full", **changes):
     style = PoseMapStyle(encoding=encoding, line_width_px=3.0)
     options = {name: changes.pop(name) for name in OF_LOSSES if name in changes}
     size = tuple(side // 2 for side in SIZE) if resolution == "half" else SIZE
-    config = small.generator_config(
-        **{"pose_channels": style.num_channels, "size": size, **changes}
-    )
+    config = {"pose_channels": style.num_channels, "size": size, **changes}
+    config = small.generator_config(**config)
     image = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=image).apply(initialize)
     dataset = small.windows_of(
@@ -179,9 +178,8 @@ def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
 
 @pytest.mark.parametrize(("window_frames", "resolution"), [(1, "full"), (2, "full"), (2, "half")])
 def test_the_frames_are_generated_in_a_row_and_scored_together(clip, window_frames, resolution):
-    batch, generated, [(condition, images)] = shown(
-        clip, window_frames=window_frames, resolution=resolution
-    )
+    how = {"window_frames": window_frames, "resolution": resolution}
+    batch, generated, [(condition, images)] = shown(clip, **how)
     sized = downsample_by_2 if resolution == "half" else nn.Identity()
     values = [0.3, 0.45][:window_frames]
     for time, (pose_maps, before) in enumerate(generated):
@@ -203,9 +201,8 @@ def test_the_pose_before_is_shown_to_the_generator_alone(clip):
         assert torch.equal(older, small.poses_of(batch, time))
         assert torch.equal(own, small.poses_of(batch, time + 1))
     assert not generated[0][0][0, : small.STYLE.num_channels].any()  # before the clip's first frame
-    assert torch.equal(
-        condition, torch.cat([small.poses_of(batch, 1), small.poses_of(batch, 2)], dim=1)
-    )
+    poses = [small.poses_of(batch, time) for time in (1, 2)]
+    assert torch.equal(condition, torch.cat(poses, dim=1))
 
 
 @pytest.mark.slow

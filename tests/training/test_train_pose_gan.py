@@ -132,10 +132,8 @@ def coarse_to_fine(tmp_path_factory, clip):
         return whole_step(self, batch, step=step, learning_rate=learning_rate)
 
     def start(task, trained):
-        finest, averaged = (
-            copied(task.discriminator.scales[0]),
-            copied(trained.ema.network.features),
-        )
+        finest = copied(task.discriminator.scales[0])
+        averaged = copied(trained.ema.network.features)
         real_start(task, trained)
         assert same(copied(task.discriminator.scales[0]), finest)
         assert same(copied(task.discriminator.scales[1]), copied(trained.discriminator.scales[0]))

@@ -21,9 +21,9 @@ FIRST_FRAMES = [0, 3, 5]
 
 
 def test_a_window_holds_consecutive_frames_with_their_poses_and_those_before(tmp_path):
+    poses, frames = [dance(6, seed=i) for i in range(2)], range(1, 6)
     clips = [
-        training_clip(tmp_path / str(i), dance(6, seed=i), training_frames=range(1, 6))
-        for i in range(2)
+        training_clip(tmp_path / str(i), it, training_frames=frames) for i, it in enumerate(poses)
     ]
     batch = windows_of(clips, conditioning_poses=3).batch([6, 0, 2])
     for place, (clip, first) in enumerate([(1, 3), (0, 1), (0, 3)]):

@@ -42,9 +42,8 @@ def drawing():
 
 def main_of(network):
     """What a face generator corrects."""
-    return TrainedGenerator(
-        network=network, config=generator_config(), style=STYLE, held_out=HELD_OUT
-    )
+    config = generator_config()
+    return TrainedGenerator(network=network, config=config, style=STYLE, held_out=HELD_OUT)
 
 
 def train_pose(clips, folder, *, on=None, held_out=HELD_OUT, shapes=None, config=None, **changes):
