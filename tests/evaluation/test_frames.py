@@ -99,12 +99,8 @@ def test_clips_follow_each_other_and_frames_are_chosen():
     assert first.part([1]).filled is None
 
 
-_WITH_HEAD = {
-    "nose": (20, 10),
-    "left_hand_wrist": (50, 30),
-    "face_chin": (22, 14),
-    "face_forehead": (20, 4),
-}
+_WITH_HEAD = {"nose": (20, 10), "left_hand_wrist": (50, 30), "face_chin": (22, 14)}
+_WITH_HEAD["face_forehead"] = (20, 4)
 _HAND = {"left_hand_wrist": (10, 20), "left_hand_index_tip": (40, 50), "nose": (60, 5)}
 
 

@@ -81,11 +81,9 @@ def test_the_worst_frame_is_the_least_like_the_truth_or_without_a_body_or_far_of
 def test_headline_metrics_of_both_systems_have_a_csv_each(tmp_path):
     """With empty cells for what could not be measured."""
     key = MetricKey("likeness", "person", "ours", "truth")
-    per_frame = {
-        key: np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9]),
-        key._replace(system="nearest_neighbours"): np.full(6, 0.4),
-        key._replace(region="face"): np.full(6, np.nan),
-    }
+    per_frame = {key: np.array([0.5, 0.6, np.nan, 0.7, 0.8, 0.9])}
+    per_frame[key._replace(system="nearest_neighbours")] = np.full(6, 0.4)
+    per_frame[key._replace(region="face")] = np.full(6, np.nan)
     write_curves(tmp_path / "new", Measurements(summary=(), per_frame=per_frame))
     (path,) = (tmp_path / "new").iterdir()
     assert path.name == "truth_likeness_person.csv"

@@ -135,10 +135,8 @@ def assert_nearly_equal(frames, expected):
 
 def test_frames_are_those_of_pytorch(exported):
     """Of a clip at the size of the target's video, and of poses that arrive one by one."""
-    renderers = [
-        load_renderer(exported / "artifacts/models/ada", runtime(), face="residual"),
-        open_target(exported / "ada", num_threads=1),
-    ]
+    trained = load_renderer(exported / "artifacts/models/ada", runtime(), face="residual")
+    renderers = [trained, open_target(exported / "ada", num_threads=1)]
     size = FULL_SIZE if renderers[0].networks.puppet else SIZE
     assert [result_size(renderer, height=None) for renderer in renderers] == [size] * 2
     expected, frames = ([*render_poses(renderer, POSES, size=size)] for renderer in renderers)

@@ -228,10 +228,8 @@ def with_dancer(frame, hips):
 @pytest.mark.parametrize(("pixels_a_frame", "speed"), [(0, 0.0), (2, 2 * 25 / 256)])
 def test_camera_speed_is_that_of_the_background(tmp_path, pixels_a_frame, speed):
     background = wall()
-    frames = [
-        with_dancer(background[:, pixels_a_frame * index :][:, :256], hips)
-        for index, hips in enumerate(HIPS)
-    ]
+    shown = (background[:, pixels_a_frame * index :][:, :256] for index in range(len(HIPS)))
+    frames = [with_dancer(part, hips) for part, hips in zip(shown, HIPS, strict=True)]
     assert filmed_speed(tmp_path / "frames.mkv", frames) == pytest.approx(speed, abs=0.01)
 
 

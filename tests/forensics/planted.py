@@ -44,10 +44,9 @@ def clip_pairs(folder, subject, *, seed, seconds=3):
     real = film(folder / f"{subject}_real.mkv", frames, rate=RATE)
     fake = film(folder / f"{subject}_fake.mkv", rendered(frames), rate=RATE)
     second = partial(Second, subject=subject, video="walk")
-    return [
-        SecondPair(real=second(path=real, frames=each), fake=second(path=fake, frames=each))
-        for each in sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
-    ]
+    seconds = sampled_seconds(range(len(frames)), frame_rate=RATE, max_frames=1000)
+    both = ((second(path=real, frames=it), second(path=fake, frames=it)) for it in seconds)
+    return [SecondPair(real=real, fake=fake) for real, fake in both]
 
 
 def train(training, calibration, folder, *, to=None, on=None, ema_decay=0.9, **changes):

@@ -207,12 +207,9 @@ def target(subject, *, training=2, held_out=2):
     clips = [replace(first, frames=range(start, start + 9)) for start in starts]
     fakes = [replace(each, path=Path("fake.mkv")) for each in clips]
     made = [data.SecondPair(*pair) for pair in zip(clips, fakes, strict=True)]
-    return data.TargetSegments(
-        subject=subject,
-        training=made[:training],
-        held_out=made[training:],
-        transfers=[replace(first, video="t", path=Path("t.mkv"))],
-    )
+    transfers = [replace(first, video="t", path=Path("t.mkv"))]
+    parts = {"training": made[:training], "held_out": made[training:], "transfers": transfers}
+    return data.TargetSegments(subject=subject, **parts)
 
 
 UNSEEN = target("cleo").transfers

@@ -140,11 +140,8 @@ def test_parameters_of_the_cycle_networks_are_the_published_ones():
     config = translator_config(
         num_filters=64, num_downsamplings=2, num_residual_blocks=9, upsampling="transposed"
     )
-    translator = (
-        *((3, 64, 7), (64, 128, 3), (128, 256, 3)),
-        *[(256, 256, 3)] * 18,
-        *((256, 128, 3), (128, 64, 3), (64, 3, 7)),
-    )
+    down, up = ((3, 64, 7), (64, 128, 3), (128, 256, 3)), ((256, 128, 3), (128, 64, 3), (64, 3, 7))
+    translator = (*down, *[(256, 256, 3)] * 18, *up)
     discriminator = ((3, 64, 4), (64, 128, 4), (128, 256, 4), (256, 512, 4), (512, 1, 4))
     with torch.device("meta"):
         networks = faces.FaceTranslator(config), faces.FaceDiscriminator(shape(64, 3))

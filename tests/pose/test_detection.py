@@ -149,12 +149,9 @@ def rows_of(frames):
 def test_each_track_has_a_row_in_each_of_its_frames(frames):
     detections = rows_of(frames)
     places = zip(detections.frame_index.tolist(), detections.person.tolist(), strict=True)
-    assert dict(zip(places, detections.points[:, 0, 0], strict=True)) == {
-        (index, track): value
-        for index, frame in enumerate(frames)
-        for track, value in frame.items()
-        if track >= 0
-    }
+    values = dict(zip(places, detections.points[:, 0, 0], strict=True))
+    tracks = {(index, *it) for index, frame in enumerate(frames) for it in frame.items()}
+    assert values == {(index, track): value for index, track, value in tracks if track >= 0}
     assert detections.num_frames == len(frames)
 
 
@@ -165,12 +162,8 @@ def test_metrics_of_detection():
     everyone.points[-1, face] = everyone.score[-1, face] = 0
     of_0 = dict.fromkeys(("body", "left_hand", "right_hand", "face"), 0.4)
     of_1 = dict.fromkeys(of_0, 0.6) | {"face": 0.4}
-    counts = {
-        "frames": 5,
-        "frames_without_anyone": 1,
-        "frames_with_several": 1,
-        "people_at_once": 2,
-    }
+    counts = {"frames": 5, "people_at_once": 2}
+    counts |= {"frames_without_anyone": 1, "frames_with_several": 1}
     tracks = {
         "0": {"first_frame": 0, "last_frame": 1, "coverage": of_0},
         "1": {"first_frame": 1, "last_frame": 4, "coverage": of_1},

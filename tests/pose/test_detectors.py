@@ -13,12 +13,8 @@ from tests.people import detections_of
 from tests.pose.conftest import tasks_config
 from tests.project_files import write_sections
 
-COMMON = {
-    "max_people": 3,
-    "min_detection_confidence": 0.6,
-    "min_visibility": 0.2,
-    "segment_frames": 50,
-}
+COMMON = {"max_people": 3, "min_detection_confidence": 0.6, "min_visibility": 0.2}
+COMMON["segment_frames"] = 50
 SETTINGS = {
     "mediapipe_holistic": {**COMMON, "min_tracking_confidence": 0.4, "warmup_frames": 7},
     "mediapipe_tasks": {**COMMON, "model": "wheel", "min_tracking_confidence": 0.4},
@@ -39,10 +35,8 @@ def load(tmp_path, monkeypatch):
     def load(detector, *, own=None, **changes):
         section = {"detector": detector, **SETTINGS.get(detector, {}), **changes}
         video = {"path": "v", "subject": "ada", **({"detector": own} if own else {})}
-        params = {
-            "detect_keypoints": {k: v for k, v in section.items() if v is not ...},
-            "videos": {"dance": video},
-        }
+        section = {name: value for name, value in section.items() if value is not ...}
+        params = {"detect_keypoints": section, "videos": {"dance": video}}
         write_sections(params)
         return load_detector("dance", own=own)
 

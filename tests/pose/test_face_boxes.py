@@ -98,12 +98,9 @@ def similarity(*, scale, degrees, shift):
     return np.array([[turn.real, -turn.imag, shift[0]], [turn.imag, turn.real, shift[1]]])
 
 
-similarities = st.builds(
-    similarity,
-    scale=st.floats(0.5, 3),
-    degrees=st.floats(-180, 180),
-    shift=st.tuples(st.floats(-30, 30), st.floats(-30, 30)),
-)
+shifts = st.floats(-30, 30)
+how = {"scale": st.floats(0.5, 3), "degrees": st.floats(-180, 180)}
+similarities = st.builds(similarity, shift=st.tuples(shifts, shifts), **how)
 
 
 def person(**changes):
@@ -124,12 +121,10 @@ def test_eyes_and_mouth_come_to_lie_where_they_should():
     maps, valid = face_alignments(keypoints, crop_size=68)
     assert valid.all()
     aligned = moved(keypoints, maps)
-    for joint, place in (
-        ("left_eye", (33.5 + 8, 33.5 - 6)),
-        ("right_eye", (33.5 - 8, 33.5 - 6)),
-        ("left_mouth", (33.5 + 6, 33.5 + 14)),
-    ):
-        np.testing.assert_allclose(aligned.joint(joint)[0][0], place, atol=1e-3)
+    places = {"left_eye": (8, -6), "right_eye": (-8, -6), "left_mouth": (6, 14)}
+    for joint, place in places.items():
+        expected = np.add(33.5, place)  # the middle of the crop
+        np.testing.assert_allclose(aligned.joint(joint)[0][0], expected, atol=1e-3)
 
 
 @given(similarities)

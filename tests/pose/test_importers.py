@@ -99,10 +99,9 @@ def mmpose_frames(first=0):
 
 
 def rtmlib_frames():
-    return [
-        {"keypoints": [coco_points(x) for x in people], "scores": [[0.9] * 133 for _ in people]}
-        for people in FRAMES
-    ]
+    scores = [0.9] * 133
+    people = ([coco_points(x) for x in of_frame] for of_frame in FRAMES)
+    return [{"keypoints": found, "scores": [scores] * len(found)} for found in people]
 
 
 def coco_results(image_id=int):
@@ -182,10 +181,9 @@ def openpose_person(body=BODY_25, *, face=OPENPOSE_FACE_70, **placement):
 
 def openpose(*frames, numbers=None, name="dance_{:012d}"):
     """A file a frame: its name -> its text."""
-    return {
-        f"{name.format(number)}_keypoints.json": json.dumps({"version": 1.3, "people": people})
-        for number, people in zip(numbers or range(len(frames)), frames, strict=True)
-    }
+    named = zip(numbers or range(len(frames)), frames, strict=True)
+    files = ((number, json.dumps({"version": 1.3, "people": people})) for number, people in named)
+    return {f"{name.format(number)}_keypoints.json": text for number, text in files}
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -287,12 +285,9 @@ def write_clip(folder, shown, *, crop=(0, 0, 320, 240), size=(120, 160), rotate=
     turned = SOURCE_SIZE[::-1] if rotate % 180 else SOURCE_SIZE
     clip = clip_in(folder, fit_framing(turned, crop, size=size), len(shown))
     write_description(folder, replace(clip, rotate=rotate), source={})
-    write_index(
-        folder / "index.parquet",
-        frame_rate=Fraction(25),
-        source_starts_seconds=np.arange(len(shown)) / 25,
-        source_frame_index=np.array(shown),
-    )
+    starts = np.arange(len(shown)) / 25
+    index = {"source_starts_seconds": starts, "source_frame_index": np.array(shown)}
+    write_index(folder / "index.parquet", frame_rate=Fraction(25), **index)
     return folder
 
 

@@ -22,10 +22,9 @@ DESCRIBED = {"skeleton": SKELETON, "image_size": (48, 64), "detector": "by hand"
 
 
 def example(frames=3, **changes):
-    joints = {
-        "points": np.arange(6 * frames, dtype=np.float32).reshape(frames, 3, 2),
-        "score": np.linspace(0.25, 1, 3 * frames, dtype=np.float32).reshape(frames, 3),
-    }
+    points = np.arange(6 * frames, dtype=np.float32).reshape(frames, 3, 2)
+    score = np.linspace(0.25, 1, 3 * frames, dtype=np.float32).reshape(frames, 3)
+    joints = {"points": points, "score": score}
     rate = {"frame_rate": Fraction(30000, 1001)}
     return module.Keypoints(**{**DESCRIBED, **joints, **rate, **changes})
 

@@ -89,10 +89,8 @@ def person(monkeypatch):
 def hands_of(person, frame, *, visible):
     FakeModel.frames, FakeModel.visible = frame, visible
     found = person.find(np.zeros((100, 100, 3), np.uint8))
-    return [
-        round(100 * found[hand][0, 0].item()) if hand in found else None
-        for hand in ("left_hand", "right_hand")
-    ]
+    hands = (found.get(f"{side}_hand") for side in ("left", "right"))
+    return [None if hand is None else round(100 * hand[0, 0].item()) for hand in hands]
 
 
 def test_hands_that_take_turns_are_carried_with_their_wrists(person):

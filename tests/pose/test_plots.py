@@ -107,10 +107,9 @@ def test_the_quality_plot_shows_its_measures(tmp_path, drawn):
 
 
 def test_the_worst_frames_are_apart_and_in_order():
-    clip = quality(
-        [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])],
-        repairs=replace(Repairs.none(NUM_FRAMES), misfits=np.arange(NUM_FRAMES) == 90),
-    )
+    misfits = replace(Repairs.none(NUM_FRAMES), misfits=np.arange(NUM_FRAMES) == 90)
+    faults = [("face", MISSING, [60, 61, 62]), ("feet", MISSING, [61]), ("head", FILLED, [5])]
+    clip = quality(faults, repairs=misfits)
     worst = quality_plot.faultiest_frames(clip, count=3)
     assert worst == [5, 61, 90]
     always = quality([("face", MISSING, np.arange(NUM_FRAMES))])

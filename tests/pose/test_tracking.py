@@ -241,13 +241,10 @@ def crossing(num_frames, *, speed, hidden=()):
         hidden: frames in which only the first is detected.
     """
     ways = speed * (np.arange(num_frames) - (num_frames - 1) / 2)
-    frames = [
-        [
-            walker(128 + way, jitter=1.0, seed=2 * index),
-            walker(128 - way, 195, 90, jitter=1.0, seed=2 * index + 1),
-        ]
-        for index, way in enumerate(ways)
-    ]
+    frames = []
+    for index, way in enumerate(ways):
+        other = walker(128 - way, 195, 90, jitter=1.0, seed=2 * index + 1)
+        frames.append([walker(128 + way, jitter=1.0, seed=2 * index), other])
     return [people[:1] if index in hidden else people for index, people in enumerate(frames)]
 
 

@@ -42,12 +42,8 @@ SCALE = 10  # 48 px high is shown 480 px high
 @pytest.fixture
 def inspection(tmp_path):
     keypoints = dance(NUM_FRAMES, missing=[4])
-    return Inspection(
-        video="waltz",
-        frames=film(tmp_path / "frames.mkv", keypoints),
-        keypoints=keypoints,
-        detections=None,
-    )
+    frames = film(tmp_path / "frames.mkv", keypoints)
+    return Inspection(video="waltz", frames=frames, keypoints=keypoints, detections=None)
 
 
 def two_people(keypoints):
@@ -160,11 +156,9 @@ def test_detections_are_dim_and_in_a_numbered_box(inspection):
     overlay, later = shown(both), shown(both, 2)
     hip, knee = (inspection.keypoints.joint(f"left_{name}")[0][0] for name in ("hip", "knee"))
     assert 90 < overlay[place((hip + knee) / 2 - (12, 0))].max() < 140
-    changed, changed_later = (
-        (frame != shown(inspection, index)).any(2).sum()
-        for frame, index in ((overlay, 0), (later, 2))
-    )
-    assert changed_later < changed, "track 3 has left"
+    before = shown(inspection), shown(inspection, 2)
+    changed = [(it != was).any(2).sum() for it, was in zip((overlay, later), before, strict=True)]
+    assert changed[1] < changed[0], "track 3 has left"
     for track, color, is_later in ((0, (255, 75, 75), True), (3, (255, 212, 59), False)):
         assert (overlay == color).all(2).any(), f"box of track {track}"
         assert (later == color).all(2).any() == is_later

@@ -92,10 +92,9 @@ def test_rendered_frames_are_the_cpus(options, source, gpu):
 
 def test_live_frames_are_the_cpus_while_the_next_is_made(gpu):
     """One thread generates, another finishes what the first has begun."""
-    on_cpu, on_gpu = (
-        LiveGenerator(renderer_on(on, previous_frame="corrected"))
-        for on in (small.runtime(), make_runtime(precision="32-true"))
-    )
+    devices = (small.runtime(), make_runtime(precision="32-true"))
+    renderers = (renderer_on(on, previous_frame="corrected") for on in devices)
+    on_cpu, on_gpu = map(LiveGenerator, renderers)
     until = [POSES.part(range(index + 1)) for index in range(POSES.num_frames)]
     expected = [on_cpu.generate(poses)() for poses in until]
     pending = Queue(maxsize=1)

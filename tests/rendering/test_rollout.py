@@ -71,13 +71,9 @@ def test_poses_may_arrive_one_by_one(num_poses, viewport):
     torch.manual_seed(0)
     keypoints = dance(9)
     network = Convolution(num_poses * STYLE.num_channels + 3, 4, 3)
-    generator = FrameGenerator(
-        network,
-        torch.rand(3, *SIZE),
-        conditioning_poses=num_poses,
-        viewport=VIEWPORT if viewport else None,
-        shadows=Shadow() if viewport else None,
-    )
+    how = {"viewport": VIEWPORT, "shadows": Shadow()} if viewport else {}
+    room = torch.rand(3, *SIZE)
+    generator = FrameGenerator(network, room, conditioning_poses=num_poses, **how)
     together, rollout = (Rollout(TorchNetworks(generator, size=SIZE, style=STYLE)) for _ in "ab")
     frame = expected = None
     for index, whole in enumerate(together.draw(keypoints)):
@@ -181,10 +177,8 @@ def test_coarse_pose_maps_lie_over_the_frame(size, coarse):
     poses = torch.from_numpy(keypoints.points), torch.from_numpy(keypoints.score)
     fine = drawer.draw(*poses, size=size)
     centres = []
-    for maps in (
-        nn.functional.interpolate(fine, size=coarse, mode="area"),
-        drawer.draw_coarse(*poses, size=size),
-    ):
+    reduced = nn.functional.interpolate(fine, size=coarse, mode="area")
+    for maps in (reduced, drawer.draw_coarse(*poses, size=size)):
         shares = maps.sum(1) / maps.sum((1, 2, 3))[:, None, None]
         y, x = (torch.arange(n) + 0.5 for n in coarse)
         centres.append(torch.stack([shares.sum(2) @ y, shares.sum(1) @ x]))

@@ -94,13 +94,9 @@ def folder(tmp_path, film_frames):
     film(tmp_path / "levels.mkv", [levels] * NUM_FRAMES)
     before = np.zeros((64, 64), np.uint8)
     before[30:34, 20:40] = 255
-    scene = Scene(
-        picture=np.array([0, 0, 128, 90]),
-        plate=np.full((64, 64, 3), 77, np.uint8),
-        maps=np.zeros((0, 3, 3)),
-        before=before,
-        skin=np.zeros(3, np.float32),
-    )
+    of_frame = {"picture": np.array([0, 0, 128, 90]), "skin": np.zeros(3, np.float32)}
+    plate, maps = np.full((64, 64, 3), 77, np.uint8), np.zeros((0, 3, 3))
+    scene = Scene(plate=plate, maps=maps, before=before, **of_frame)
     write_arrays(tmp_path / "scene.safetensors", scene._asdict(), description={})
     return tmp_path
 

@@ -81,11 +81,8 @@ def test_sideways_positions_scale_with_the_legs_also_where_hips_are_missing():
 
 def test_a_planted_foot_does_not_slide_under_swaying_hips():
     # The ankle stands; the hip sways by 8 px, and the knee by half as much.
-    sway = {
-        **ARMS_OUT,
-        **{"left_hip": (118, 100), "right_hip": (98, 100)},
-        **{"left_knee": (114, 130), "right_knee": (94, 130)},
-    }
+    sway = {**ARMS_OUT, "left_hip": (118, 100), "right_hip": (98, 100)}
+    sway |= {"left_knee": (114, 130), "right_knee": (94, 130)}
     longer = moved({"thigh": 1.4, "shin": 1.4}, joined(arms_out(), arms_out(sway)))
     still, swaying = place(longer, "left_ankle", 0), place(longer, "left_ankle", 1)
     assert swaying[0] == pytest.approx(still[0], abs=1e-3)

@@ -97,12 +97,8 @@ TARGET = statistics(70, 95, heights=(30, 75))
 def test_frames_without_ankles_are_moved_like_their_neighbors():
     walk = np.linspace(70, 90, 40)
     gap = [(frame, "left_ankle") for frame in range(15, 25)]
-    whole, holed = (
-        normalize_by_ankles(
-            stick_person(walk, 0.5 * walk, missing=it), source=SOURCE, target=TARGET
-        )
-        for it in ((), gap)
-    )
+    people = (stick_person(walk, 0.5 * walk, missing=it) for it in ((), gap))
+    whole, holed = (normalize_by_ankles(it, source=SOURCE, target=TARGET) for it in people)
     for joint in ("nose", "left_hand_index_tip"):
         np.testing.assert_allclose(holed.joint(joint)[0], whole.joint(joint)[0], atol=0.01)
 

@@ -114,31 +114,21 @@ LEGS = {
     **{"left_knee": (0.05, 0.0), "right_knee": (0.05, 0.0)},  # 3 px outside
     **{"left_foot_index": (0.6, 0.8), "right_foot_index": (0.6, 0.8)},  # 6 px outside, 8 px below
 }
-BOWED = {
-    **ARMS_OUT,
-    **{"left_knee": (113, 130), "right_knee": (87, 130)},
-    **{"left_foot_index": (116, 168), "right_foot_index": (84, 168)},
-}
+BOWED = {**ARMS_OUT, "left_knee": (113, 130), "right_knee": (87, 130)}
+BOWED |= {"left_foot_index": (116, 168), "right_foot_index": (84, 168)}
 FROM_BEHIND = {**{joint: (200 - x, y) for joint, (x, y) in BOWED.items()}}
 CROUCHED = {
     **{joint: (x, y + 10) for joint, (x, y) in BOWED.items() if y <= 100},
     **{joint: at for joint, at in BOWED.items() if at[1] > 100},
     **{"left_knee": (125, 130), "right_knee": (75, 130)},
 }
-SIDEWAYS = {
-    **BOWED,
-    **{"left_hip": (101, 100), "right_hip": (99, 100)},
-    **{"left_ankle": (101, 160), "right_ankle": (99, 160)},
-}
+SIDEWAYS = {**BOWED, "left_hip": (101, 100), "right_hip": (99, 100)}
+SIDEWAYS |= {"left_ankle": (101, 160), "right_ankle": (99, 160)}
 
 
 def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
-    return shapes.fit_leg_shape(
-        clips,
-        [np.full(clip.num_frames, height_px) for clip in clips],
-        proportions=proportions,
-        min_score=0.5,
-    )
+    heights = [np.full(clip.num_frames, height_px) for clip in clips]
+    return shapes.fit_leg_shape(clips, heights, proportions=proportions, min_score=0.5)
 
 
 change_legs = partial(shapes.change_leg_shape, proportions=PROPORTIONS, min_score=0.5)

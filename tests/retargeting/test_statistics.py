@@ -71,11 +71,8 @@ def test_the_height_up_front_is_never_below_that_at_the_back(ankles, heights, he
 
 
 def test_frames_without_ankles_or_head_are_counted_out():
-    person = stick_person(
-        [60, 80, 100, 100],
-        [40, 40, 40, 40],
-        missing=[(0, "nose"), (0, "left_ear"), (0, "left_eye"), (3, "left_ankle")],
-    )
+    missing = [(0, "nose"), (0, "left_ear"), (0, "left_eye"), (3, "left_ankle")]
+    person = stick_person([60, 80, 100, 100], [40] * 4, missing=missing)
     statistics = module.fit_statistics([person], **PAPER)
     assert (statistics.frames_used, statistics.frames_left_out) == (2, 2)
     assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100

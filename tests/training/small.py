@@ -68,11 +68,8 @@ def networks(**changes):
 
 
 def discriminator(*, window_frames=2, style=STYLE):
-    return MultiscaleDiscriminator(
-        TWO_SCALES,
-        condition_channels=window_frames * style.num_channels,
-        image_channels=window_frames * 3,
-    )
+    channels = {"condition_channels": window_frames * style.num_channels}
+    return MultiscaleDiscriminator(TWO_SCALES, image_channels=window_frames * 3, **channels)
 
 
 class MeanDiscriminator(nn.Module):
@@ -311,10 +308,5 @@ COUNTING = {
 
 def count(task, folder, *, on=None, **changes):
     task.runtime = on or runtime()
-    return fit(
-        task,
-        schedule=schedule(**{**COUNTING, **changes}),
-        dataset=NumbersDataset(),
-        folder=folder,
-        paths=paths(folder / "outs"),
-    )
+    plan, where = schedule(**{**COUNTING, **changes}), paths(folder / "outs")
+    return fit(task, schedule=plan, dataset=NumbersDataset(), folder=folder, paths=where)

@@ -28,10 +28,8 @@ def _meet(folder):
         own = both.rank + 1
         tensors = [torch.full((2, 2), 1.0 * own), torch.full((3,), 10.0 * own), torch.ones(7)]
         averaged = distributed.all_reduce_mean(both, tensors)
-        said = {
-            "averaged": [tensor.tolist() for tensor in averaged],
-            "gathered": distributed.all_gather(both, [own, 0.5]).tolist(),
-        }
+        gathered = distributed.all_gather(both, [own, 0.5]).tolist()
+        said = {"averaged": [tensor.tolist() for tensor in averaged], "gathered": gathered}
         (folder / f"{both.rank}.json").write_text(json.dumps(said))
 
 
@@ -94,12 +92,9 @@ except MotionTransferError as error:
 @pytest.mark.slow
 def test_a_command_runs_itself_in_as_many_processes_as_devices_and_when_one_fails_all_end():
     """With a line each; that all may end well, the stage's test tells."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    how = {"env": env, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", COMMAND], **how)
     errors = done.stderr.splitlines()
     assert (done.returncode, sorted(done.stdout.splitlines())) == (1, ["0 of 2", "1 of 2"])
     assert "process 1 with exit code 3" in errors[-1]

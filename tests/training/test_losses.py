@@ -9,10 +9,8 @@ from tests.training.small import Slices
 
 
 def output(logits, *features):
-    return DiscriminatorOutput(
-        logits=torch.tensor(logits)[None, None],
-        features=tuple(torch.tensor(feature)[None, None] for feature in features),
-    )
+    features = tuple(torch.tensor(feature)[None, None] for feature in features)
+    return DiscriminatorOutput(logits=torch.tensor(logits)[None, None], features=features)
 
 
 ONES, ZERO = output([[1.0, 1.0], [1.0, 1.0]]), output([[0.0]])

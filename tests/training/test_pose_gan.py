@@ -38,11 +38,8 @@ def task_of(generator, scored_by=None, *, on=None, style=small.STYLE, **changes)
     how |= {name: changes.pop(name) for name in how.keys() & changes.keys()}
     config = small.gan_config(**changes)
     own = small.discriminator(window_frames=config.window_frames, style=style).apply(initialize)
-    return PoseGanTask(
-        on or small.runtime(),
-        (generator, scored_by or own),
-        **{**how, "style": style, "skeleton": HOLISTIC, "config": config},
-    )
+    how |= {"style": style, "skeleton": HOLISTIC, "config": config}
+    return PoseGanTask(on or small.runtime(), (generator, scored_by or own), **how)
 
 
 @pytest.fixture
@@ -134,12 +131,9 @@ def variant(clip, *, on, encoding="limbs", resolution="full", **changes):
     config = small.generator_config(**config)
     image = torch.zeros(3, *size) if config.has_background_image else None
     network = build_generator(config, background_image=image).apply(initialize)
-    dataset = small.windows_of(
-        [clip],
-        window_frames=options.get("window_frames", 2),
-        conditioning_poses=config.conditioning_poses,
-        viewport=config.viewport,
-    )
+    how = {"conditioning_poses": config.conditioning_poses, "viewport": config.viewport}
+    frames = options.get("window_frames", 2)
+    dataset = small.windows_of([clip], window_frames=frames, **how)
     if options.get("perceptual_weight"):
         options["perceptual"] = VGG19Features()
         del options["perceptual"].features[2:]  # the images are small

@@ -109,13 +109,9 @@ SHAPES = local(background="plate")
 
 
 def train_coarse_to_fine(clip, folder):
-    return train(
-        [clip],
-        folder,
-        shapes=SHAPES,
-        config=gan_config(global_only_fraction=0.5),
-        **{"steps": 7, "batch_size": 1, "log_every_steps": 1, "sample_every_steps": 2},
-    )
+    config = gan_config(global_only_fraction=0.5)
+    steps = {"steps": 7, "log_every_steps": 1, "sample_every_steps": 2}
+    return train([clip], folder, shapes=SHAPES, config=config, batch_size=1, **steps)
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +148,13 @@ def coarse_to_fine(tmp_path_factory, clip):
 def test_each_of_the_two_trainings_has_its_schedule_curves_and_samples(coarse_to_fine, clip):
     folder, taken = coarse_to_fine.folder, coarse_to_fine.taken
     # half of 7 steps, rounded to even; each part's rate is constant for half of it, then falls
-    assert [(resolution, step) for resolution, step, _, _ in taken] == [
-        *(("half", step) for step in range(4)),
-        *(("full", step) for step in range(3)),
+    steps = [(resolution, step) for resolution, step, _, _ in taken]
+    assert steps == [
+        ("half", 0),
+        ("half", 1),
+        ("half", 2),
+        ("half", 3),
+        *(("full", i) for i in range(3)),
     ]
     rates = [rate for _, _, rate, _ in taken]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 5e-4, 1e-3, 1e-3, 2e-3 / 3])

@@ -63,10 +63,8 @@ def boxes_of(clip):
     """Of each window both of whose frames' people are inside, all of one size."""
     keypoints = clip.keypoints
     people = person_boxes(VIEWPORT, keypoints.points, keypoints.score, image_size=SIZE)
-    both = [
-        np.concatenate([people[t : t + 2, :2].min(axis=0), people[t : t + 2, 2:].max(axis=0)])
-        for t in FIRST_FRAMES
-    ]
+    pairs = [people[t : t + 2] for t in FIRST_FRAMES]
+    both = [np.concatenate([it[:, :2].min(axis=0), it[:, 2:].max(axis=0)]) for it in pairs]
     return equal_viewports(VIEWPORT, np.stack(both), image_size=SIZE)
 
 
@@ -87,12 +85,9 @@ def test_a_viewport_reads_the_part_of_both_frames_that_holds_the_person(clip):
 
 def with_masks(clip, folder, masks, known, *, drawn=()):
     """The clip with masks of these frames, of which some were drawn around joints."""
-    found = replace(
-        read_masks(clip.masks_file),
-        frame_index=np.array(known, np.int32),
-        masks=masks,
-        is_drawn=np.isin(known, drawn),
-    )
+    found, is_drawn = read_masks(clip.masks_file), np.isin(known, drawn)
+    frames = np.array(known, np.int32)
+    found = replace(found, frame_index=frames, masks=masks, is_drawn=is_drawn)
     file = folder / "keypoints/clip.parquet"
     write_masks(masks_beside(file), found)
     return replace(clip, keypoints_file=file)
@@ -141,10 +136,8 @@ def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
     """But of another clip's frames of the same number."""
     other = training_clip(tmp_path, dance(4, seed=5))
     appearance = target_of([clip, other], num_references=12).appearance
-    assert appearance.frames.tolist() == [
-        *([0, index] for index in range(8)),
-        *([1, index] for index in range(4)),
-    ]
+    references = [*([0, index] for index in range(8)), *([1, index] for index in range(4))]
+    assert appearance.frames.tolist() == references
     both, whole, puppets = [clip, other], Puppet(appearance), []
     for number, each in enumerate(both):
         excluded = excluded_references(whole, both, number)

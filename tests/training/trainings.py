@@ -109,10 +109,8 @@ def run_together(num_processes, function, *arguments):
         **{"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
         "WORLD_SIZE": str(num_processes),
     }
-    processes = [
-        start(function, *arguments, environment={**shared, "RANK": rank, "LOCAL_RANK": rank})
-        for rank in map(str, range(num_processes))
-    ]
+    ranks = [{**shared, "RANK": str(it), "LOCAL_RANK": str(it)} for it in range(num_processes)]
+    processes = [start(function, *arguments, environment=rank) for rank in ranks]
     for process in processes:
         process.join()
     return [process.exitcode for process in processes]
