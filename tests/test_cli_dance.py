@@ -25,49 +25,10 @@ from motiontransfer.video.isolation import run_isolated
 from tests.command import run_command
 from tests.films import carrying, clip_in, film, film_person
 from tests.people import standing
-from tests.project.small_project import project_of_films
+from tests.project.small_project import DANCES, TRAIN, project_of_films
 from tests.project_files import read_films
 
-PIPELINE = """\
-vars: [films.yaml]
-stages:
-  check_params: {cmd: touch checked, deps: [films.yaml], outs: [checked]}
-  decode:
-    foreach: ${films.videos}
-    do:
-      cmd: mkdir -p frames/${key} && cp ${item.path} frames/${key}/film
-      deps: ["${item.path}", checked]
-      outs: ["frames/${key}/film"]
-  train_gan:
-    foreach: ${films.targets}
-    do:
-      cmd: sh train.sh ${item}
-      deps: ["frames/${item}", checked]
-      outs: ["${item}.weights"]
-  preview:
-    foreach: ${films.transfers}
-    do:
-      cmd: mkdir -p results/${key} && touch results/${key}/preview.mp4
-      deps: ["frames/${item.source}", "frames/${item.target}"]
-      outs: ["results/${key}/preview.mp4"]
-  encode:
-    foreach: ${films.transfers}
-    do:
-      cmd: mkdir -p results/${key} && touch results/${key}/transfer.mp4
-      deps: ["${item.target}.weights"]
-      outs: ["results/${key}/transfer.mp4"]
-  guide:
-    foreach: ${films.guides}
-    do: {cmd: touch guide, deps: [checked]}
-  report:
-    foreach: ${films.transfers}
-    do:
-      cmd: touch results/${key}/report.html
-      deps: ["results/${key}/transfer.mp4", "frames/${item.source}"]
-      outs: ["results/${key}/report.html"]
-"""
 NAME = "IMG_42_as_the_dance"
-TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 
 CHECKED = {}
@@ -84,8 +45,7 @@ def checked_once(function, *arguments, **how):
 @pytest.fixture(autouse=True)
 def project(warm, tmp_path, monkeypatch):
     monkeypatch.setattr(isolation, "run_isolated", checked_once)
-    files = {"dvc.yaml": PIPELINE, "train.sh": TRAIN}
-    return project_of_films(tmp_path / "project", files, monkeypatch)
+    return project_of_films(tmp_path / "project", DANCES, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -361,8 +321,7 @@ def test_of_all_dances_one_that_fails_stops_no_other(films, monkeypatch, capfd):
 
 def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monkeypatch, capfd):
     before = Path("films.yaml").read_bytes()
-    pipeline = Path("dvc.yaml").read_text().replace("cmd: mkdir -p frames", "cmd: false; mkdir")
-    Path("dvc.yaml").write_text(pipeline)
+    Path("make.sh").write_text("exit 1\n")
     assert run_command(monkeypatch, "dance", *films[:2]) == 1
     assert "decode@the_dance: " in capfd.readouterr().err
     assert Path("films.yaml").read_bytes() == before

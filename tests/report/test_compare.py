@@ -1,5 +1,4 @@
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from motiontransfer.core.errors import GitError, MissingFileError, ParamsError
 from motiontransfer.report import compare
 from motiontransfer.video.writer import write_video
+from tests.project.small_project import commit_all
 from tests.report.conftest import RATE, coded_frames, wait_for_codes
 
 RESULT = Path("results/ada_as_ben/transfer.mp4")
@@ -126,9 +126,7 @@ def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
 
 def test_a_project_may_be_a_folder_of_gits_repository(copy, tmp_path):
     shutil.move(copy / ".git", tmp_path)
-    author = "-c user.name=A -c user.email=a@example.org"
-    command = f"git add -A && git {author} commit -qm up"
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    commit_all(copy)
     revision = compare.Revision(copy, "HEAD")
     assert revision.read_params()["train"]["steps"] == 7
     assert revision.copy(RESULT, tmp_path / "copy").read_bytes() == (copy / RESULT).read_bytes()
