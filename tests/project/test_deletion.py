@@ -161,7 +161,8 @@ def test_an_unknown_name_and_what_runs_for_one_are_refused(project, monkeypatch)
         with pytest.raises(ParamsError, match=f"{name}: no person, film, result or guide"):
             deletion_of(name)
     for stage in ("train_gan@eve", "decode@waltz"):
-        monkeypatch.setattr(deletion, "stages_that_run", lambda: {stage: 7, "train_gan@ada": 8})
+        running = {stage: 7, "train_gan@ada": 8}
+        monkeypatch.setattr(deletion, "stages_that_run", running.copy)
         with pytest.raises(MotionTransferError, match=rf"^{stage} \(process 7\) runs, which makes"):
             deletion_of("eve")
     assert files() == before
