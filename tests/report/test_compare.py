@@ -50,15 +50,12 @@ def _compared(path, project):
     return compare.write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
-def test_the_only_transfer_need_not_be_named(two_runs):
-    revision = compare.Revision(two_runs, "HEAD")
+def test_of_several_transfers_one_must_be_named_and_the_only_one_need_not(copy):
+    revision = compare.Revision(copy, "HEAD")
     for named in (None, "ada_as_ben"):
         assert compare.choose_transfer(revision, named) == "ada_as_ben"
     with pytest.raises(ParamsError, match=r"'HEAD': .*'x'.* ada_as_ben"):
         compare.choose_transfer(revision, "x")
-
-
-def test_of_several_transfers_one_must_be_named(copy):
     films = (copy / "films.yaml").read_text()
     line = next(line for line in films.splitlines() if "ada_as_ben" in line)
     (copy / "films.yaml").write_text(films.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))

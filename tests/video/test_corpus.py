@@ -117,11 +117,8 @@ ONE = {"shown": [4], "size": (32, 48), "clicks": None}
 CORPUS = {
     # Containers and codecs.
     "a.mp4": (film, NINE),
-    "ten_bits.mp4": (partial(film, pix_fmt="yuv420p10le"), NINE),
     "a.mkv": (partial(film, codec="ffv1", pix_fmt="yuv422p10le"), NINE),
-    "a.mov": (partial(film, codec="mjpeg", pix_fmt="yuvj420p"), NINE),
     "a.avi": (partial(film, codec="mpeg4"), NINE),
-    "a.flv": (partial(film, codec="flv"), NINE),
     "a.ts": (film, NINE),
     "a.mpg": (sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40)), {"rate": 25}),
     "a.gif": (partial(film, codec="gif", pix_fmt="rgb8"), {**NINE, "shown": None}),
