@@ -31,7 +31,7 @@ def films(tmp_path):
     names = ("WhatsApp Video 2024-05-01 at 12.34.56", "00008")
     films = [tmp_path / f"{name}.mp4" for name in names]
     for film in films:
-        film.write_bytes(film.name.encode())
+        film.write_bytes(film.name.ljust(40).encode())  # of one size
     return films
 
 

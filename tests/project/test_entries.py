@@ -180,7 +180,7 @@ def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
         (machine.root / path).write_text("of the user, or of a running stage")
     assert entries.orphaned_outputs(machine.root) == [GONE]
     model = "outs: [artifacts/models/ada"
-    machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE}]")
+    machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE.parent}]")
     assert entries.orphaned_outputs(machine.root) == []
 
 

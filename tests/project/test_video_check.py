@@ -35,19 +35,9 @@ def check(tmp_path_factory):
         yield run
 
 
-def checked(
-    path,
-    made,
-    *,
-    people=(MIDDLE,),
-    crop="none",
-    waves=True,
-    present=20,
-    in_whole=None,
-    person=None,
-    trim=None,
-    **filming,
-):
+def checked(path, made, *, people=(MIDDLE,), waves=True, present=20, in_whole=None, **others):
+    how = {key: others.pop(key) for key in ("crop", "person", "trim") if key in others}
+
     def detect_person(frames):
         found = detects(*people[:1], waves=waves)(frames)
         return found[:present] + detects()(frames[present:])
@@ -56,8 +46,8 @@ def checked(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(video_check, "_detect_people", detects(*everyone))
         patch.setattr(video_check, "_detect_person", detect_person)
-        path = path or film_person(made, **filming)
-        return check_video(path, size=(256, 256), crop=crop, person=person, trim=trim)
+        path = path or film_person(made, **others)
+        return check_video(path, size=(256, 256), **{"crop": "none", **how})
 
 
 def complaints(check, word, *, is_target=False):
