@@ -52,7 +52,6 @@ shells = json.loads(sys.argv[1])
 serve(lambda call: os.execvp("sh", ["sh", "-c", shells.get(call[-1], ":"), call[-1]]))
 """
 SERVER_WITHOUT_FORK = '''\
-import logging
 import sys
 from motiontransfer.pipeline.fork_server import serve_without_fork
 run = """
@@ -92,7 +91,10 @@ def run(monkeypatch, server):
         monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
         run_stages(
             graph,
-            LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
+            LocalExecutor(
+                [{"SHARE": str(index)} for index in range(at_once)],
+                urgency=options.get("urgency", {}),
+            ),
             **{"keep_going": True, **options},
             show=lambda progress: seen.append(progress) or show(progress),
         )
@@ -246,16 +248,10 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
 
 @BOTH
 @pytest.mark.parametrize(("urgency", "difference"), [({"render@me": 2.0}, 10), ({}, 0)])
-def test_beside_a_more_urgent_stage_others_begin_at_a_lower_priority(
-    monkeypatch, urgency, difference, server
-):
-    shell = "sleep 0.1; nice > $0; sleep 0.4"
-    shells = dict.fromkeys(("render@me", "evaluate@me", "report@me"), shell)
-    monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
-    executor = LocalExecutor([{}] * 2, urgency=urgency)
+def test_beside_a_more_urgent_stage_others_begin_at_a_lower_priority(run, urgency, difference):
     graph = {"render@me": [], "evaluate@me": [], "report@me": ["render@me", "evaluate@me"]}
-    run_stages(graph, executor, keep_going=False, show=lambda _: None)
-    niceness = {name: int(Path(name).read_text()) for name in shells}
+    run(graph, "sleep 0.1; nice > $0; sleep 0.4", urgency=urgency)
+    niceness = {name: int(Path(name).read_text()) for name in graph}
     assert niceness["evaluate@me"] == min(niceness["render@me"] + difference, 19)
     assert niceness["report@me"] == niceness["render@me"]
 
@@ -295,27 +291,20 @@ BUSY = (
 )
 
 
-def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, caplog):
+def test_what_another_process_uses_or_runs_is_waited_for_and_told(run, monkeypatch, caplog):
     caplog.set_level("INFO", LOGGER)
     monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
     shell = f"echo $0 >> order; [ $(grep -c a order) -gt 3 ] && exit 0; {BUSY}"
     assert set(run({"a": [], "b": ["a"]}, {"a": shell}).done) == {"a", "b"}
     assert Path("order").read_text().split() == ["a"] * 4
     assert caplog.messages == ["a waits: process 42 uses data/film"]
-
-
-def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplog):
-    caplog.set_level("INFO", LOGGER)
-    monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
-    looks = iter([{"a": 42}, {"a": 42}, {"a": 42}, {"b": 43}])
+    looks = iter([{"c": 42}, {"c": 42}, {"c": 42}, {"b": 43}])
     monkeypatch.setattr(runs, "stages_that_run", lambda: next(looks))
-    log = runs.log_of("a")
-    log.parent.mkdir(parents=True)
-    log.write_text("what process 42 has printed\n")
-    run({"a": []}, "echo $0 >> order")
-    assert Path("order").read_text().split() == ["a"]
-    assert log.read_text() == "what process 42 has printed\n"
-    assert caplog.messages == ["a waits: process 42 runs it"]
+    runs.log_of("c").write_text("what process 42 has printed\n")
+    run({"c": []}, "echo $0 >> order")
+    assert Path("order").read_text().split() == [*"aaaa", "c"]
+    assert runs.log_of("c").read_text() == "what process 42 has printed\n"
+    assert caplog.messages[1:] == ["c waits: process 42 runs it"]
 
 
 def test_an_interrupt_ends_the_wait(interrupted):
