@@ -59,16 +59,13 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
     assert "fault" not in {result.level for result in results}
     subjects = [result.subject for result in results]
     assert subjects == ["packages", "processor", "GPU", "weights", *IN_ORDER]
-    (result,) = doctor.check_project(tmp_path)
-    assert (result.level, result.subject) == ("fault", "project")
-    assert "run from the project's root" in result.fix
-
-
-def test_the_next_run_has_a_forecast(project):
     Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk], outs: [walked]}}\n")
     *_, result = doctor.check_project(project)
     assert (result.level, result.subject) == ("ok", "forecast")
     assert result.message.startswith("the next `dvc repro` takes 1 stages, about ")
+    (result,) = doctor.check_project(tmp_path)
+    assert (result.level, result.subject) == ("fault", "project")
+    assert "run from the project's root" in result.fix
 
 
 @pytest.mark.parametrize(
