@@ -41,9 +41,7 @@ def test_the_files_ending_chooses_video_or_image(options, written, monkeypatch, 
         assert len(video) == 3
 
 
-def test_what_a_target_lacks_is_said_of_each_transfer_of_a_video_or_to_its_subject(
-    monkeypatch, capsys
-):
+def test_what_a_target_lacks_is_said_of_each_transfer(monkeypatch, capsys):
     add_clip(Path("artifacts"), "ben", "waltz", standing(3))
     add_clip(Path("artifacts"), "eve", "turn", from_behind(standing(3)))
     of = {"source_subject": "eve", "truth": "none"}
@@ -106,9 +104,7 @@ LEARNED = "{train_gan: {texture: none}, render: {face: cycle}}"
         (LEARNED, {"trained": []}, "and there is none; choose residual or", None),
     ],
 )
-def test_a_preset_is_written_with_what_it_needs_unless_a_run_would_refuse_it(
-    monkeypatch, capsys, preset, films, told, cycles
-):
+def test_a_preset_is_written_with_what_it_needs(monkeypatch, capsys, preset, films, told, cycles):
     write_sections({**PARAMS, **films})
     for name in ("walk.mp4", "dance.mp4"):
         Path(name).touch()

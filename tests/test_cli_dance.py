@@ -133,9 +133,7 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
-def test_like_a_result_means_by_its_params_and_they_are_checked(
-    films, monkeypatch, capfd, tmp_path
-):
+def test_like_a_result_means_by_its_params(films, monkeypatch, capfd, tmp_path):
     before, like = contents(), tmp_path / "result.mp4"
     carrying(like, **{"render.crf": 20, "render.provenance": "none"})
     dry = ("dance", *films[:2], "--dry", "--no-check", "--like", like)
@@ -286,9 +284,7 @@ def test_poses_that_only_the_dancer_has_are_named_before_the_run(films, monkeypa
 
 
 @pytest.mark.slow
-def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
-    films, monkeypatch, capfd
-):
+def test_after_a_failing_stage_the_next_call_goes_on(films, monkeypatch, capfd):
     assert run_command(monkeypatch, "dance", "nowhere.mp4", films[1]) == 1
     assert capfd.readouterr().err == "ERROR: nowhere.mp4: no such file; expected a video\n"
     Path("train.sh").write_text("echo 'ERROR: train_gan IMG_42: no light' >&2; exit 1\n")

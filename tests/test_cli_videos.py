@@ -63,9 +63,7 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["letter.txt", "letter.mp4"])
-def test_what_is_no_film_is_refused_in_one_line_and_a_file_without_an_entry_can_be_removed(
-    name, monkeypatch, capsys
-):
+def test_what_is_no_film_is_refused_and_can_be_removed(name, monkeypatch, capsys):
     before = Path("films.yaml").read_bytes()
     letter = Path("data/videos") / name
     letter.parent.mkdir(parents=True)

@@ -134,9 +134,7 @@ def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_
         (DONE, "eve", 1, []),
     ],
 )
-def test_a_click_on_a_cell_a_name_or_the_last_row_queues_what_is_not_there_yet(
-    shown, row, column, added
-):
+def test_a_click_queues_what_is_not_there_yet(shown, row, column, added):
     queue = Queue()
     toggle_cell(queue, shown, row=row, column=column)
     assert [(Path(run.dancer).stem, Path(run.me).stem) for run in queue.runs()] == added

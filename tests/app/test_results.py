@@ -200,9 +200,7 @@ def danced(project):
 
 
 @pytest.mark.slow
-def test_a_result_is_queued_by_a_click_compared_played_downloaded_and_deleted(
-    danced, served, shown
-):
+def test_a_result_is_queued_compared_played_downloaded_and_deleted(danced, served, shown):
     _, address = served(sees="somebody")
     with shown(address) as page:
         page.get_by_role("tab", name="People").click()

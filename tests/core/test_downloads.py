@@ -176,9 +176,7 @@ def test_two_workers_at_once_download_it_once(published, server):
     assert server.num_requests == 1
 
 
-def test_the_users_own_file_is_taken_and_other_bytes_under_the_published_name_are_mentioned(
-    published, server, tmp_path, caplog
-):
+def test_the_users_own_file_is_taken_whatever_it_holds(published, server, tmp_path, caplog):
     own = tmp_path / "own.bin"
     own.write_bytes(b"fine-tuned")
     assert pretrained_file(published, file=own) == own

@@ -110,9 +110,7 @@ def test_a_missing_file_or_other_content_is_an_error_in_one_line(params):
 
 
 def test_all_keys_of_an_earlier_version_are_one_error_that_says_what_to_do(params):
-    PARAMS_FILE.write_text(
-        "train_gan: {part_dropout: 0.1, steps: 1}\nevaluate: {inception_weights: none}"
-    )
+    PARAMS_FILE.write_text("train_gan: {part_dropout: 1}\nevaluate: {inception_weights: none}")
     with pytest.raises(ParamsError) as info:
         load_section(dict, "train_gan")
     assert str(info.value).splitlines() == [

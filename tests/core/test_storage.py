@@ -39,9 +39,8 @@ def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
 def test_a_full_disks_error_names_what_was_being_written(tmp_path, replacing):
     with pytest.raises(OSError, match="No space left") as info, replacing(tmp_path / "clip.mkv"):
         raise OSError(28, "No space left on device")
-    assert fault(info.value) == (
-        f"{tmp_path / 'clip.mkv'}: [Errno 28] No space left on device; fix this and rerun"
-    )
+    told = f"{tmp_path / 'clip.mkv'}: [Errno 28] No space left on device; "
+    assert fault(info.value).startswith(told)
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):

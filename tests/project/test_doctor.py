@@ -123,9 +123,7 @@ _OLD, _TWO = "printf '470.57\\n570.2\\n'", "printf '580.1\\n570.2\\n'"
         (_TWO, "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
     ],
 )
-def test_a_gpu_is_usable_with_memory_or_absent(
-    nvidia_smi, cuda, gpu, level, message, monkeypatch, tmp_path
-):
+def test_a_gpu_is_usable_or_absent(nvidia_smi, cuda, gpu, level, message, monkeypatch, tmp_path):
     memory = gpu if type(gpu) is tuple else None
     if nvidia_smi is not None:
         (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{nvidia_smi}\n")
@@ -162,9 +160,7 @@ def test_weights_are_expected_only_where_params_need_them(project, tmp_path, mon
     assert [result.level for result in doctor.check_weights()] == ["warning", "ok", "ok"]
 
 
-def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
-    project, monkeypatch, tmp_path
-):
+def test_uncommitted_files_are_listed_and_a_commit_is_expected(project, monkeypatch, tmp_path):
     def check():
         return result_of(doctor.check_git, project)[:3:2]
 

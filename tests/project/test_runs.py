@@ -274,9 +274,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(run_and_fail):
     assert "working" in Path(".dvc/tmp/jobs/b.log").read_text()
 
 
-def test_without_keep_going_only_what_runs_is_finished_and_of_the_others_some_are_named(
-    run_and_fail,
-):
+def test_without_keep_going_only_what_runs_is_finished(run_and_fail):
     shells = {"bad": "sleep 0.2; exit 1", "good": "sleep 0.6"}
     graph = {"bad": [], "good": [], **{f"next{index}": ["good"] for index in range(300)}}
     progress, told = run_and_fail(graph, shells, keep_going=False)
@@ -422,9 +420,7 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
 
 
 def progress_of_five(log):
-    graph = dict.fromkeys(
-        ("decode@me", "decode@you", "train@me", "demo:train@you", "report@me"), ()
-    )
+    graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "film@target", "report@me"), ())
     state = {"running": {"train@me": Job(log=log)}, "failed": {"decode@you": "ERROR"}}
     return RunState(graph=graph, done={"decode@me": 2.0}, **state)
 

@@ -92,9 +92,7 @@ def test_params_that_differ_are_listed_with_those_that_came_and_went():
 @pytest.mark.parametrize(
     ("name", "steps"), [("HEAD~1", 5), ("main", 9), ("trial", 11), ("workspace", 7)]
 )
-def test_files_are_those_of_the_revision_and_the_workspace_is_not_touched(
-    two_runs, name, steps, tmp_path
-):
+def test_files_are_those_of_the_revision(two_runs, name, steps, tmp_path):
     before, revision = _files(two_runs), compare.Revision(two_runs, name)
     assert revision.read_params()["train"] == {"steps": steps, "rate": 0.5}
     copy = revision.copy(RESULT, tmp_path / "copy.mp4")

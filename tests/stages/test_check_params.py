@@ -149,9 +149,7 @@ def test_each_fault_is_named_by_its_key(check, change, key):
         (("clean_keypoints", "smoothing", "none"), ("clean_keypoints", "smoothing_seconds", 1.0)),
     ],
 )
-def test_a_change_may_leave_others_as_shipped_and_no_other_value_without_effect(
-    check, change, idle
-):
+def test_only_shipped_values_may_be_without_effect(check, change, idle):
     is_of_learned = change[0] == "render" or change[1].endswith("_weight")
     learned = [("train_gan", "texture", "none")] if is_of_learned else []
     check(*learned, change)

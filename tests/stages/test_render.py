@@ -192,9 +192,7 @@ def test_a_result_carries_its_recipe_in_its_manifest_and_in_its_file(tmp_path):
     assert read_metadata(result).comment == ""
 
 
-def test_provenance_changes_nothing_but_the_manifest_and_without_it_no_key_is_made(
-    rendered, unsigned
-):
+def test_provenance_changes_nothing_but_the_manifest(rendered, unsigned):
     assert read_provenance(unsigned / RESULTS / "transfer.mp4") is None
     assert [(it / "users_data").exists() for it in (rendered, unsigned)] == [True, False]
     for name in VIDEOS:

@@ -37,9 +37,7 @@ def test_the_held_out_frames_are_evaluated(project):
 
 
 @pytest.mark.parametrize(("full", "height"), [(300, 200), (150, 150)])
-def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
-    monkeypatch, full, height
-):
+def test_evaluated_frames_are_twice_as_high_if_they_can(monkeypatch, full, height):
     monkeypatch.setattr(evaluate, "result_size", lambda renderer, height: (height or full, 1))
     renderer = SimpleNamespace(networks=SimpleNamespace(size=(100, 90)))
     assert evaluate._size(renderer) == (height, 1)

@@ -95,9 +95,7 @@ def test_a_tagged_frame_takes_the_hdr_way(transfer):
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize(("codes", "matrix", "size"), [*MATRICES, ((126, 120, 140), 1, (64, 64))])
-def test_one_pass_gives_flat_frames_the_colors_of_the_exact_conversion(
-    codes, matrix, size, full_range
-):
+def test_one_pass_gives_flat_frames_the_exact_colors(codes, matrix, size, full_range):
     frame = yuv_frame(codes, matrix=matrix, size=size, full_range=full_range)
     scaled = OnePass(size, (0, 0, 64, 64), [], (16, 16))(frame).to_ndarray()
     assert scaled.shape == (16, 16, 3)

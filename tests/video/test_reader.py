@@ -206,10 +206,8 @@ def test_a_video_without_one_intact_frame_is_refused(tmp_path):
 def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
     frames = greys(2, size=(720, 1280))
     path = write_test_video(tmp_path / "video.mp4", frames, aspect=Fraction(255))
-    text = (
-        "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect ratio 255"
-    )
-    with pytest.raises(VideoError, match=text):
+    told = "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect"
+    with pytest.raises(VideoError, match=told):
         reader.read_metadata(path)
 
 
