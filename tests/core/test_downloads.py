@@ -112,13 +112,9 @@ def test_a_published_file_is_downloaded_once_a_version(published, server, cache)
 
 
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
-    published = [
-        *mediapipe_detectors.OFFICIAL_MODELS.values(),
-        keypoint_rcnn.PUBLISHED,
-        gan.vgg19_weights("train_gan"),
-        lpips.published_alexnet("file"),
-    ]
-    for one in published:
+    of_losses = gan.vgg19_weights("train_gan"), lpips.published_alexnet("file")
+    of_poses = *mediapipe_detectors.OFFICIAL_MODELS.values(), keypoint_rcnn.PUBLISHED
+    for one in of_losses + of_poses:
         assert one.url.startswith("https://")
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
 

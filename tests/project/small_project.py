@@ -7,7 +7,7 @@ from pathlib import Path
 import dvc.repo  # noqa: F401 - its logging keeps the stderr of its import: not one test's
 
 from tests.command import DVC_FOLDERS
-from tests.project_files import SHIPPED, read_films
+from tests.project_files import SHIPPED
 from tests.seen import see_somebody
 
 PIPELINE = """\
@@ -87,10 +87,6 @@ def files():
         for path in Path().rglob("*")
         if path.is_file() and not {".git", "cache", "tmp"} & set(path.parts)
     }
-
-
-def params():
-    return read_films()
 
 
 def project_of_films(root: Path, files: Mapping[str, str], monkeypatch) -> Path:

@@ -8,8 +8,9 @@ from PIL import Image
 from motiontransfer.core.errors import MissingFileError, ParamsError
 from motiontransfer.project.dances import Wishes, add_dance, add_guide, pair_all, take_back
 from motiontransfer.project.entries import add_video, remove_video
-from tests.project.small_project import files, params, small_project
+from tests.project.small_project import files, small_project
 from tests.project_files import films_of
+from tests.project_files import read_films as params
 
 FILMS = films_of(
     videos={"demo_dance": {"path": "demo/clips/source.mp4", "subject": "ben", "crop": "none"}},

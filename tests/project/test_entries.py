@@ -9,8 +9,9 @@ from motiontransfer.core.errors import MissingFileError, MotionTransferError, Pa
 from motiontransfer.project import entries
 from motiontransfer.project.params_editing import add_entry
 from tests.command import run_command
-from tests.project.small_project import files, params, small_project
+from tests.project.small_project import files, small_project
 from tests.project_files import films_of
+from tests.project_files import read_films as params
 
 OF = {"source": "dance", "source_subject": "ben", "truth": "none"}
 SUBJECTS = {"walk": "ada", "dance": "ben"}

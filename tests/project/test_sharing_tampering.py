@@ -14,31 +14,20 @@ from tests.project.remotes import Remote
 NAME = f"aa/{'a' * 64}/{'b' * 64}"
 
 
-class Intruder:
-    """Writer to a folder that is the remote."""
-
-    def __init__(self, remote: Remote) -> None:
-        self._folder = Path(remote.url)
-
-    def put(self, data: bytes, *, suffix: str = "") -> str:
-        """Store an object under its true hash."""
-        oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        self.write(f"files/md5/{oid[:2]}/{oid[2:]}{suffix}", data)
-        return f"{oid}{suffix}"
-
-    def write(self, name: str, data: bytes) -> None:
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.write_bytes(data)
+def put(remote: Remote, data: bytes, *, suffix: str = "", content: bytes | None = None) -> str:
+    """Write an object under its hash into a folder that is the remote, or other content there."""
+    oid = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    path = Path(remote.url, f"files/md5/{oid[:2]}/{oid[2:]}{suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if content is None else content)
+    return f"{oid}{suffix}"
 
 
 @pytest.mark.slow
 def test_a_forged_run_puts_no_file_into_the_project_and_runs_no_code(folder, mate):
     """Of a clone whose next run the owner's past run would serve."""
     mate.edit("params.yaml", "crf: 2", "crf: 1")
-    intruder = Intruder(folder)
-    payload = intruder.put(b"print('owned')\n")
+    payload = put(folder, b"print('owned')\n")
     runs = {path: yaml.safe_load(path.read_text()) for path in Path(folder.url).glob("runs/*/*/*")}
     ((path, run),) = (it for it in runs.items() if "{'crf': 1}" in str(it))
     run["outs"].append({"path": "yaml.py", "hash": "md5", "md5": payload, "size": 15})
@@ -127,12 +116,9 @@ FORGED += [b"{", b"{}", b'"\xff"', b"[" * 10**5]
 
 def test_lists_with_a_member_outside_or_of_another_form_are_left_there(repo, folder):
     """Though their hashes are right: they were written like this."""
-    intruder, missing = Intruder(folder), f"{'0' * 32}.dir"
-    good, damaged, *bad = (
-        intruder.put(content, suffix=".dir")
-        for content in (json.dumps([INSIDE]).encode(), b"[]", *FORGED)
-    )
-    intruder.write(f"files/md5/{damaged[:2]}/{damaged[2:]}", json.dumps([INSIDE]).encode())
+    whole, missing = json.dumps([INSIDE]).encode(), f"{'0' * 32}.dir"
+    good, *bad = (put(folder, content, suffix=".dir") for content in (whole, *FORGED))
+    damaged = put(folder, b"[]", suffix=".dir", content=whole)
     faults = fetch_lists(repo, [good, damaged, *bad, missing])
     assert faults.pop(missing) == "missing"
     assert faults.pop(damaged) == "damaged"
