@@ -40,6 +40,7 @@ OTHERS = (
     "subjects: [x]\nvideos:\n  # first\n  a: {path: a}\n",
 )
 LAYOUTS = [SHIPPED["films.yaml"], BLOCK, *map(films_text, OTHERS)]
+ALIAS = "films:\n  videos:\n    a: &a {x: y}\n    b: *a\n"
 NAMES = st.from_regex(r"[a-z][\w-]{0,8}", fullmatch=True)
 
 
@@ -114,10 +115,7 @@ def test_one_line_changes_and_all_comments_below_stay(changes, old, new):
         ("films: {a: &a [x], b: *a}\n", add_item, ("b", "me"), "b: expected a list"),
         ("films: {a: &a [x], b: *a}\n", add_item, ("a", "me"), "cannot be edited as it is wr"),
         ("films: {guides: {}}\n", add_entry, ("guides", "g", ENTRY), "cannot be edited as it is"),
-        (
-            *("films:\n  videos:\n    a: &a {x: y}\n    b: *a\n", remove_entry, ("videos", "a")),
-            "cannot be edited as it is",
-        ),
+        (ALIAS, remove_entry, ("videos", "a"), "cannot be edited as it is"),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused(text, change, arguments, message):

@@ -30,8 +30,16 @@ def film(path, **options):
     write_test_video(path, options.pop("frames", greys(9)), **options)
 
 
+def filmed(**options):
+    return partial(film, **options)
+
+
 def sounding(codec, video="libx264", **options):
-    return partial(film, sound_seconds=0.9, sound_codec=codec, codec=video, **options)
+    return filmed(sound_seconds=0.9, sound_codec=codec, codec=video, **options)
+
+
+def fielded(moments):
+    return partial(fields, moments=moments)
 
 
 def cat(path, make, *, then=None, drop_bytes=0):
@@ -114,46 +122,36 @@ NINE = {"shown": [*range(9)], "rate": 10, "size": (32, 48), "clicks": None}
 HEARD = {**NINE, "clicks": CLICKS}
 TURNED = {**NINE, "size": (48, 32)}
 ONE = {"shown": [4], "size": (32, 48), "clicks": None}
+TWICE = {"shown": [*range(9)] * 2, "clicks": [0.0, 0.5, 0.94, 1.44]}
+AAC = sounding("aac")
+MPEG = sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40))
+TALL = (1080, 16)
+NEARLY = Fraction(1280, 1281)
 CORPUS = {
     # Containers and codecs.
     "a.mp4": (film, NINE),
-    "a.mkv": (partial(film, codec="ffv1", pix_fmt="yuv422p10le"), NINE),
-    "a.avi": (partial(film, codec="mpeg4"), NINE),
+    "a.mkv": (filmed(codec="ffv1", pix_fmt="yuv422p10le"), NINE),
+    "a.avi": (filmed(codec="mpeg4"), NINE),
     "a.ts": (film, NINE),
-    "a.mpg": (sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40)), {"rate": 25}),
-    "a.gif": (partial(film, codec="gif", pix_fmt="rgb8"), {**NINE, "shown": None}),
-    "odd.webm": (
-        partial(film, frames=greys(9, (31, 47)), codec="libvpx-vp9"),
-        {**NINE, "size": (31, 47)},
-    ),
-    "fragments.mp4": (
-        partial(film, container_options={"movflags": "frag_keyframe+empty_moov"}),
-        NINE,
-    ),
-    "live.webm": (partial(film, codec="libvpx", container_options={"live": "1"}), NINE),
-    "late.ts": (partial(film, pts_ms=range(95_000_000, 95_000_900, 100)), NINE),
-    "cut_start.ts": (
-        partial(cat, make=partial(film, options={"g": "3"}), drop_bytes=1000),
-        {"rate": 10, "size": (32, 48)},
-    ),
+    "a.mpg": (MPEG, {"rate": 25}),
+    "a.gif": (filmed(codec="gif", pix_fmt="rgb8"), {**NINE, "shown": None}),
+    "odd.webm": (filmed(frames=greys(9, (31, 47)), codec="libvpx-vp9"), {**NINE, "size": (31, 47)}),
+    "fragments.mp4": (filmed(container_options={"movflags": "frag_keyframe+empty_moov"}), NINE),
+    "live.webm": (filmed(codec="libvpx", container_options={"live": "1"}), NINE),
+    "late.ts": (filmed(pts_ms=range(95_000_000, 95_000_900, 100)), NINE),
+    "cut_start.ts": (partial(cat, make=filmed(options={"g": "3"}), drop_bytes=1000), {"rate": 10}),
     # Shapes.
-    "turned.mp4": (partial(film, matrix=CLOCKWISE), TURNED),
-    "mirrored.mp4": (partial(film, matrix=MIRRORED), NINE),
-    "wide.mp4": (partial(film, aspect=Fraction(2)), {**NINE, "size": (32, 96)}),
-    "nearly_square.mp4": (
-        partial(film, frames=greys(9, (1080, 16)), aspect=Fraction(1280, 1281)),
-        {**NINE, "size": (1080, 16)},
-    ),
+    "turned.mp4": (filmed(matrix=CLOCKWISE), TURNED),
+    "mirrored.mp4": (filmed(matrix=MIRRORED), NINE),
+    "wide.mp4": (filmed(aspect=Fraction(2)), {**NINE, "size": (32, 96)}),
+    "square.mp4": (filmed(frames=greys(9, TALL), aspect=NEARLY), {**NINE, "size": TALL}),
     "turns.webm": (partial(resized, sizes=[(32, 48), (48, 32)]), {**TURNED, "fitted": 3, "top": 0}),
     "grows.webm": (partial(resized, sizes=[(16, 24), (32, 48)]), {**NINE, "fitted": 3}),
     # Fields.
-    "interlaced.mp4": (partial(fields, moments=[*range(24)]), {"rate": 20, "frames": 24}),
-    "whole_frames.mp4": (
-        partial(fields, moments=sorted([*range(12)] * 2)),
-        {"rate": 10, "frames": 12},
-    ),
+    "interlaced.mp4": (fielded([*range(24)]), {"rate": 20, "frames": 24}),
+    "whole_frames.mp4": (fielded(sorted([*range(12)] * 2)), {"rate": 10, "frames": 12}),
     "telecined.mp4": (
-        partial(fields, moments=[t for t in range(10) for _ in range(2 + t % 2)][:24]),
+        fielded([t for t in range(10) for _ in range(2 + t % 2)][:24]),
         {"rate": 10, "frames": 12},
     ),
     # Pictures.
@@ -173,18 +171,9 @@ CORPUS = {
     "wma.asf": (sounding("wmav2", "wmv2"), {**HEARD, "clicks": [0.043, 0.5]}),
     "adpcm.avi": (sounding("adpcm_ms", "mpeg4"), HEARD),
     "late.mp4": (sounding("aac", sound_start_seconds=0.3), {**HEARD, "clicks": [0.3, 0.8]}),
-    "two_in_one.ts": (
-        partial(cat, make=sounding("aac")),
-        {"shown": [*range(9)] * 2, "packets": 18, "clicks": [0.0, 0.5, 0.94, 1.44]},
-    ),
-    "other_sound.ts": (
-        partial(cat, make=sounding("aac"), then=sounding("aac", sound_rate=44_100)),
-        {"clicks": [0.0, 0.5, 0.94, 1.44]},
-    ),
-    "two_in_one.mpg": (
-        partial(cat, make=sounding("mp2", "mpeg2video", rate=25, pts_ms=range(0, 360, 40))),
-        {"frames": 18},
-    ),
+    "two_in_one.ts": (partial(cat, make=AAC), {**TWICE, "packets": 18}),
+    "other_sound.ts": (partial(cat, make=AAC, then=sounding("aac", sound_rate=44_100)), TWICE),
+    "two_in_one.mpg": (partial(cat, make=MPEG), {"frames": 18}),
     "second_track.mp4": (partial(unknown_sound, tracks=1), HEARD),
     "broken_track.mkv": (broken_sound, HEARD),
     "no_track.mp4": (partial(unknown_sound, tracks=2), {**NINE, "unheard": "unknown"}),

@@ -151,21 +151,16 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         reader.read_metadata(song)
 
 
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("empty.mp4", b"", r"empty\.mp4: the file is empty"),
         ("text.mp4", b"hello " * 100, r"text\.mp4: cannot be opened: Invalid data"),
-        (
-            "me.jpg",
-            b"version https://git-lfs.github.com/spec/v1\n",
-            r"me\.jpg: is a pointer of Git",
-        ),
-        (
-            "list.m3u8",  # a playlist may not reach out
-            b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
-            r"list\.m3u8: cannot be opened",
-        ),
+        ("me.jpg", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git"),
+        ("list.m3u8", PLAYLIST, r"list\.m3u8: cannot be opened"),  # it may not reach out
         ("list.mp4", b"ffconcat version 1.0\nfile v.mp4\n", r"list\.mp4: cannot be opened"),
         ("%d.jpg", b"a letter", r"%d\.jpg: frame 0: no frame can be decoded"),  # no sequence
         *(
