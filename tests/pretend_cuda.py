@@ -10,7 +10,6 @@ Not seen: CUDA's own kernels, which round differently; copies that have not arri
 but leaves padding alone, as on CUDA.
 """
 
-import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -138,8 +137,7 @@ class _Operators(TorchDispatchMode):
         if off:
             where = [("cuda" if is_on_gpu(each) else "cpu", *each.shape) for each in tensors]
             raise RuntimeError(
-                f"Expected all tensors to be on the same device, but {func} in {_caller()} got "
-                f"{where}"
+                f"Expected all tensors to be on the same device, but {func} got {where}"
             )
 
 
@@ -246,13 +244,3 @@ def _mark(tree, mark):
             if isinstance(tensor, Tensor):
                 setattr(tensor.untyped_storage(), mark, True)
     return tree
-
-
-def _caller():
-    frame = sys._getframe()
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if "/motiontransfer/" in path and "/site-packages/" not in path:
-            return f"{path.rpartition('/motiontransfer/')[2]}:{frame.f_code.co_name}"
-        frame = frame.f_back
-    return "a test"

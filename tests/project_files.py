@@ -12,6 +12,9 @@ SHIPPED = {
     name: (clone.SHIPPED / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")
 }
 """Text of each file, as it shipped."""
+_LISTS = ("subjects", "targets", "trained", "detectors")
+EMPTY = {name: [] if name in _LISTS else {} for name in FILM_SECTIONS}
+"""films.yaml of nobody."""
 
 
 def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
@@ -19,8 +22,7 @@ def write_sections(sections: Mapping[str, object], root: Path = Path()) -> None:
     films = {name: content for name, content in sections.items() if name in FILM_SECTIONS}
     others = {name: content for name, content in sections.items() if name not in films}
     for name, content in (("params.yaml", others), ("films.yaml", {FILMS: films})):
-        text = yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
-        (root / name).write_text(text, encoding="utf-8")
+        (root / name).write_text(_dumped(content), encoding="utf-8")
 
 
 def write_shipped(root: Path) -> None:
@@ -37,6 +39,11 @@ def read_films(root: Path = Path()) -> dict[str, Any]:
     return _read(root / "films.yaml")[FILMS]
 
 
+def _dumped(content: object) -> str:
+    how = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 10_000}
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, **how)
+
+
 def _read(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
@@ -45,6 +52,11 @@ def edit_sections(root: Path, edit: Callable[[dict], object]) -> None:
     sections = read_sections(root)
     edit(sections)
     write_sections(sections, root)
+
+
+def films_of(**sections: object) -> str:
+    """Text of films.yaml with an entry a line; sections that are not given are empty."""
+    return _dumped({FILMS: EMPTY | sections})
 
 
 def films_text(sections: str) -> str:

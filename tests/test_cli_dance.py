@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from motiontransfer.cli import dance
@@ -24,50 +23,11 @@ from motiontransfer.video.geometry import Framing
 from motiontransfer.video.isolation import run_isolated
 from tests.command import run_command
 from tests.films import carrying, clip_in, film, film_person
-from tests.people import standing
-from tests.project.small_project import project_of_films
+from tests.people import from_behind, standing
+from tests.project.small_project import DANCES, TRAIN, project_of_films
 from tests.project_files import read_films
 
-PIPELINE = """\
-vars: [films.yaml]
-stages:
-  check_params: {cmd: touch checked, deps: [films.yaml], outs: [checked]}
-  decode:
-    foreach: ${films.videos}
-    do:
-      cmd: mkdir -p frames/${key} && cp ${item.path} frames/${key}/film
-      deps: ["${item.path}", checked]
-      outs: ["frames/${key}/film"]
-  train_gan:
-    foreach: ${films.targets}
-    do:
-      cmd: sh train.sh ${item}
-      deps: ["frames/${item}", checked]
-      outs: ["${item}.weights"]
-  preview:
-    foreach: ${films.transfers}
-    do:
-      cmd: mkdir -p results/${key} && touch results/${key}/preview.mp4
-      deps: ["frames/${item.source}", "frames/${item.target}"]
-      outs: ["results/${key}/preview.mp4"]
-  encode:
-    foreach: ${films.transfers}
-    do:
-      cmd: mkdir -p results/${key} && touch results/${key}/transfer.mp4
-      deps: ["${item.target}.weights"]
-      outs: ["results/${key}/transfer.mp4"]
-  guide:
-    foreach: ${films.guides}
-    do: {cmd: touch guide, deps: [checked]}
-  report:
-    foreach: ${films.transfers}
-    do:
-      cmd: touch results/${key}/report.html
-      deps: ["results/${key}/transfer.mp4", "frames/${item.source}"]
-      outs: ["results/${key}/report.html"]
-"""
 NAME = "IMG_42_as_the_dance"
-TRAIN = "echo 1 >> trained && cp frames/$1/film $1.weights\n"
 
 
 CHECKED = {}
@@ -84,8 +44,7 @@ def checked_once(function, *arguments, **how):
 @pytest.fixture(autouse=True)
 def project(warm, tmp_path, monkeypatch):
     monkeypatch.setattr(isolation, "run_isolated", checked_once)
-    files = {"dvc.yaml": PIPELINE, "train.sh": TRAIN}
-    return project_of_films(tmp_path / "project", files, monkeypatch)
+    return project_of_films(tmp_path / "project", DANCES, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +133,7 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
-def test_like_a_result_means_by_its_params_and_they_are_checked(
-    films, monkeypatch, capfd, tmp_path
-):
+def test_like_a_result_means_by_its_params(films, monkeypatch, capfd, tmp_path):
     before, like = contents(), tmp_path / "result.mp4"
     carrying(like, **{"render.crf": 20, "render.provenance": "none"})
     dry = ("dance", *films[:2], "--dry", "--no-check", "--like", like)
@@ -313,29 +270,21 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
 
 def test_poses_that_only_the_dancer_has_are_named_before_the_run(films, monkeypatch, capfd):
     def check(file, **settings):
-        place = np.float32((1, 1)) if file == films[1] else np.float32((-1, 1))
-        checked, keypoints = check_video(file, **settings), standing(20)
-        points = np.abs(np.where(place < 0, np.float32(256), 0) + place * keypoints.points)
-        return replace(checked, keypoints=replace(keypoints, points=points))
+        shown = standing(20) if file == films[1] else from_behind(standing(20))
+        return replace(check_video(file, **settings), keypoints=shown)
 
     monkeypatch.setattr(video_check, "check_video", check)
     assert not run_command(monkeypatch, "dance", *films[:2], "--dry")
     output = capfd.readouterr().out
     picture = Path("artifacts/inspection/IMG_42_as_the_dance_poses.png")
-    for said in (
-        f"{NAME}: your films cover 35 % of the dance (head 0 %, ",
-        "  - the dancer turns the back, which no film of you shows: ",
-        f"  - strike one pose of it while you film, and it is 100 %\n  - look at {picture}\n",
-    ):
-        assert said in output
+    assert "  - the dancer turns the back, which no film of you shows: " in output
     assert output.index("your films cover") < output.index("stages, about")
+    assert f"  - look at {picture}\n" in output
     assert picture.exists()
 
 
 @pytest.mark.slow
-def test_a_missing_film_and_a_failing_stage_are_named_and_the_next_call_goes_on(
-    films, monkeypatch, capfd
-):
+def test_after_a_failing_stage_the_next_call_goes_on(films, monkeypatch, capfd):
     assert run_command(monkeypatch, "dance", "nowhere.mp4", films[1]) == 1
     assert capfd.readouterr().err == "ERROR: nowhere.mp4: no such file; expected a video\n"
     Path("train.sh").write_text("echo 'ERROR: train_gan IMG_42: no light' >&2; exit 1\n")
@@ -361,8 +310,7 @@ def test_of_all_dances_one_that_fails_stops_no_other(films, monkeypatch, capfd):
 
 def test_a_dance_that_fails_before_its_preview_leaves_all_as_it_was(films, monkeypatch, capfd):
     before = Path("films.yaml").read_bytes()
-    pipeline = Path("dvc.yaml").read_text().replace("cmd: mkdir -p frames", "cmd: false; mkdir")
-    Path("dvc.yaml").write_text(pipeline)
+    Path("make.sh").write_text("exit 1\n")
     assert run_command(monkeypatch, "dance", *films[:2]) == 1
     assert "decode@the_dance: " in capfd.readouterr().err
     assert Path("films.yaml").read_bytes() == before

@@ -137,9 +137,7 @@ def test_a_verified_video_that_ends_its_reader_is_one_line(signed, monkeypatch, 
     ("interval", "verdict"),
     [((0.9, 0.99), "synthesized"), ((0.01, 0.2), "real"), ((0.4, 0.8), "undecided")],
 )
-def test_the_detectors_opinion_has_an_interval_and_changes_no_status(
-    interval, verdict, monkeypatch, command
-):
+def test_the_detectors_opinion_changes_no_status(interval, verdict, monkeypatch, command):
     def predict(path, weights):
         assert (path, weights) == (Path("u.mp4"), Path("mine.safetensors"))
         scores = [(0.0, 0.5), (1.0, 1.0)]

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -62,18 +63,14 @@ def test_added_paired_and_removed_leaves_params_byte_for_byte(clip, monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["letter.txt", "letter.mp4"])
-def test_what_is_no_film_is_refused_in_one_line_and_a_file_without_an_entry_can_be_removed(
-    name, monkeypatch, capsys
-):
+def test_what_is_no_film_is_refused_and_can_be_removed(name, monkeypatch, capsys):
     before = Path("films.yaml").read_bytes()
     letter = Path("data/videos") / name
     letter.parent.mkdir(parents=True)
     letter.write_text("Dear Ada,\n" * 99)
     for command in (("guide",), ("add-video", "--subject", "eve")):
         assert run_command(monkeypatch, *command, letter) == 1
-        told = capsys.readouterr().err
-        assert told.startswith(f"ERROR: {letter}: cannot be opened: ")
-        assert told.count("\n") == 1
+        assert re.fullmatch(f"ERROR: {letter}: cannot be opened: .*\n", capsys.readouterr().err)
     assert not run_command(monkeypatch, "delete", "letter", "--yes")
     assert f"film: {letter}, " in capsys.readouterr().out
     assert not letter.exists()

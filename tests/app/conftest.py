@@ -13,28 +13,23 @@ from motiontransfer.video.writer import write_video
 from tests.clone import ROOT
 from tests.command import isolated_environment, started
 from tests.films import film_person
-from tests.project.small_project import small_project
+from tests.project.small_project import DANCES, TRAIN, small_project
 from tests.project_files import SHIPPED
-from tests.test_cli_dance import PIPELINE
 
 WAITING_TRAINING = """\
 folder=artifacts/training/$1/generator/images
 mkdir -p $folder && cp sample.png $folder/step_000100.png
 while [ ! -e go ]; do sleep 0.1; done
-echo 1 >> trained && cp frames/$1/film $1.weights
 """
-PREVIEW = "touch results/${key}/preview.mp4"
-RESULT = "touch results/${key}/transfer.mp4"
+MAKE_FILM = "made=$1; mkdir -p ${made%/*} && cp film.mp4 $made\n"
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """Trainings wait until there is a file `go`; previews and results are films."""
-    pipeline = PIPELINE.replace(PREVIEW, "cp film.mp4 results/${key}/preview.mp4")
-    pipeline = pipeline.replace(RESULT, "cp film.mp4 results/${key}/transfer.mp4")
     files = {
-        "dvc.yaml": pipeline,
-        "train.sh": WAITING_TRAINING,
+        **DANCES,
+        **{"train.sh": WAITING_TRAINING + TRAIN, "make.sh": MAKE_FILM},
         "demo/dvc.yaml": "stages: {}  # makes what films.yaml names: data/truth/demo.mp4, too\n",
         **SHIPPED,
         ".gitignore": "/data/videos/*.mkv\n",

@@ -29,14 +29,8 @@ TRANSFERS = {f"{target}_as_waltz": {**OF, "target": target} for target in ("eve"
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    params = {
-        "videos": VIDEOS,
-        "subjects": [*VIDEOS],
-        "targets": ["eve", "ada"],
-        "trained": ["ada"],
-        "transfers": TRANSFERS,
-    }
-    write_sections(params)
+    people = {"subjects": [*VIDEOS], "targets": ["eve", "ada"], "trained": ["ada"]}
+    write_sections({"videos": VIDEOS, **people, "transfers": TRANSFERS})
     for step, name in enumerate(("waltz", "eve")):
         film_person(Path(f"data/videos/{name}.mkv"), [(50 + step, 40)] * 3)
 
@@ -55,34 +49,28 @@ def test_films_are_those_that_are_there(upload):
     assert films() == {**expected, "more.mp4": Path("data/videos/more.mp4")}
 
 
-def test_an_upload_becomes_a_film_under_a_name_that_is_free(upload):
+TOLD = {"judgment": "good", "sentence": "Good.", "facts": (), "advice": ()}
+
+
+def test_an_upload_becomes_a_film_under_a_name_that_is_free_unless_it_is_there(upload, monkeypatch):
     content = upload.read_bytes()
     Path("data/videos/IMG_42.mov").touch()
     path = keep_film(upload)
     assert path == Path("data/videos/IMG_42_1.mkv")
     assert path.read_bytes() == content
     assert not upload.exists()
-
-
-def test_a_film_that_is_there_is_not_kept_twice(upload):
     shutil.copy("data/videos/eve.mkv", upload)
+    monkeypatch.setattr(make, "_checked", lambda *_: FilmChecked(name="eve", **TOLD))
+    side, *_ = make.looked_at(str(upload), "target")  # as an example that was entered
+    assert side.film == "data/videos/eve.mkv"
     assert keep_film(upload) == Path("data/videos/eve.mkv")
     assert not upload.exists()
-    assert len(films()) == 2
-
-
-def test_an_example_that_was_entered_is_that_film(upload, monkeypatch):
-    shutil.copy("data/videos/eve.mkv", upload)
-    looked = FilmChecked(name="eve", judgment="good", sentence="Good.", facts=(), advice=())
-    monkeypatch.setattr(make, "_checked", lambda *_: looked)
-    side, *_ = make.looked_at(str(upload), "target")
-    assert side.film == "data/videos/eve.mkv"
+    assert {*films()} == {"IMG_42_1", "waltz", "eve"}
 
 
 def test_who_is_clicked_and_the_part_are_options_of_dance():
     two = ((0.1, 0.2, 0.3, 0.8), (0.6, 0.2, 0.9, 0.8))
-    told = {"judgment": "good", "sentence": "Good.", "facts": (), "advice": ()}
-    found = FilmChecked(name="eve", **told, crowd="c.jpg", crowd_seconds=2.0, people=two)
+    found = FilmChecked(name="eve", **TOLD, crowd="c.jpg", crowd_seconds=2.0, people=two)
     shown = filled(Path("data/videos/eve.mkv"), found, trim=None)
     assert re.findall('data-person="(.*?)"', shown) == ["0.200 0.500 2.00", "0.750 0.500 2.00"]
     assert "data-person" not in filled(Path("eve.mkv"), replace(found, people=two[:1]), trim=None)
@@ -112,15 +100,15 @@ def test_every_target_by_every_dance_is_done_or_queued_or_not_there_yet():
 
 
 def test_targets_perform_once_their_generator_is_there_or_of_photos_their_appearance():
-    assert read_project().performers() == []
-    for name in ("eve", "ada"):
-        appearance = Path(f"artifacts/models/{name}/appearance.safetensors")
-        appearance.parent.mkdir(parents=True)
-        appearance.touch()
-    assert read_project().performers() == ["eve"]
-    weights = Path("artifacts/models/ada/generator.safetensors")
-    weights.touch()
-    assert read_project().performers() == ["eve", "ada"]
+    for file, performers in {
+        "ada/appearance": [],
+        "eve/appearance": ["eve"],
+        "ada/generator": ["eve", "ada"],
+    }.items():
+        path = Path(f"artifacts/models/{file}.safetensors")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert read_project().performers() == performers
 
 
 def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_run():
@@ -146,9 +134,7 @@ def test_the_newest_sample_is_of_a_training_that_the_transfer_needs_and_of_this_
         (DONE, "eve", 1, []),
     ],
 )
-def test_a_click_on_a_cell_a_name_or_the_last_row_queues_what_is_not_there_yet(
-    shown, row, column, added
-):
+def test_a_click_queues_what_is_not_there_yet(shown, row, column, added):
     queue = Queue()
     toggle_cell(queue, shown, row=row, column=column)
     assert [(Path(run.dancer).stem, Path(run.me).stem) for run in queue.runs()] == added

@@ -128,9 +128,7 @@ def film_oneself(page):
 
 
 @pytest.mark.slow
-def test_one_films_oneself_and_the_target_performs_what_the_camera_sees_until_the_server_ends(
-    served, shown, project
-):
+def test_one_films_oneself_and_the_target_performs_it(served, shown, project):
     write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
     films = project / "films.yaml"
     entry = {"source": "waltz", "source_subject": "ben", "target": "ben"}

@@ -58,9 +58,7 @@ def performed(page, *pairs, state):
         expect(told).to_be_visible(timeout=2 * SOON)
 
 
-def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
-    served, shown, uploads, project, tmp_path
-):
+def test_from_two_films_over_a_kill_to_the_result(served, shown, uploads, project, tmp_path):
     film = film_person(tmp_path / "film.mkv", [(80, 40)] * 20)
     server, address = served(sees="somebody")
     with shown(address) as page:
@@ -113,9 +111,7 @@ def test_the_whole_way_from_two_films_over_a_stop_and_a_kill_to_the_result(
     assert (project / "trained").read_text() == "1\n"
 
 
-def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_agrees(
-    served, shown, tmp_path, project
-):
+def test_a_photo_dances_a_result_once_everyone_agrees(served, shown, tmp_path, project):
     """The examples are the demo's; here there is the photo alone."""
     result = carrying(tmp_path / "the dance!.mp4", side=256, num_frames=25, **{"render.crf": 20})
     (project / "demo").mkdir(exist_ok=True)
@@ -155,9 +151,7 @@ def test_a_photo_of_an_example_dances_a_result_as_that_was_made_once_everyone_ag
     assert "trim" not in films["videos"][films["targets"][-1]]
 
 
-def test_what_is_of_no_use_is_refused_and_not_kept_and_what_a_terminal_runs_is_said(
-    served, shown, tmp_path, project, uploads
-):
+def test_what_is_of_no_use_is_refused_and_not_kept(served, shown, tmp_path, project, uploads):
     """A photo is taken by the browser's drawn camera, which shows nobody."""
     letter, broken, empty = (tmp_path / f"{name}.mp4" for name in ("letter", "broken", "empty"))
     letter.write_text("Dear all")

@@ -60,9 +60,8 @@ def test_what_runs_is_said_in_sentences_with_one_forecast():
 def test_what_changes_and_what_is_made_again_for_it_is_listed():
     plan = replace(EVENTS[0], changed=("render.height: null -> 720",), again=("me_as_a", "b_as_it"))
     shown = advice([plan])
-    assert '<article class="changes"><h2>Takes about 2 min</h2>' in shown
-    assert "<li>Changes: render.height: null -&gt; 720</li>" in shown
-    assert "<li>Then made again, when they are next made: me_as_a, b_as_it</li>" in shown
+    for part in ("Takes about 2 min", "Changes: render.height: null -&gt; 720", "me_as_a, b_as_it"):
+        assert part in shown
     made = advice([replace(plan, stages={}, changed=(), again=())])
     assert "Is made already" in made
     assert "<li>" not in made
@@ -131,25 +130,17 @@ def states(queue):
 
 
 def test_one_runs_at_a_time_in_the_order_added_and_none_is_added_twice(queue):
+    """Also where a server that is started again finds what runs."""
     for dance in ("waltz", "tango", "waltz"):
         queue.add(dance, "me")
     queue.advance()
-    queue.advance()
-    assert states(queue) == ["running", "waiting"]
+    again = Queue()
+    for each in (queue, again):
+        each.advance()
+        assert states(each) == ["running", "waiting"]
     Path("go").touch()
     advance_until(queue, lambda: states(queue) == ["over", "over"])
     assert {run.outcome for run in queue.runs()} == {"Done."}
-
-
-def test_a_server_that_is_started_again_finds_what_runs_and_goes_on_with_the_next(queue):
-    for dance in ("waltz", "tango"):
-        queue.add(dance, "me")
-    queue.advance()
-    again = Queue()
-    again.advance()
-    assert states(again) == ["running", "waiting"]
-    Path("go").touch()
-    advance_until(queue, lambda: states(queue) == ["over", "over"])  # the child is the first's
 
 
 def test_what_waits_can_be_taken_out_and_what_runs_only_be_stopped(queue):

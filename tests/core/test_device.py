@@ -46,9 +46,7 @@ def gpu(monkeypatch):
         ((7, 5), torch.cuda.DeferredCudaCallError("lazily; late"), "lazily; check nvidia-smi"),
     ],
 )
-def test_an_unusable_gpu_is_warned_of_once_and_hidden(
-    gpu, caplog, monkeypatch, capability, error, fault
-):
+def test_an_unusable_gpu_is_hidden(gpu, caplog, monkeypatch, capability, error, fault):
     gpu(capability, error)
     found = find_gpu_fault()
     assert re.match(fault, found)
@@ -85,9 +83,7 @@ def test_without_a_gpu_nothing_is_said_and_the_cpu_described_by_its_threads(gpu,
         ({"SLURM_LOCALID": "3"}, 1, "cuda:0"),  # one for each task is visible
     ],
 )
-def test_each_process_of_a_training_tries_its_own_gpu(
-    gpu, monkeypatch, environment, num_gpus, tried
-):
+def test_each_process_tries_its_own_gpu(gpu, monkeypatch, environment, num_gpus, tried):
     asked = gpu(num_gpus=num_gpus, capability=(7, 5))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

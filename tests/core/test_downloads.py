@@ -111,23 +111,10 @@ def test_a_published_file_is_downloaded_once_a_version(published, server, cache)
     assert first.read_bytes() == CONTENT
 
 
-@pytest.mark.usefixtures("_connections")
-def test_other_bytes_are_refused_and_not_kept(published, server, cache):
-    server.content = b"\1" + CONTENT[1:]
-    got = hashlib.sha256(server.content).hexdigest()
-    with pytest.raises(WeightsError, match=rf"expected {published.sha256} but got {got}"):
-        pretrained_file(published, file=None)
-    assert files_in(cache) == []
-
-
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
-    published = [
-        *mediapipe_detectors.OFFICIAL_MODELS.values(),
-        keypoint_rcnn.PUBLISHED,
-        gan.vgg19_weights("train_gan"),
-        lpips.published_alexnet("file"),
-    ]
-    for one in published:
+    of_losses = gan.vgg19_weights("train_gan"), lpips.published_alexnet("file")
+    of_poses = *mediapipe_detectors.OFFICIAL_MODELS.values(), keypoint_rcnn.PUBLISHED
+    for one in of_losses + of_poses:
         assert one.url.startswith("https://")
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
 
@@ -166,8 +153,12 @@ def test_an_unreachable_file_is_refused_with_remedies(published, cache, monkeypa
 
 
 @pytest.mark.usefixtures("_connections")
-def test_nothing_is_kept_of_an_interrupted_download(published, server, cache):
-    server.cut_bytes = 1_500_000
+def test_nothing_is_kept_of_an_interrupted_download_or_of_other_bytes(published, server, cache):
+    server.content = b"\1" + CONTENT[1:]
+    got = hashlib.sha256(server.content).hexdigest()
+    with pytest.raises(WeightsError, match=rf"expected {published.sha256} but got {got}"):
+        pretrained_file(published, file=None)
+    server.content, server.cut_bytes = CONTENT, 1_500_000
     assert_refused_with_remedies(published, "1500000 bytes read")
     assert files_in(cache) == []
     server.cut_bytes = None
@@ -181,9 +172,7 @@ def test_two_workers_at_once_download_it_once(published, server):
     assert server.num_requests == 1
 
 
-def test_the_users_own_file_is_taken_and_other_bytes_under_the_published_name_are_mentioned(
-    published, server, tmp_path, caplog
-):
+def test_the_users_own_file_is_taken_whatever_it_holds(published, server, tmp_path, caplog):
     own = tmp_path / "own.bin"
     own.write_bytes(b"fine-tuned")
     assert pretrained_file(published, file=own) == own

@@ -71,11 +71,8 @@ def test_a_terminal_gets_the_texts(capsys):
         emit(Note(text="for programs"), level=logging.DEBUG)
     shown = capsys.readouterr().out
     for line in (
-        "me_as_it: Usable.",
-        "  - turn",
-        "what was found: me.png",
+        *("me_as_it: Usable.", "  - turn", "what was found: me.png"),
         "me_as_it: 2 stages, about 1.1 min on this CPU",
-        "render: 3 of 9, 1.50/s, 00:04 left, l1 2",
         "me_as_it: 30 %, about 2 min left, Reading the film of me 3 of 9",
         "result: a.mp4\nresult: green.mp4",
         "7 poses; with them you cover 95 %",

@@ -24,12 +24,14 @@ TEXTS = st.text(max_size=250) | LIKE_OTHER_TYPES
 @example("00008")
 @example("नृत्य 2")
 @example("CON")
+@example("\N{CJK UNIFIED IDEOGRAPH-20000}" * 250)
 def test_any_text_becomes_a_name_that_both_versions_of_yaml_read_as_text(text):
     name = valid_name(text)
     assert TypeAdapter(Name).validate_python(name) == name
     assert yaml.safe_load(name) == YAML(typ="safe").load(name) == name
     assert valid_name(name) == name
-    pair = free_name(f"{name}_1_as_{name}_2", [])
+    assert len(name.encode()) <= 48
+    pair = f"{name}_11_as_{name}_22"  # of two of the longest names, too
     assert TypeAdapter(Name).validate_python(pair) == pair
 
 
@@ -61,31 +63,15 @@ def test_a_taken_name_is_numbered_in_whatever_case_and_form():
     assert free_name("Tanz_ä", taken) == "Tanz_ä_2"
 
 
-def test_two_of_the_longest_names_are_a_transfers():
-    longest = valid_name("\N{CJK UNIFIED IDEOGRAPH-20000}" * 250)
-    assert len(longest.encode()) == 48
-    pair = f"{longest}_11_as_{longest}_22"
-    assert TypeAdapter(Name).validate_python(pair) == pair
-
-
-@given(st.text(min_size=1, max_size=60))
-@example("zb\x85.mp4")
-@example("a\u2028b\ufeff")
-def test_a_path_of_any_name_is_entered_as_it_is(name):
-    path = f"data/videos/{name}"
-    text = add_entry("films:\n  videos: {}\n", "videos", "me", {"path": path})
-    for load in (yaml.safe_load, YAML(typ="safe").load):
-        assert load(text)["films"] == {"videos": {"me": {"path": path}}}
-
-
-@given(LIKE_OTHER_TYPES.filter(re.compile(r"\w[\w-]*$").match))
-@example("00008")
-@example("0829_1530")
-def test_names_that_a_user_wrote_are_entered_as_text(name):
+@given(st.text(min_size=1, max_size=60), LIKE_OTHER_TYPES.filter(re.compile(r"\w[\w-]*$").match))
+@example("zb\x85.mp4", "00008")
+@example("a\u2028b\ufeff", "0829_1530")
+def test_paths_and_names_that_a_user_wrote_are_entered_as_they_are_and_as_text(path, name):
     """What only one version of YAML reads as a number, for one."""
-    text = add_entry("films:\n  videos: {}\n", "videos", name, {"subject": name})
+    entry = {"path": f"data/videos/{path}", "subject": name}
+    text = add_entry("films:\n  videos: {}\n", "videos", name, entry)
     for load in (yaml.safe_load, YAML(typ="safe").load):
-        assert load(text)["films"] == {"videos": {name: {"subject": name}}}
+        assert load(text)["films"] == {"videos": {name: entry}}
 
 
 def test_every_name_that_is_text_for_yaml_stays_plain():

@@ -57,11 +57,7 @@ def test_any_type_under_any_key_is_read(params):
     [
         ("steps:", "stpes:", ["steps: field required", "stpes: unknown key; .*'steps'"]),
         ("mode:", "zzz: 1\n  mode:", ["zzz: unknown key; known keys: learning_rate, mode, steps"]),
-        (
-            "100\n  learning_rate: 4",
-            "0\n  learning_rate: -4",
-            ["steps: .*1, got 0", "learning_rate: "],
-        ),
+        ("100\n  learning_rate: ", "0\n  learning_rate: -", ["steps: .*got 0", "learning_rate: "]),
         ("subject: ben", "subjct: ben", ["subject: field required", "subjct: unknown key"]),
     ],
 )
@@ -75,42 +71,42 @@ def test_each_wrong_value_is_a_line_with_its_key(params, old, new, lines):
         assert re.match(re.escape(where) + expected, line)
 
 
-MISSING = ("render", "videos.walk", "train.steps.more")
-
-
-@pytest.mark.parametrize(
-    ("key", "missing"), [*zip(MISSING, MISSING, strict=True), ("names.0.first", "names.0")]
-)
-def test_a_missing_key_is_named(params, key, missing):
-    with pytest.raises(ParamsError, match=rf"^\w+\.yaml: {missing}: missing; expected this key$"):
+@pytest.mark.parametrize("key", ["render", "videos.walk", "train.steps.more", "names.0"])
+def test_a_missing_key_is_named(params, key):
+    with pytest.raises(ParamsError, match=rf"^\w+\.yaml: {key}: missing; expected this key$"):
         load_section(Train, key)
 
 
-def test_a_missing_file_or_other_content_is_an_error(params):
-    PARAMS_FILE.write_text("train: {steps: 1")
-    with pytest.raises(ParamsError, match=r"^params\.yaml: not valid YAML: .*line 1") as info:
-        load_params()
-    assert "\n" not in str(info.value)
-    for content in ("train: {steps: 1}".encode("utf-16"), "train: {a: ß}".encode("latin1")):
+LAUGHS = [b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 10)]
+OTHER_CONTENT = {
+    b"train: {steps: 1": "not valid YAML: .*line 1",
+    b"train: !!python/object/apply:os.getcwd []": "not valid YAML",  # runs no code
+    b"[" * 10**4: "",
+    b"a: &a [*a]": "",
+    b"a0: &a0 [x]\n" + b"".join(LAUGHS): "",  # a billion
+    "train: {steps: 1}".encode("utf-16"): "expected text in UTF-8",
+    "train: {a: ß}".encode("latin1"): "expected text in UTF-8",
+    b"- a\n- b\n": "expected sections .* at the top, got list",
+    b"": "expected sections .* at the top, got NoneType",
+    b"train": "expected sections .* at the top, got str",
+}
+
+
+def test_a_missing_file_or_other_content_is_an_error_in_one_line(params):
+    for content, told in OTHER_CONTENT.items():
         PARAMS_FILE.write_bytes(content)
-        with pytest.raises(ParamsError, match=r"params\.yaml: expected text in UTF-8"):
-            load_params()
-    PARAMS_FILE.write_text("train: !!python/object/apply:os.getcwd []")  # runs no code
-    with pytest.raises(ParamsError, match="not valid YAML"):
-        load_params()
-    for text, got in (("- a\n- b\n", "list"), ("", "NoneType"), ("train", "str")):
-        PARAMS_FILE.write_text(text)
-        with pytest.raises(ParamsError, match=rf"expected sections .* at the top, got {got}"):
-            load_params()
+        with pytest.raises(ParamsError, match=rf"^params\.yaml: [^\n]*{told}[^\n]*$"):
+            load_section(Train, "train")
     PARAMS_FILE.unlink()
     with pytest.raises(MissingFileError, match=r"^params\.yaml: no such file; run from the proj"):
+        load_params()
+    PARAMS_FILE.mkdir()
+    with pytest.raises(MissingFileError, match=r"^params\.yaml: [^\n]*$"):
         load_params()
 
 
 def test_all_keys_of_an_earlier_version_are_one_error_that_says_what_to_do(params):
-    PARAMS_FILE.write_text(
-        "train_gan: {part_dropout: 0.1, steps: 1}\nevaluate: {inception_weights: none}"
-    )
+    PARAMS_FILE.write_text("train_gan: {part_dropout: 1}\nevaluate: {inception_weights: none}")
     with pytest.raises(ParamsError) as info:
         load_section(dict, "train_gan")
     assert str(info.value).splitlines() == [
@@ -145,25 +141,3 @@ def test_a_section_fills_settings_of_the_same_names(params):
     settings = Settings(steps=100, mode="fast", device="cpu")
     assert section.to_config(Settings, device="cpu") == settings
     assert section.to_config(Settings, device="cpu", mode="other").mode == "other"
-
-
-OTHER_CONTENT = {
-    "brackets": b"[" * 10**4,
-    "not UTF-8": b"a: \xff",
-    "anchors to itself": b"a: &a [*a]",
-    "a billion laughs": b"a0: &a0 [x]\n%s"
-    % b"".join(
-        b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 10)
-    ),
-}
-
-
-@pytest.mark.parametrize("content", OTHER_CONTENT.values(), ids=OTHER_CONTENT)
-def test_other_content_is_refused_in_one_line(params, content):
-    PARAMS_FILE.write_bytes(content)
-    with pytest.raises(ParamsError, match=r"^params\.yaml: [^\n]*$"):
-        load_section(Train, "train")
-    PARAMS_FILE.unlink()
-    PARAMS_FILE.mkdir()
-    with pytest.raises(MissingFileError, match=r"^params\.yaml: [^\n]*$"):
-        load_section(Train, "train")

@@ -97,7 +97,5 @@ def test_of_a_run_the_time_left_is_told_in_round_words_once_it_is_known(clock, c
     meter.show_run(0.3, DECODING)
     meter._bar.refresh()
     meter.close()
-    assert (
-        "|######              | 30 %, about 5 min left, Reading the film of me"
-        in terminal.getvalue()
-    )
+    told = "|######              | 30 %, about 5 min left, Reading the film of me"
+    assert told in terminal.getvalue()

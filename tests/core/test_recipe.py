@@ -16,6 +16,10 @@ def changed(**changes):
 
 
 def test_a_recipe_has_what_differs_and_names_no_file_and_no_machine():
+    """A background that is no file is kept."""
+    green = read_recipe(recipe_text(changed(render__background="green")))
+    assert green is not None
+    assert green.own == {"render.background": "green"}
     params = changed(
         render__crf=20,
         decode__size=[64, 48],
@@ -52,15 +56,30 @@ def test_what_it_says_of_itself_has_no_control_characters():
     assert told.isprintable()
 
 
-def test_a_background_that_is_no_file_is_kept():
-    recipe = read_recipe(recipe_text(changed(render__background="green")))
+HOSTILE = {
+    **{"train_gan.perceptual_file": "/etc/passwd", "train_gan.devices": 99},
+    **{"detect_keypoints.detector": "openpose_json", "compute.num_workers": 10**6},
+    **{"evaluate.lpips_weights": "https://elsewhere.example/w.pth"},
+    **{"render.background": "../../secret.png", "render.provenance": "none"},
+    **{"render.visible_label": "none", "render.crf": {"a": [1]}},
+    **{"videos.demo_dance.path": "/etc/passwd", "__class__": "x"},
+    **{"decode.size": [64] * 10_000, "normalization.mode": "m" * 10_000},
+}
+
+
+def test_of_a_hostile_recipe_nothing_is_kept():
+    recipe = read_recipe(json.dumps({"motiontransfer": "9.9", "params": HOSTILE}))
     assert recipe is not None
-    assert recipe.own == {"render.background": "green"}
+    assert (recipe.own, recipe.left_out) == ({}, (*HOSTILE,))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Dear Ada", "[]", "1e999", '{"params": {}}', '{"motiontransfer": 1, "params": {}}',
-             '{"motiontransfer": "1", "params": []}', "[" * 100_000, " " * 100_000]
-)  # fmt: skip
+OTHER_TEXTS = (
+    *("", "Dear Ada\x1b[2J", "[]", "1e999", '{"params": {}}', "[" * 100_000, " " * 100_000),
+    *('{"motiontransfer": 1, "params": {}}', '{"motiontransfer": "1", "params": []}'),
+    '{"motiontransfer": "1", "params": ' + "[" * 30_000,
+)
+
+
+@pytest.mark.parametrize("text", OTHER_TEXTS)
 def test_other_text_is_no_recipe(text):
     assert read_recipe(text) is None

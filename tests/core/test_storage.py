@@ -1,41 +1,29 @@
-import hashlib
 import threading
 import time
+from contextlib import suppress
 
 import grimp
 import pytest
 
 from motiontransfer.core import storage
 from motiontransfer.core.stage_runner import fault
-from motiontransfer.core.storage import params_lock, source_digests, source_files
+from motiontransfer.core.storage import params_lock, source_files
 from stages.code import stage_modules
 from tests.clone import ROOT
 
 
-def test_the_file_appears_only_at_the_end(tmp_path):
+def test_a_file_appears_only_at_the_end_and_an_error_leaves_the_old_one(tmp_path):
     path = tmp_path / "new/folder/clip.parquet"
     with storage.replacing(path) as temporary:
         temporary.write_text("whole")
         assert not path.exists()
         assert temporary.parent == path.parent  # a rename within one file system is atomic
         assert temporary.suffix == ".parquet"
+    with suppress(KeyboardInterrupt), storage.replacing(path) as temporary:
+        temporary.write_text("half of it")
+        raise KeyboardInterrupt
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_an_error_leaves_the_old_file(tmp_path):
-    path = tmp_path / "clip.txt"
-    path.write_text("before")
-
-    def fail():
-        with storage.replacing(path) as temporary:
-            temporary.write_text("half of it")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
@@ -51,9 +39,8 @@ def test_json_ends_in_a_newline_and_has_finite_numbers_only(tmp_path):
 def test_a_full_disks_error_names_what_was_being_written(tmp_path, replacing):
     with pytest.raises(OSError, match="No space left") as info, replacing(tmp_path / "clip.mkv"):
         raise OSError(28, "No space left on device")
-    assert fault(info.value) == (
-        f"{tmp_path / 'clip.mkv'}: [Errno 28] No space left on device; fix this and rerun"
-    )
+    told = f"{tmp_path / 'clip.mkv'}: [Errno 28] No space left on device; "
+    assert fault(info.value).startswith(told)
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
@@ -65,13 +52,6 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         (work / "newer").rename(work / "nowhere" / "newer")
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "__file__", str(tmp_path / "ours/core/storage.py"))
-    (tmp_path / "ours/nets").mkdir(parents=True)
-    return tmp_path / "ours"
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +67,6 @@ def test_files_are_those_of_the_import_graph(module, imports):
     behind = {module, *imports.find_upstream_modules(module)}
     files = {ROOT / f"{name.replace('.', '/')}.py" for name in behind}
     assert set(source_files(module)) == {file for file in files if file.exists()}
-
-
-def test_a_digest_is_of_the_file(package):
-    (package / "gan.py").write_text("import ours.losses")
-    (package / "losses.py").write_text("")
-    digests = source_digests("ours.gan")
-    assert digests["ours/losses.py"] == hashlib.sha256(b"").hexdigest()
-    assert list(digests) == ["ours/gan.py", "ours/losses.py"]
 
 
 def test_params_are_changed_by_one_command_at_a_time(tmp_path, caplog):

@@ -14,8 +14,7 @@ from markdown.extensions.toc import slugify
 
 from benchmarks.record import with_figures, with_headline
 from motiontransfer.cli.app import app
-from motiontransfer.core.params import Guide, Transfer
-from stages.check_params import SECTIONS, VideoParams
+from stages.check_params import SECTIONS
 from tests.clone import ROOT, recorded
 from tests.project_files import SHIPPED
 
@@ -122,14 +121,6 @@ def test_every_key_is_on_the_page_with_its_default_values_and_meaning(reference)
     }
     assert shown == PARAMS
     assert all(row[0] and len(row[2]) > 5 for rows in reference.values() for row in rows.values())
-
-
-def test_entries_have_the_keys_and_defaults_of_their_models(reference):
-    models = dict.fromkeys(("guides", "in_film", "face_cycles"), Guide)
-    for section, model in {**models, "videos": VideoParams, "transfers": Transfer}.items():
-        assert set(reference[f"{section}.NAME"]) == set(model.model_fields)
-    defaults = {key: reference["videos.NAME"][key][1] for key in ("person", "detector", "path")}
-    assert defaults == {"person": "`largest`", "detector": "`null`", "path": "required"}
 
 
 def anchors(page: Path) -> set[str]:

@@ -80,9 +80,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize(("stage", "faults"), STAGES.items(), ids=STAGES)
-def test_a_stage_that_was_stopped_leaves_nothing_half_written_and_is_completed(
-    tiny_run, tmp_path, stage, faults
-):
+def test_a_stopped_stage_leaves_nothing_half_written(tiny_run, tmp_path, stage, faults):
     """After each stop the next run writes, and the last one completes it."""
     root = shutil.copytree(tiny_run, tmp_path / "project")
     outs = [root / out for out in outs_of(root, stage.split("@"))]

@@ -1,6 +1,5 @@
 """Tiny parts of a live session, and a source of given poses."""
 
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -19,7 +18,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.rendering.frame import LiveGenerator
 from motiontransfer.rendering.renderer import make_renderer
 from motiontransfer.retargeting.statistics import fit_statistics, write_statistics
-from tests.people import SIZE, dance
+from tests.people import SIZE, dance, joined
 from tests.training.small import face_config, generator_config, runtime, write_generator
 from tests.training.trainings import main_of
 
@@ -31,9 +30,7 @@ def joints_of(keypoints):
 
 
 def still(num_frames, **how):
-    one = dance(1, **how)
-    repeat = {"repeats": num_frames, "axis": 0}
-    return replace(one, points=one.points.repeat(**repeat), score=one.score.repeat(**repeat))
+    return joined(*[dance(1, **how)] * num_frames)
 
 
 def statistics_of(keypoints):

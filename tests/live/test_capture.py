@@ -36,7 +36,7 @@ def test_frames_come_when_they_are_due():
     assert sink.has_ended
 
 
-def test_while_it_is_paused_nothing_comes_and_no_time_is_lost():
+def test_while_it_is_paused_nothing_comes_and_no_time_is_lost_and_it_can_be_stopped():
     clock, sink = Clock(), Taken()
     thread = threading.Thread(target=capture, args=(source_of(dance(4), rate=20), sink, clock))
     clock.toggle_pause()
@@ -48,11 +48,7 @@ def test_while_it_is_paused_nothing_comes_and_no_time_is_lost():
     thread.join(timeout=5)
     assert [item.seconds for item in sink.items] == [0, 0.05, 0.1, 0.15]
     np.testing.assert_allclose(np.diff([item.at for item in sink.items]), 0.05)
-
-
-def test_it_ends_at_once_when_it_is_stopped():
-    clock = Clock()
-    thread = threading.Thread(target=capture, args=(source_of(dance(3), rate=0.01), Taken(), clock))
+    thread = threading.Thread(target=capture, args=(source_of(dance(3), rate=0.01), sink, clock))
     thread.start()
     clock.stopped.set()
     thread.join(timeout=5)

@@ -1,12 +1,11 @@
 import json
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from motiontransfer.live.coach import Coach, blur
-from tests.people import joined, lost, moved, place, standing
+from tests.people import joined, lost, moved, place, scaled, standing
 
 ARM_UP = moved(standing(1), "left_wrist", {0: (40, -40)})
 DANCE = joined(standing(3), ARM_UP)
@@ -44,9 +43,7 @@ def test_poses_are_ticked_and_the_first_without_is_shown_until_all_are():
 
 @pytest.mark.parametrize("zoom", [0.5, 0.8])
 def test_the_outline_is_as_high_as_one_is_and_stands_where_one_stands(zoom):
-    me = standing(1)
-    me = replace(me, points=(me.points * zoom + np.float32((20, 30))).astype(np.float32))
-    seen = Camera(frames=(0,)).see(me)
+    seen = Camera(frames=(0,)).see(scaled(standing(1), zoom, (20, 30)))
     drawn, wanted = (np.array([line[:4] for line in seen[name]]) for name in ("figure", "outline"))
     assert wanted == pytest.approx(drawn, abs=0.5)
     assert {line[5] for line in seen["figure"]} == {True}
@@ -86,7 +83,7 @@ def test_blur_grows_with_the_blur_and_even_gray_has_none_to_lose():
 
 def test_who_moves_is_told_to_hold_still_and_who_mirrors_to_change_sides():
     camera = Camera(frames=(0,))
-    camera.see(replace(standing(1), points=standing(1).points + np.float32((60, 0))))
+    camera.see(scaled(standing(1), shift=(60, 0)))
     assert camera.see(standing(1))["told"] == ["hold still"]
     other_side = moved(standing(1), "right_wrist", {0: (-40, -40)})
     (told,) = Camera(frames=(3,)).see(other_side)["told"]

@@ -46,12 +46,9 @@ def test_after_a_restart_it_is_a_new_beginning():
     assert not np.array_equal(frames[0], frames[1])
     live.restart()
     np.testing.assert_array_equal(live.generate(keypoints.part(range(1)))(), frames[0])
-
-
-def test_without_a_background_image_nobody_is_black():
-    live = LiveGenerator(renderer(FrameGenerator(Convolution())))
-    assert live.background.shape == (*SIZE, 3)
-    assert not live.background.any()
+    without = LiveGenerator(renderer(FrameGenerator(Convolution()))).background
+    assert without.shape == (*SIZE, 3)
+    assert not without.any()
 
 
 def test_of_a_drawn_target_shadows_are_generated_in_each_pose():

@@ -7,7 +7,7 @@ from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.retargeting.normalization import normalize_poses
 from tests.live.parts import joints_of, motion, statistics_of
 from tests.live.parts import still as standing
-from tests.people import SIZE, dance, lost
+from tests.people import SIZE, dance, lost, scaled
 
 RATE = 20
 WRIST = HOLISTIC.index("left_wrist")
@@ -33,13 +33,15 @@ def test_nobody_is_shown_until_there_are_statistics_and_then_it_is_the_target():
     np.testing.assert_array_equal(answers[-1].score[-1], target.score[-1])
 
 
-def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline():
+def test_at_rest_the_pose_is_that_of_the_clip_normalized_offline_in_the_targets_image():
     target, source = standing(40, start_x=8), standing(40, start_x=20)
-    source = replace(source, points=np.where(source.points, 0.9 * source.points + 2, 0))
-    followed = motion(target=target)
-    live = follow(followed, source)[-1]
+    source = scaled(source, 1.8, (4, 4), size=(2 * SIZE[0], 2 * SIZE[1]))
     of = {"source": statistics_of(source), "target": statistics_of(target)}
     offline = normalize_poses(source, mode="body", centering="median", **of)
+    followed = motion(size=source.image_size)
+    followed._target = of["target"]
+    live = follow(followed, source)[-1]
+    assert live.image_size == SIZE
     np.testing.assert_allclose(live.points[-1], offline.points[-1], atol=0.05)
 
 
@@ -154,20 +156,9 @@ def test_jitter_is_smoothed():
     assert wrist.std(axis=0).max() < 0.6 * noisy.points[20:, WRIST].std(axis=0).min()
 
 
-def test_poses_are_in_the_targets_image():
-    image_size, source = (2 * SIZE[0], 2 * SIZE[1]), standing(40)
-    source = replace(source, points=2 * source.points, image_size=image_size)
-    followed = motion(target=standing(40, start_x=8), size=image_size)
-    followed._target = statistics_of(standing(40, start_x=8))
-    last = follow(followed, source)[-1]
-    assert last.image_size == SIZE
-    np.testing.assert_allclose(last.points[-1], standing(1, start_x=8).points[0], atol=0.05)
-
-
 def test_a_source_seen_from_behind_faces_the_camera_unless_it_is_shown_as_danced():
     exchanged = [HOLISTIC.index(mirrored(joint)) for joint in HOLISTIC.joints]
-    front = standing(40)
-    behind = replace(front, points=front.points[:, exchanged], score=front.score[:, exchanged])
+    behind = replace(standing(40), points=standing(40).points[:, exchanged])
     for sides, width in (("face_camera", 1), ("as_danced", -1)):
         shown = follow(motion(sides=sides), behind)[-1]
         left, right = (shown.joint(f"{side}_shoulder")[0][-1, 0] for side in ("left", "right"))

@@ -81,13 +81,10 @@ def recorded(path, *frames):
 
 
 def test_a_frame_is_shown_until_the_next_and_of_two_of_one_time_the_later(tmp_path):
-    """The first from the beginning."""
+    """The first from the beginning. Without a frame there is no file."""
+    recorded(tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
     path = recorded(tmp_path / "a.mp4", (50, 0.08), (100, 0.12), (150, 0.24), (200, 0.28))
     assert levels(path) == [50, 50, 50, 100, 100, 100, 150, 200]
     path = recorded(tmp_path / "a.mp4", (50, 0.0), (100, 0.04), (150, 0.045), (200, 0.08))
     assert levels(path) == [50, 150, 200]
-
-
-def test_without_a_frame_there_is_no_file(tmp_path):
-    recorded(tmp_path / "a.mp4")
-    assert list(tmp_path.iterdir()) == []

@@ -60,17 +60,32 @@ def test_metrics_are_few_and_dvc_shows_them(project):
     assert shown.returncode == 0
 
 
-def test_dvc_draws_the_curves_and_pictures(project):
-    shown = dvc(project, "plots", "show", "--out", "plots")
+def test_dvc_draws_curves_and_pictures_sorted_into_chapters_without_a_network(project, browser):
+    template = ("--html-template", "artifacts/plots_page.html")
+    shown = dvc(project, "plots", "show", "--out", "plots", *template)
     assert shown.returncode == 0, shown.stderr
     assert "failed" not in shown.stderr
-    pictures = {path.name for path in (project / "plots/static").glob("*.png")}
-    assert any("training_ada_generator_images" in name for name in pictures)
-    assert any("comparison" in name for name in pictures)
     page = (project / "plots/index.html").read_text()
     for curve in ("generator/l1.tsv", "evaluation_transfer/ada_as_ben/truth_likeness_person.csv"):
         assert curve in page
     assert not re.findall(r'id = "[^"]*_json"', page)  # which holds no curve
+    asked, faults = [], []
+    with browser.new_context(offline=True) as context:
+        tab = context.new_page()
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto((project / "plots/index.html").as_uri())
+        tab.wait_for_function("document.querySelectorAll('canvas, svg.marks').length > 2")
+        assert tab.locator("h2").all_inner_texts()[:3] == [
+            "Transfers",
+            "Held-out frames",
+            "Training",
+        ]
+        widths = tab.locator("section img").evaluate_all("all => all.map(it => it.naturalWidth)")
+    assert faults == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert widths
+    assert all(widths)
 
 
 def test_a_second_repro_runs_nothing(project):

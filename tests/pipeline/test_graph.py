@@ -22,20 +22,13 @@ from tests.project_files import read_sections, write_sections
 PARAMS = read_sections(SHIPPED)
 
 
-FILES = ("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml")
-
-
-@pytest.fixture(scope="module")
-def default_graph(tmp_path_factory):
-    """DVC's stages of the default params by name, those of the demo below `demo/`."""
-    root = tmp_path_factory.mktemp("default")
-    copy_all(FILES, root)
+def stages_in(root, **films):
+    """DVC's stages of the default params, but for some sections."""
+    copy_all(("dvc.yaml", "params.yaml", "films.yaml", "demo/dvc.yaml", "demo/params.yaml"), root)
+    write_sections({**PARAMS, **films}, root)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repo:
-        return {
-            f"{'demo/' if 'demo' in stage.path_in_repo else ''}{stage.name}": stage
-            for stage in repo.index.stages
-        }
+        return repo.index.stages
 
 
 GUIDE = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
@@ -44,22 +37,22 @@ GUIDE = {"source": "demo_dance", "source_subject": "ben", "target": "ada"}
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     """DVC's stages by name, without their keys, of both pipelines."""
-    root = tmp_path_factory.mktemp("graph")
-    copy_all(FILES, root)
+    scene = {"subject": "ben", "film": "demo/clips/source.mp4"}
     others = {"detectors": ["detector"], "guides": {"dance": GUIDE}, "in_film": {"t": GUIDE}}
-    others["scenes"] = {"demo_dance": {"subject": "ben", "film": "demo/clips/source.mp4"}}
-    others["face_cycles"] = {"t": GUIDE}
-    write_sections({**PARAMS, **others}, root)
-    Repo.init(str(root), no_scm=True).close()
-    with Repo(str(root)) as repo:
-        return {stage.name.split("@")[0]: stage for stage in repo.index.stages}
+    others |= {"scenes": {"demo_dance": scene}, "face_cycles": {"t": GUIDE}}
+    stages = stages_in(tmp_path_factory.mktemp("graph"), **others)
+    return {stage.name.split("@")[0]: stage for stage in stages}
 
 
 LOCKS = {"": "dvc.lock", "demo/": "demo/dvc.lock"}
 
 
-def test_the_record_in_git_is_of_the_default_graph(default_graph):
+def test_the_record_in_git_is_of_the_default_graph(tmp_path):
     """Made by `python -m benchmarks.record`; what the code was then may differ."""
+    stages = stages_in(tmp_path)
+    default_graph = {
+        f"{'demo/' if 'demo' in stage.path_in_repo else ''}{stage.name}": stage for stage in stages
+    }
     of_record = {
         f"{folder}{name}": stage
         for folder, lock in LOCKS.items()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.project.machines import Machine
 from tests.project.remotes import Remote, s3_store, ssh_host
+from tests.project.small_project import small_project
 
 TOY = """
 vars: [films.yaml]
@@ -53,18 +54,11 @@ IGNORED = "/artifacts/*\n!/artifacts/metrics/\n/results/\n/data/videos/*_[0-9]\n
 def finished(tmp_path_factory) -> Machine:
     """The owner's machine after two runs: first with crf 1, then with crf 2. Not to be changed."""
     machine = Machine(folder=tmp_path_factory.mktemp("team") / "owner")
-    (machine.root / ".dvc").mkdir(parents=True)
-    (machine.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    (machine.root / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    texts = {"dvc.yaml": TOY, "params.yaml": PARAMS, "films.yaml": FILMS, ".gitignore": IGNORED}
-    for name, text in texts.items():
-        (machine.root / name).write_text(text)
-    machine.git("init", "--quiet", "--initial-branch", "main")
-    for video in ("ada_1", "ada_2", "ben_1"):
-        path = machine.root / "data/videos" / video
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{video}\n")
-    machine.dvc("add", "--quiet", *(f"data/videos/{name}" for name in ("ada_1", "ada_2", "ben_1")))
+    files = {"dvc.yaml": TOY, "params.yaml": PARAMS, "films.yaml": FILMS, ".gitignore": IGNORED}
+    videos = {f"data/videos/{name}": f"{name}\n" for name in ("ada_1", "ada_2", "ben_1")}
+    with pytest.MonkeyPatch.context() as patch:
+        small_project(machine.root, files | videos, patch)
+    machine.dvc("add", "--quiet", *videos)
     machine.dvc("repro", "--quiet")
     machine.edit("params.yaml", "crf: 1", "crf: 2")
     machine.dvc("repro", "--quiet")

@@ -12,99 +12,43 @@ from motiontransfer.project import deletion
 from motiontransfer.project.deletion import delete_all, deletion_of
 from motiontransfer.project.entries import CHECKS_FOLDER
 from tests.command import run_command
-from tests.project.small_project import files, small_project
-from tests.project_files import films_text, read_films
+from tests.project.small_project import DANCES, commit_all, files, own_dvc_folders, small_project
+from tests.project_files import films_of, read_films
 
-FILMS = """\
-videos:
-  eve_1: {path: data/videos/eve_1.mp4, subject: eve}
-  eve_2: {path: data/videos/eve_2.mp4, subject: eve}
-  ada_1: {path: data/videos/ada_1.mp4, subject: ada}
-  waltz: {path: data/videos/waltz.mp4, subject: ben}
-subjects: [eve, ada, ben]
-targets: [eve, ada]
-trained: [eve, ada]
-guides: {}
-scenes: {}
-in_film: {}
-face_cycles: {}
-detectors: []
-transfers:
-  eve_as_ben: {source: waltz, source_subject: ben, target: eve, truth: none}
-  ada_as_ben: {source: waltz, source_subject: ben, target: ada, truth: none}
-"""
-PIPELINE = """\
-vars: [films.yaml]
-stages:
-  check_params:
-    cmd: sh check.sh
-    deps: [films.yaml]
-    outs: [artifacts/videos]
-  decode:
-    foreach: ${films.videos}
-    do:
-      cmd: mkdir -p artifacts/frames/${item.subject}/${key} && cp ${item.path} artifacts/frames/${item.subject}/${key}/film
-      deps: ["${item.path}", "artifacts/videos/${key}/decode.json"]
-      outs: ["artifacts/frames/${item.subject}/${key}"]
-  train_gan:
-    foreach: ${films.trained}
-    do:
-      cmd: cat artifacts/frames/${item}/*/film > artifacts/models/${item}.weights
-      deps: ["artifacts/frames/${item}"]
-      outs: ["artifacts/models/${item}.weights"]
-  encode:
-    foreach: ${films.transfers}
-    do:
-      cmd: mkdir -p results/${key} && cat artifacts/models/${item.target}.weights artifacts/frames/${item.source_subject}/*/film > results/${key}/transfer.mp4
-      deps: ["artifacts/models/${item.target}.weights", "artifacts/frames/${item.source_subject}/${item.source}"]
-      outs: ["results/${key}/transfer.mp4"]
-"""  # noqa: E501 - a command is one line
-CHECK = """\
-sed -n 's/^    \\(.*\\): {path.*/\\1/p' films.yaml | while read -r name; do
-    mkdir -p artifacts/videos/$name && echo $name > artifacts/videos/$name/decode.json
-done
-mkdir -p artifacts/models
-"""
-GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+SUBJECTS = {"eve_1": "eve", "eve_2": "eve", "ada_1": "ada", "waltz": "ben"}
+OF = {"source": "waltz", "source_subject": "ben", "truth": "none"}
+FILMS = films_of(
+    videos={it: {"path": f"data/videos/{it}.mp4", "subject": of} for it, of in SUBJECTS.items()},
+    subjects=["eve", "ada", "ben"],
+    targets=["eve", "ada"],
+    trained=["eve", "ada"],
+    transfers={f"{target}_as_ben": {**OF, "target": target} for target in ("eve", "ada")},
+)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A project with a result of each of two people, in git; READ ONLY."""
-    files = {
-        "films.yaml": films_text(FILMS),
-        "params.yaml": "a: {}\n",
-        "dvc.yaml": PIPELINE,
-        "check.sh": CHECK,
-        ".gitignore": "/data/videos/*.mp4\n/artifacts\n/results\n",
-    }
+    ignored = "/data/videos/*.mp4\n/artifacts\n/frames\n/models\n/results\n"
+    videos = {f"data/videos/{name}.mp4": f"frames of {name}\n" for name in SUBJECTS}
+    files = DANCES | {"films.yaml": FILMS, ".gitignore": ignored, "params.yaml": "a: {}\n"}
     with pytest.MonkeyPatch.context() as patch:
-        root = small_project(tmp_path_factory.mktemp("finished") / "project", files, patch)
+        root = small_project(tmp_path_factory.mktemp("done") / "project", files | videos, patch)
         patch.chdir(root)
-        for name in ("eve_1", "eve_2", "ada_1", "waltz"):
-            path = Path(f"data/videos/{name}.mp4")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"frames of {name}\n")
         with Repo() as repo:
-            repo.add([str(path) for path in sorted(Path("data/videos").glob("*.mp4"))])
+            repo.add([*videos])
         with Repo() as repo:
             repo.reproduce()
-        commit("done")
+        commit_all()
     return root
 
 
 @pytest.fixture(autouse=True)
 def project(finished, tmp_path, monkeypatch) -> Path:
-    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+    own_dvc_folders(tmp_path, monkeypatch)
     shutil.copytree(finished, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path / "project"
-
-
-def commit(message):
-    subprocess.run([*GIT, "add", "--all"], check=True)
-    subprocess.run([*GIT, "commit", "--quiet", "--message", message], check=True)
 
 
 def naming(name):
@@ -120,17 +64,13 @@ def would_run():
 
 
 def test_a_person_goes_with_all_that_was_made_of_them_and_nothing_else_runs(project):
-    Path("artifacts/inspection").mkdir()
-    for beside in ("eve_1.mp4", "eve_as_ben_poses.png", "ada_1.mp4"):
-        (Path("artifacts/inspection") / beside).write_text("eve")
-    Path("artifacts/comparisons").mkdir()
-    Path("artifacts/comparisons/eve_as_ben_ada_as_ben.html").touch()
-    Path("artifacts/inspection/ada_1.mp4").write_text("ada")
     beside = [CHECKS_FOLDER / f"eve_1{end}" for end in (".png", "_strip.jpg", "_crowd.jpg")]
     beside += [log_of("decode@eve_1").with_suffix(end) for end in (".log", ".jsonl")]
-    for path in beside:
+    artifacts = ("inspection/eve_1.mp4", "inspection/eve_as_ben_poses.png", "inspection/ada_1.mp4")
+    artifacts += ("comparisons/eve_as_ben_ada_as_ben.html",)
+    for path in (*beside, *(Path("artifacts", name) for name in artifacts)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text("ada" if path.stem == "ada_1" else "eve")
     others = {path: path.read_bytes() for path in naming("ada")}
     assert len(naming("eve")) > 20
     delete_all(deletion_of("eve"))
@@ -143,8 +83,8 @@ def test_a_person_goes_with_all_that_was_made_of_them_and_nothing_else_runs(proj
     kept = {path: text for path, text in others.items() if "eve" not in f"{path}{text}"}
     assert kept.keys() >= {Path("results/ada_as_ben/transfer.mp4"), Path("data/videos/ada_1.mp4")}
     assert all(path.read_bytes() == text for path, text in kept.items() if str(path) not in changed)
-    shutil.rmtree("results")
-    shutil.rmtree("artifacts")
+    for folder in ("artifacts", "frames", "models", "results"):
+        shutil.rmtree(folder)
     with Repo() as repo:  # the cache has all that is left
         repo.checkout()
     assert Path("results/ada_as_ben/transfer.mp4").exists()
@@ -215,12 +155,16 @@ def test_a_folder_in_the_cache_goes_before_the_list_of_what_is_in_it(project, mo
     assert not any(path.exists() for path in listed.objects)
 
 
-@pytest.mark.parametrize("runs", ["train_gan@eve", "decode@waltz"])
-def test_what_runs_for_it_is_refused(project, runs, monkeypatch):
+def test_an_unknown_name_and_what_runs_for_one_are_refused(project, monkeypatch):
     before = files()
-    monkeypatch.setattr(deletion, "stages_that_run", lambda: {runs: 7, "train_gan@ada": 8})
-    with pytest.raises(MotionTransferError, match=rf"^{runs} \(process 7\) runs, which makes"):
-        deletion_of("eve")
+    for name in ("nobody", "videos.ada", "transfers.eve"):
+        with pytest.raises(ParamsError, match=f"{name}: no person, film, result or guide"):
+            deletion_of(name)
+    for stage in ("train_gan@eve", "decode@waltz"):
+        running = {stage: 7, "train_gan@ada": 8}
+        monkeypatch.setattr(deletion, "stages_that_run", running.copy)
+        with pytest.raises(MotionTransferError, match=rf"^{stage} \(process 7\) runs, which makes"):
+            deletion_of("eve")
     assert files() == before
 
 
@@ -228,11 +172,12 @@ def test_of_one_film_goes_what_was_made_of_it_and_the_person_stays(project):
     delete_all(deletion_of("eve_1"))
     assert [*read_films()["videos"]] == ["eve_2", "ada_1", "waltz"]
     assert "eve_as_ben" in read_films()["transfers"]
-    assert Path("artifacts/frames/eve/eve_2/film").exists()
-    assert not Path("artifacts/models/eve.weights").exists()
+    assert Path("frames/eve/eve_2/film").exists()
+    assert not Path("models/eve.weights").exists()
     assert naming("eve_1") == []
+    of_transfer = {f"{stage}@eve_as_ben" for stage in ("preview", "encode", "report")}
     with Repo() as repo:
-        assert repo.status().keys() == {"train_gan@eve", "encode@eve_as_ben"}
+        assert repo.status().keys() == {"train_gan@eve", *of_transfer}
 
 
 def test_of_a_result_goes_nothing_else_and_what_an_entry_left_has_its_name(project):
@@ -241,7 +186,7 @@ def test_of_a_result_goes_nothing_else_and_what_an_entry_left_has_its_name(proje
     assert naming("eve_as_ben") == []
     assert would_run() == []
     assert sorted(Path("data/videos").iterdir()) == films
-    assert Path("artifacts/models/eve.weights").exists()
+    assert Path("models/eve.weights").exists()
     text = Path("films.yaml").read_text()
     Path("films.yaml").write_text(text.replace("    ada_as_ben: {source", "    ada_again: {source"))
     delete_all(deletion_of("ada_as_ben"))
@@ -249,10 +194,8 @@ def test_of_a_result_goes_nothing_else_and_what_an_entry_left_has_its_name(proje
 
 
 def test_a_film_of_another_entry_and_one_elsewhere_stay(project):
-    text = Path("films.yaml").read_text()
-    text = text.replace("data/videos/eve_1.mp4", "demo/eve_1.mp4")
-    text = text.replace("data/videos/ada_1.mp4", "data/videos/eve_2.mp4")
-    Path("films.yaml").write_text(text)
+    text = Path("films.yaml").read_text().replace("data/videos/eve_1.mp4", "demo/eve_1.mp4")
+    Path("films.yaml").write_text(text.replace("videos/ada_1.mp4", "videos/eve_2.mp4"))
     Path("demo").mkdir()
     Path("demo/eve_1.mp4").touch()
     listed = deletion_of("eve")
@@ -261,12 +204,6 @@ def test_a_film_of_another_entry_and_one_elsewhere_stay(project):
     assert listed.kept[Path("data/videos/eve_2.mp4")] == "videos.ada_1 uses it"
     delete_all(listed)
     assert all(path.exists() for path in listed.kept)
-
-
-def test_nothing_of_an_unknown_name(project):
-    for name in ("nobody", "videos.ada", "transfers.eve"):
-        with pytest.raises(ParamsError, match=f"{name}: no person, film, result or guide"):
-            deletion_of(name)
 
 
 def test_the_command_lists_asks_and_says_what_stays(project, monkeypatch, capsys):

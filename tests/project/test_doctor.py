@@ -20,16 +20,13 @@ from motiontransfer.project.doctor import check_all, check_checkpoints, check_lo
 from motiontransfer.project.merging import set_up, settle
 from motiontransfer.report.compare import Revision
 from tests.command import run_command
-from tests.project.small_project import small_project
-from tests.project_files import films_text
+from tests.project.small_project import commit_all, small_project
+from tests.project_files import films_of
 
 PARAMS = SHIPPED_FILE.read_text()
-FILMS = films_text(
-    "videos: {walk: {path: data/walk, subject: ada}}\nsubjects: [ada]\n"
-    + "".join(f"{name}: []\n" for name in ("targets", "trained", "detectors"))
-    + "".join(f"{name}: {{}}\n" for name in ("transfers", "guides", "scenes", "in_film"))
-    + "face_cycles: {}\n"
-)
+FILMS = films_of(videos={"walk": {"path": "data/walk", "subject": "ada"}}, subjects=["ada"])
+IN_ORDER = ["git", "remote", "locks", "checkpoints", "disk"]
+"""What is looked at in each project."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +39,7 @@ def project(tmp_path, monkeypatch) -> Path:
     files = {"params.yaml": PARAMS, "films.yaml": FILMS, "data/walk": "walking\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
-    subprocess.run("git add --all && git commit -q -m all", shell=True, check=True)
+    commit_all()
     return root
 
 
@@ -63,32 +57,22 @@ def result_of(check, *arguments):
 def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp_path):
     results = list(check_all(project))
     assert "fault" not in {result.level for result in results}
-    assert [result.subject for result in results] == [
-        *("packages", "processor", "GPU", "weights"),
-        *("git", "remote", "locks", "checkpoints", "disk"),
-    ]
-    (result,) = doctor.check_project(tmp_path)
-    assert (result.level, result.subject) == ("fault", "project")
-    assert "run from the project's root" in result.fix
-
-
-def test_the_next_run_has_a_forecast(project):
+    subjects = [result.subject for result in results]
+    assert subjects == ["packages", "processor", "GPU", "weights", *IN_ORDER]
     Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk], outs: [walked]}}\n")
     *_, result = doctor.check_project(project)
     assert (result.level, result.subject) == ("ok", "forecast")
     assert result.message.startswith("the next `dvc repro` takes 1 stages, about ")
+    (result,) = doctor.check_project(tmp_path)
+    assert (result.level, result.subject) == ("fault", "project")
+    assert "run from the project's root" in result.fix
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
         ("params.yaml", "crf: 16", "crf: high", "params.yaml: render.crf: input should be"),
-        (
-            "films.yaml",
-            "  guides:",
-            "  targets: []\n  guides:",
-            "films.yaml: not valid YAML: targets stands twice",
-        ),
+        ("films.yaml", "  guides:", "  targets: []\n  guides:", "YAML: targets stands twice"),
     ],
 )
 def test_what_a_run_would_refuse_is_a_fault_and_has_no_forecast(project, file, old, new, told):
@@ -97,9 +81,7 @@ def test_what_a_run_would_refuse_is_a_fault_and_has_no_forecast(project, file, o
     faults = [result for result in results if result.level == "fault"]
     assert {result.subject for result in faults} == {"params"}
     assert told in faults[0].message
-    assert [result.subject for result in results if result not in faults] == [
-        *("git", "remote", "locks", "checkpoints", "disk")
-    ]
+    assert [result.subject for result in results if result not in faults] == IN_ORDER
 
 
 @pytest.mark.parametrize(
@@ -123,28 +105,33 @@ def test_a_package_that_does_not_load_is_a_fault(error, reason, fix, monkeypatch
 
 
 _BROKEN = "it fell; off the bus; check nvidia-smi"
+_FAILS = "echo Driver/library version mismatch; exit 18"
+_OLD, _TWO = "printf '470.57\\n570.2\\n'", "printf '580.1\\n570.2\\n'"
 
 
 @pytest.mark.parametrize(
-    ("driver", "cuda", "gpu", "level", "message"),
+    ("nvidia_smi", "cuda", "gpu", "level", "message"),
     [
         (None, "13.2", None, "ok", "none; all runs on the processor"),
-        ("fails", "13.2", None, "warning", "nvidia-smi fails: version mismatch; all runs on the"),
-        ("fails", "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
-        ("470.57", "13.2", "hidden", "ok", "hidden by CUDA_VISIBLE_DEVICES (driver 470.57); all"),
-        ("470.57", None, None, "fault", "built without CUDA"),
-        ("470.57", "13.2", _BROKEN, "fault", "used: it fell; off the bus; driver 470.57"),
-        ("580.1", "13.2", (10**9, 80 * 10**9), "warning", "2 x A100, 1.00GB of 80.0GB free"),
-        ("580.1", "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
+        ("echo", "13.2", None, "ok", "none; all runs on the processor"),
+        (_FAILS, "13.2", None, "warning", "nvidia-smi fails: Driver/library version mismatch; all"),
+        (_FAILS, "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
+        (_OLD, "13.2", "hidden", "ok", "hidden by CUDA_VISIBLE_DEVICES (driver 470.57); all"),
+        (_OLD, None, None, "fault", "built without CUDA"),
+        (_OLD, "13.2", _BROKEN, "fault", "used: it fell; off the bus; driver 470.57"),
+        (_TWO, "13.2", (10**9, 80 * 10**9), "warning", "2 x A100, 1.00GB of 80.0GB free"),
+        (_TWO, "13.2", (70 * 10**9, 80 * 10**9), "ok", "2 x A100, 70.0GB of 80.0GB free"),
     ],
 )
-def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message, monkeypatch):
+def test_a_gpu_is_usable_or_absent(nvidia_smi, cuda, gpu, level, message, monkeypatch, tmp_path):
     memory = gpu if type(gpu) is tuple else None
+    if nvidia_smi is not None:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{nvidia_smi}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if gpu == "hidden":
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    failure = "version mismatch" if driver == "fails" else ""
-    monkeypatch.setattr(doctor, "_driver", lambda: (None if failure else driver, failure))
     monkeypatch.setattr(doctor, "find_gpu_fault", lambda: None if memory else gpu)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: memory)
@@ -157,26 +144,6 @@ def test_a_gpu_is_usable_with_memory_or_absent(driver, cuda, gpu, level, message
     assert ("(sm_75 sm_120)" in result.message) == bool(memory)
     if gpu is _BROKEN:
         assert result.fix == "check nvidia-smi; or hide it: CUDA_VISIBLE_DEVICES="
-
-
-@pytest.mark.parametrize(
-    ("shell", "driver"),
-    [
-        ("printf '580.1\\n570.2\\n'", ("580.1", "")),
-        ("echo", (None, "")),
-        (
-            "echo Driver/library version mismatch; exit 18",
-            (None, "Driver/library version mismatch"),
-        ),
-    ],
-)
-def test_the_driver_is_that_of_the_first_gpu(shell, driver, tmp_path, monkeypatch):
-    program = tmp_path / "nvidia-smi"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor._driver() == (None, "")
-    program.write_text(f"#!/bin/sh\n{shell}\n")
-    program.chmod(0o755)
-    assert doctor._driver() == driver
 
 
 def test_weights_are_expected_only_where_params_need_them(project, tmp_path, monkeypatch):
@@ -193,9 +160,7 @@ def test_weights_are_expected_only_where_params_need_them(project, tmp_path, mon
     assert [result.level for result in doctor.check_weights()] == ["warning", "ok", "ok"]
 
 
-def test_git_lists_uncommitted_files_and_is_missing_without_a_commit(
-    project, monkeypatch, tmp_path
-):
+def test_uncommitted_files_are_listed_and_a_commit_is_expected(project, monkeypatch, tmp_path):
     def check():
         return result_of(doctor.check_git, project)[:3:2]
 
@@ -242,7 +207,7 @@ def test_where_git_fails_it_is_no_answer(project, monkeypatch, told, files):
 
 def test_of_gits_repository_the_projects_folder_counts(project, tmp_path):
     shutil.move(project / ".git", tmp_path)
-    subprocess.run("git add -A . && git commit -qm up", shell=True, check=True)
+    commit_all()
     (tmp_path / "metrics.json").touch()
     assert result_of(doctor.check_git, project).message == "all is committed"
     edit(project / "params.yaml", "crf: 16", "crf: 17")
@@ -279,7 +244,12 @@ def test_a_missing_video_is_a_fault(project):
     assert result.fix == "dvc pull"
 
 
-def test_a_read_only_project_is_a_fault_beside_what_else_there_is(project, monkeypatch):
+def test_a_nearly_full_disk_is_a_warning_and_a_read_only_project_a_fault(project, monkeypatch):
+    """Beside what else there is."""
+    usage = shutil.disk_usage(project)._replace(free=10**6)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    assert doctor.check_disk(project)[:3] == ("warning", "disk", "1.00MB free")
+
     def acquire(lock, **_):
         raise OSError(30, "Read-only file system", lock.lock_file)
 
@@ -290,12 +260,6 @@ def test_a_read_only_project_is_a_fault_beside_what_else_there_is(project, monke
     results = list(doctor.check_project(project))
     assert [result.subject for result in results if result.level == "fault"] == ["disk"]
     assert "read-only" in results[-1].message
-
-
-def test_a_nearly_full_disk_is_a_warning(tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
-    assert doctor.check_disk(tmp_path)[:3] == ("warning", "disk", "1.00MB free")
 
 
 @pytest.mark.parametrize(

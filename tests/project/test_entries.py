@@ -7,33 +7,27 @@ from dvc.repo import Repo
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
+from motiontransfer.project.params_editing import add_entry
 from tests.command import run_command
-from tests.project.small_project import files, params, small_project
-from tests.project_files import films_text
+from tests.project.small_project import files, small_project
+from tests.project_files import films_of
+from tests.project_files import read_films as params
 
-PARAMS = """\
-# mine
-videos:
-  walk: {path: data/videos/walk.mp4, subject: ada}   # hers
-  dance: {path: data/videos/dance.mp4, subject: ben}
-subjects: [ada, ben]
-targets: [ada]
-trained: [ada]
-guides: {}
-scenes: {}
-in_film: {}
-face_cycles: {}
-transfers:
-  ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: none}
-"""
+OF = {"source": "dance", "source_subject": "ben", "truth": "none"}
+SUBJECTS = {"walk": "ada", "dance": "ben"}
+FILMS = films_of(
+    videos={it: {"path": f"data/videos/{it}.mp4", "subject": of} for it, of in SUBJECTS.items()},
+    subjects=["ada", "ben"],
+    targets=["ada"],
+    trained=["ada"],
+    transfers={"ada_as_ben": {**OF, "target": "ada"}},
+)
 
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    films = films_text(PARAMS)
-    files = {".gitignore": "/data/videos/*.mp4\n", "films.yaml": films, "params.yaml": "a: {}\n"}
-    root = small_project(tmp_path / "project", files, monkeypatch)
-    monkeypatch.chdir(root)
+    files = {".gitignore": "/data/videos/*.mp4\n", "films.yaml": FILMS, "params.yaml": "a: {}\n"}
+    monkeypatch.chdir(small_project(tmp_path / "project", files, monkeypatch))
 
 
 @pytest.fixture
@@ -109,18 +103,14 @@ def test_a_missing_file_or_a_name_that_does_not_fit_is_refused(changes, error, m
     assert files() == before
 
 
-def test_a_transfers_default_name_is_of_its_subjects():
-    wanted = {"source": "walk", "target": "ben", "truth": "none"}
-    assert entries.add_transfer(**wanted, name=None) == "ben_as_ada"
-    assert params()["targets"] == ["ada", "ben"]
-    assert params()["transfers"]["ben_as_ada"] == {**wanted, "source_subject": "ada"}
-
-
 def test_a_film_is_one_scene_for_all_who_perform_in_it_as_long_as_anyone_does(film):
+    """Their default names are of their subjects."""
     wanted = {"source": "dance", "truth": "none", "scene": "dancer", "name": None}
-    entries.add_video(film, name="solo", subject="eve", crop="none", role="target")
+    add(film, role="target")
     for target in ("ben", "eve"):
-        entries.add_transfer(**wanted, target=target)
+        assert entries.add_transfer(**wanted, target=target) == f"{target}_as_ben"
+    assert params()["targets"] == ["ada", "eve", "ben"]
+    assert params()["transfers"]["eve_as_ben"] == {**OF, "target": "eve"}
     assert params()["scenes"] == {"dance": {"subject": "ben", "film": "data/videos/dance.mp4"}}
     assert [*params()["in_film"]] == ["ben_as_ben", "eve_as_ben"]
     entries.remove_video("solo")
@@ -143,7 +133,7 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
     wanted = {"source": "dance", "target": "ada", "name": "t", "truth": "none", **changes}
     with pytest.raises(error, match=message):
         entries.add_transfer(**wanted)
-    assert Path("films.yaml").read_text() == films_text(PARAMS)
+    assert Path("films.yaml").read_text() == FILMS
 
 
 def test_a_target_is_removed_with_its_only_video(film):
@@ -154,23 +144,22 @@ def test_a_target_is_removed_with_its_only_video(film):
     assert entries.going_with({walk}, root=root) == ((walk,), ())
 
 
+COPY = {"path": "data/./videos/walk.mp4", "subject": "ada"}
+KEPT = {**OF, "target": "ben", "truth": "../videos/walk.mp4"}
+
+
 @pytest.mark.parametrize(
-    ("entry", "user"),
-    [
-        ("  copy: {path: data/./videos/walk.mp4, subject: ada}\n", "videos.copy"),
-        ("", "transfers.kept"),
-    ],
+    ("section", "user", "entry"), [("videos", "copy", COPY), ("transfers", "kept", KEPT)]
 )
-def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(entry, user):
-    text = PARAMS.replace("subjects:", f"{entry}subjects:", 1)
-    kept = "{source: dance, source_subject: ben, target: ben, truth: ../videos/walk.mp4}"
-    Path("films.yaml").write_text(films_text(f"{text}  kept: {kept}\n"))
+def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(section, user, entry):
+    Path("films.yaml").write_text(add_entry(FILMS, section, user, entry))
     pointer = Path("data/videos/walk.mp4.dvc")
-    Path("data/truth").mkdir(parents=True)
-    pointer.parent.mkdir()
+    for folder in (pointer.parent, Path("data/truth")):
+        folder.mkdir(parents=True)
     pointer.write_text("outs: []\n")
     gone, _ = entries.going_with({("videos", "walk")}, root=Path())
-    assert user in entries.users_of_file(Path("data/videos/walk.mp4"), gone, root=Path())
+    users = entries.users_of_file(Path("data/videos/walk.mp4"), gone, root=Path())
+    assert users == (f"{section}.{user}",)
     assert entries.remove_video("walk") is None
     assert pointer.exists()
     assert "walk" not in params()["videos"]
@@ -192,7 +181,7 @@ def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
         (machine.root / path).write_text("of the user, or of a running stage")
     assert entries.orphaned_outputs(machine.root) == [GONE]
     model = "outs: [artifacts/models/ada"
-    machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE}]")
+    machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE.parent}]")
     assert entries.orphaned_outputs(machine.root) == []
 
 

@@ -63,9 +63,7 @@ def test_of_an_entry_that_both_have_made_that_is_kept_whose_outputs_are_here(tmp
 
 
 @pytest.mark.parametrize(("bom", "line_break"), [("", "\n"), ("\ufeff", "\r\n")])
-def test_films_of_both_sides_are_kept_with_our_comments_and_line_breaks(
-    bom, line_break, tmp_path, monkeypatch
-):
+def test_films_of_both_sides_are_kept_in_our_layout(bom, line_break, tmp_path, monkeypatch):
     ours = BASE.replace("    b:", "    mine: {path: mine}\n    b:").replace("[a, b]", "[a, b, m]")
     theirs = BASE.replace("    b: {path: b}\n", "    new: {path: n}\n").replace("[a, b]", "[a, n]")
     texts = {"base": BASE, "ours": bom + ours.replace("\n", line_break), "theirs": theirs}

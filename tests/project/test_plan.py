@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import plan as module
-from motiontransfer.pipeline.plan import forecast, planned, scratch_project
+from motiontransfer.pipeline.plan import forecast, scratch_project
 from tests.clone import SHIPPED
 from tests.project.small_project import small_project
 from tests.project_files import read_sections, write_sections
@@ -57,14 +57,13 @@ def test_where_links_are_refused_the_code_is_copied(tmp_path, monkeypatch):
 
 
 def test_a_stage_takes_its_start_and_its_time_for_each_frame_of_its_film(params):
-    rate = STAGES["detect_keypoints"].seconds_per_frame
-    assert rate > 0
-    assert beyond_start("detect_keypoints@dancer") == pytest.approx(100 * rate)
-    assert beyond_start("detect_keypoints@me") == pytest.approx(200 * rate)
-    rate = STAGES["encode"].seconds_per_frame
-    assert beyond_start("encode@ada_as_dancer") == pytest.approx(100 * rate)
-    assert beyond_start("clean_keypoints@dancer") == 0
-    assert beyond_start("evaluate@ada") == 0
+    for stage, num_frames in {
+        **{"detect_keypoints@dancer": 100, "detect_keypoints@me": 200},
+        **{"encode@ada_as_dancer": 100, "clean_keypoints@dancer": 0, "evaluate@ada": 0},
+    }.items():
+        rate = STAGES[stage.partition("@")[0]].seconds_per_frame
+        assert (rate > 0) == (num_frames > 0)
+        assert beyond_start(stage) == pytest.approx(num_frames * rate)
     Path("dancer").unlink()  # as a demo that is not filmed yet
     assert beyond_start("encode@ada_as_dancer") > 0
 
@@ -106,9 +105,3 @@ def test_stages_side_by_side_take_the_longest_chain_or_their_share(jobs, seconds
     graph = {"a": [], "b": ["a"], "c": ["a"]}
     costs = {"a": 4.0, "b": 5.0, "c": 3.0}
     assert module.seconds_side_by_side(graph, costs, jobs=jobs) == seconds
-
-
-def test_the_forecast_is_told_in_minutes():
-    costs = {"decode@me": 60.0, "train_gan@ada": 150.0}
-    assert str(planned("me", costs)) == "me: 2 stages, about 3.5 min on this CPU"
-    assert planned("me", costs, 150.0).duration.startswith("2 stages, about 2.5 min")

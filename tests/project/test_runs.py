@@ -52,7 +52,6 @@ shells = json.loads(sys.argv[1])
 serve(lambda call: os.execvp("sh", ["sh", "-c", shells.get(call[-1], ":"), call[-1]]))
 """
 SERVER_WITHOUT_FORK = '''\
-import logging
 import sys
 from motiontransfer.pipeline.fork_server import serve_without_fork
 run = """
@@ -92,7 +91,10 @@ def run(monkeypatch, server):
         monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
         run_stages(
             graph,
-            LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
+            LocalExecutor(
+                [{"SHARE": str(index)} for index in range(at_once)],
+                urgency=options.get("urgency", {}),
+            ),
             **{"keep_going": True, **options},
             show=lambda progress: seen.append(progress) or show(progress),
         )
@@ -111,6 +113,23 @@ def run_and_fail(run):
         return seen[-1], str(told.value)
 
     return run_and_fail
+
+
+@pytest.fixture
+def interrupted(run):
+    def interrupted(graph, shell, *, when=lambda progress: True):
+        """Press Ctrl-C as soon as that is so; all ends long before the commands would."""
+
+        def show(progress):
+            if when(progress):
+                raise KeyboardInterrupt
+
+        began = time.monotonic()
+        with pytest.raises(MotionTransferError, match=r"^stopped; the same command goes on"):
+            run(graph, shell, show=show)
+        assert time.monotonic() - began < SECONDS / 2
+
+    return interrupted
 
 
 @pytest.fixture
@@ -161,20 +180,14 @@ def test_while_no_file_has_changed_dvc_is_not_asked(project, monkeypatch):
     (project / "unrelated").touch()
     (project / "code").with_name("__pycache__").mkdir()
     assert not asked(monkeypatch)
-    for name in ("weights", "code", "data/me.mp4", "dvc.yaml", "dvc.lock", "demo/dvc.lock"):
+    read = ("weights", "code", "data/me.mp4", "dvc.yaml", "dvc.lock", "demo/dvc.lock")
+    for name in (*read, "params.yaml"):
         os.utime(project / name, (1, 1))
         assert asked(monkeypatch), name
         assert not asked(monkeypatch), name
-    (project / "params.yaml").write_text("new: 1\n")
-    assert asked(monkeypatch)
     (project / "weights").unlink()
     assert asked(monkeypatch)
     assert asked(monkeypatch)  # something has to run
-
-
-def test_each_job_has_memory_or_there_are_fewer():
-    for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
-        assert len(runs.share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
 
 
 @pytest.mark.parametrize(
@@ -196,7 +209,9 @@ def test_each_job_has_its_cores_and_gpus(monkeypatch, cores, at_once, gpus, expe
     assert [tuple(map(share.get, names)) for share in share_machine(at_once)] == expected
 
 
-def test_a_number_of_threads_that_the_user_chose_stays(monkeypatch):
+def test_jobs_are_fewer_on_little_memory_and_a_number_of_threads_that_was_chosen_stays(monkeypatch):
+    for gigabytes, expected in ((1, 1), (4, 2), (5, 2), (64, 3)):
+        assert len(runs.share_cores(3, cores=8, memory=gigabytes * 2**30)) == expected
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert {share["OMP_NUM_THREADS"] for share in share_machine(4)} == {"3"}
@@ -233,28 +248,19 @@ def test_of_several_that_are_ready_the_most_urgent_one_runs(run):
 
 @BOTH
 @pytest.mark.parametrize(("urgency", "difference"), [({"render@me": 2.0}, 10), ({}, 0)])
-def test_beside_a_more_urgent_stage_others_begin_at_a_lower_priority(
-    monkeypatch, urgency, difference, server
-):
-    shell = "sleep 0.1; nice > $0; sleep 0.4"
-    shells = dict.fromkeys(("render@me", "evaluate@me", "report@me"), shell)
-    monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
-    executor = LocalExecutor([{}] * 2, urgency=urgency)
+def test_beside_a_more_urgent_stage_others_begin_at_a_lower_priority(run, urgency, difference):
     graph = {"render@me": [], "evaluate@me": [], "report@me": ["render@me", "evaluate@me"]}
-    run_stages(graph, executor, keep_going=False, show=lambda _: None)
-    niceness = {name: int(Path(name).read_text()) for name in shells}
+    run(graph, "sleep 0.1; nice > $0; sleep 0.4", urgency=urgency)
+    niceness = {name: int(Path(name).read_text()) for name in graph}
     assert niceness["evaluate@me"] == min(niceness["render@me"] + difference, 19)
     assert niceness["report@me"] == niceness["render@me"]
 
 
-def test_what_the_first_stage_waits_for_goes_before_all_else_and_its_longest_chain_first():
+def test_chains_are_as_long_as_the_longest_way_to_the_end_and_that_of_the_first_stage_is_urgent():
     graph = {"short": [], "long": [], "other": [], "first": ["short", "long"]}
     seconds = {"short": 1.0, "long": 2.0, "other": 60.0, "first": 3.0}
     order = urgencies(graph, seconds, first="first")
     assert sorted(graph, key=order.__getitem__) == ["other", "first", "short", "long"]
-
-
-def test_a_chain_is_as_long_as_the_longest_way_to_the_end():
     seconds = {"a": 1.0, "b": 2.0, "c": 5.0, "d": 4.0, "unknown": 9.0}
     lengths = {"a": 10.0, "b": 6.0, "c": 9.0, "d": 4.0, "e": 0.0}
     assert longest_chains({**TRIANGLE, "e": []}, seconds) == lengths
@@ -268,18 +274,13 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(run_and_fail):
     assert "working" in Path(".dvc/tmp/jobs/b.log").read_text()
 
 
-def test_of_hundreds_that_did_not_run_some_are_named(run_and_fail):
-    graph = {"bad": [], **{f"next{index}": ["bad"] for index in range(300)}}
-    _, told = run_and_fail(graph, {"bad": "exit 1"})
-    assert told.endswith("\nnot run: " + ", ".join(f"next{n}" for n in range(8)) + " and 292 more")
-
-
 def test_without_keep_going_only_what_runs_is_finished(run_and_fail):
     shells = {"bad": "sleep 0.2; exit 1", "good": "sleep 0.6"}
-    graph = {"bad": [], "good": [], "next": ["good"]}
+    graph = {"bad": [], "good": [], **{f"next{index}": ["good"] for index in range(300)}}
     progress, told = run_and_fail(graph, shells, keep_going=False)
     assert [*progress.done] == ["good"]
-    assert told == "bad: ?; its output: .dvc/tmp/jobs/bad.log\nnot run: next"
+    named = ", ".join(f"next{number}" for number in range(8))
+    assert told == f"bad: ?; its output: .dvc/tmp/jobs/bad.log\nnot run: {named} and 292 more"
 
 
 BUSY = (
@@ -288,38 +289,26 @@ BUSY = (
 )
 
 
-def test_what_another_process_uses_is_waited_for_and_told(run, monkeypatch, caplog):
+def test_what_another_process_uses_or_runs_is_waited_for_and_told(run, monkeypatch, caplog):
     caplog.set_level("INFO", LOGGER)
     monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
     shell = f"echo $0 >> order; [ $(grep -c a order) -gt 3 ] && exit 0; {BUSY}"
     assert set(run({"a": [], "b": ["a"]}, {"a": shell}).done) == {"a", "b"}
     assert Path("order").read_text().split() == ["a"] * 4
     assert caplog.messages == ["a waits: process 42 uses data/film"]
-
-
-def test_a_stage_that_another_process_runs_is_waited_for(run, monkeypatch, caplog):
-    caplog.set_level("INFO", LOGGER)
-    monkeypatch.setattr(runs, "_WAIT_SECONDS", 0.01)
-    looks = iter([{"a": 42}, {"a": 42}, {"a": 42}, {"b": 43}])
+    looks = iter([{"c": 42}, {"c": 42}, {"c": 42}, {"b": 43}])
     monkeypatch.setattr(runs, "stages_that_run", lambda: next(looks))
+    runs.log_of("c").write_text("what process 42 has printed\n")
+    run({"c": []}, "echo $0 >> order")
+    assert Path("order").read_text().split() == [*"aaaa", "c"]
+    assert runs.log_of("c").read_text() == "what process 42 has printed\n"
+    assert caplog.messages[1:] == ["c waits: process 42 runs it"]
+
+
+def test_an_interrupt_ends_the_wait(interrupted):
     log = runs.log_of("a")
-    log.parent.mkdir(parents=True)
-    log.write_text("what process 42 has printed\n")
-    run({"a": []}, "echo $0 >> order")
-    assert Path("order").read_text().split() == ["a"]
-    assert log.read_text() == "what process 42 has printed\n"
-    assert caplog.messages == ["a waits: process 42 runs it"]
-
-
-def test_an_interrupt_ends_the_wait(run):
-    def interrupt(progress):
-        if Path(".dvc/tmp/jobs/a.log").read_text().startswith("waits: process 42 uses"):
-            raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with pytest.raises(MotionTransferError, match=r"^stopped"):
-        run({"a": []}, BUSY, show=interrupt)
-    assert time.monotonic() - began < SECONDS / 2
+    waits = "waits: process 42 uses"
+    interrupted({"a": []}, BUSY, when=lambda _: log.read_text().startswith(waits))
 
 
 def pid_in(path):
@@ -335,50 +324,38 @@ def is_over(pid):
 
 
 @BOTH
-def test_the_command_of_a_killed_job_does_not_go_on_alone(run_and_fail):
-    shells = {"a": f"sleep {SECONDS} & echo $! > pid; kill -KILL $$"}
-    progress, told = run_and_fail({"a": [], "b": []}, shells)
-    assert told.startswith("a: killed by SIGKILL; ")
-    assert [*progress.done] == ["b"]
-    assert is_over(pid_in(Path("pid")))
-
-
-def test_a_killed_fork_server_fails_the_stage_that_it_runs_alone(run_and_fail):
-    shells = {"a": f"echo $$ > pid; sleep 0.3; kill -KILL $PPID; sleep {SECONDS}"}
-    progress, told = run_and_fail({"a": [], "b": []}, shells, at_once=1)
+@pytest.mark.parametrize(
+    "shell",
+    [
+        f"sleep {SECONDS} & echo $! > pid; kill -KILL $$",
+        f"echo $$ > pid; sleep 0.3; kill -KILL $PPID; sleep {SECONDS}",  # the server
+    ],
+)
+def test_of_what_is_killed_one_stage_fails_and_its_command_does_not_go_on(run_and_fail, shell):
+    progress, told = run_and_fail({"a": [], "b": []}, {"a": shell}, at_once=1)
     assert told.startswith("a: killed by SIGKILL; ")
     assert [*progress.done] == ["b"]
     assert is_over(pid_in(Path("pid")))
 
 
 @BOTH
-def test_an_interrupt_reaches_commands_and_lets_dvc_finish(run):
+def test_an_interrupt_reaches_commands_and_lets_dvc_finish(interrupted):
     """As DVC, a shell waits for its command, and here tells that it was let go on."""
     shell = f"{shlex.quote(sys.executable)} -c 'import os, time; open(\"pid\" + \"'$0'\", \"w\")" \
         f".write(str(os.getpid())); time.sleep({SECONDS})'; echo $? > status$0"  # fmt: skip
 
-    def interrupt(progress):
-        if progress.running and all(Path(f"pid{name}").exists() for name in "ab"):
-            raise KeyboardInterrupt
+    def both_run(progress):
+        return progress.running and all(Path(f"pid{name}").exists() for name in "ab")
 
-    began = time.monotonic()
-    with pytest.raises(MotionTransferError, match=r"^stopped; the same command goes on"):
-        run({"a": [], "b": [], "c": ["a"]}, shell, show=interrupt)
-    assert time.monotonic() - began < SECONDS / 2
+    interrupted({"a": [], "b": [], "c": ["a"]}, shell, when=both_run)
     for name in "ab":
         assert int(Path(f"status{name}").read_text()) != 0
         assert is_over(pid_in(Path(f"pid{name}")))
     assert not Path("statusc").exists()
 
 
-def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(run):
-    def interrupt(progress):
-        raise KeyboardInterrupt
-
-    began = time.monotonic()
-    with pytest.raises(MotionTransferError, match=r"^stopped"):
-        run({"a": []}, f"sleep 0.3; sleep {SECONDS}; echo after > after", show=interrupt)
-    assert time.monotonic() - began < SECONDS / 2
+def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(interrupted):
+    interrupted({"a": []}, f"sleep 0.3; sleep {SECONDS}; echo after > after")
     assert Path("after").exists()
 
 
@@ -443,9 +420,7 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
 
 
 def progress_of_five(log):
-    graph = dict.fromkeys(
-        ("decode@me", "decode@you", "train@me", "demo:train@you", "report@me"), ()
-    )
+    graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "film@target", "report@me"), ())
     state = {"running": {"train@me": Job(log=log)}, "failed": {"decode@you": "ERROR"}}
     return RunState(graph=graph, done={"decode@me": 2.0}, **state)
 

@@ -55,9 +55,7 @@ class _LibraryError(Exception):
         (TypeError("ours"), "^ours$"),
     ],
 )
-def test_errors_of_libraries_and_the_system_follow_the_url_and_bugs_stay(
-    here, monkeypatch, error, told
-):
+def test_errors_of_libraries_follow_the_url_and_bugs_stay(here, monkeypatch, error, told):
     expected = TypeError if isinstance(error, TypeError) else MotionTransferError
     monkeypatch.setattr(remote, "default_remote", lambda _: ("team", "URL"))
     with opened(here.root) as repo, pytest.raises(expected, match=told), errors_with_url(repo):
@@ -109,9 +107,7 @@ SECRET = "secrets do not go into git. Keep them in the environment"
         (None, {"profile": "me"}, "--endpoint and --profile belong to a URL"),
     ],
 )
-def test_a_url_that_is_malformed_or_holds_a_secret_is_refused_and_config_stays(
-    here, url, options, line
-):
+def test_a_malformed_url_or_one_with_a_secret_is_refused(here, url, options, line):
     before = (here.root / ".dvc/config").read_bytes()
     with pytest.raises(MotionTransferError) as told:
         share(url, **options)

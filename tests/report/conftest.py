@@ -27,6 +27,8 @@ from motiontransfer.video.writer import write_video
 from tests.body.conftest import moving
 from tests.films import add_source, training_clip
 from tests.people import dance
+from tests.project.small_project import own_dvc_folders
+from tests.project_files import films_of
 
 NUM_FRAMES = 50
 RATE = Fraction(25)
@@ -154,7 +156,7 @@ def make_transfer():
     write_measurements(TABLE, measured())
     return TransferRun(
         name="ada_as_ben",
-        names=Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv"),
+        names=NAMES,
         poses=dance(NUM_FRAMES, size=SIZE),
         clips=[training_clip(Path("target"), dance(12, size=SIZE))],
         files={"result": results / "transfer.mp4", "frames of dance": source},
@@ -162,14 +164,7 @@ def make_transfer():
     )
 
 
-FILMS = """\
-films:
-  transfers:
-    ada_as_ben: {source: dance, source_subject: ben, target: ada, truth: real.mkv}
-"""
-PARAMS = """\
-train: {steps: STEPS, rate: 0.5}
-"""
+NAMES = Transfer(source="dance", source_subject="ben", target="ada", truth="real.mkv")
 
 
 @pytest.fixture(scope="session")
@@ -177,8 +172,7 @@ def two_runs(finished, tmp_path_factory):
     """A project with two commits of a run, an experiment `trial`, and changes in the workspace."""
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
-            patch.setenv(name, str(root.with_name(f"{root.name}_{name.lower()}")))
+        own_dvc_folders(tmp_path_factory.mktemp("dvc"), patch)
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         shutil.copytree(finished[0], root, dirs_exist_ok=True)
         with chdir(root):
@@ -198,8 +192,8 @@ def two_runs(finished, tmp_path_factory):
 
 def _record(repo, *, steps, ssim):
     """Change the run in the workspace, and let DVC and git know its files."""
-    Path("params.yaml").write_text(PARAMS.replace("STEPS", str(steps)))
-    Path("films.yaml").write_text(FILMS)
+    Path("params.yaml").write_text(f"train: {{steps: {steps}, rate: 0.5}}\n")
+    Path("films.yaml").write_text(films_of(transfers={"ada_as_ben": NAMES.model_dump()}))
     write_measurements(TABLE, measured(ssim, shift=ssim))
     files = ("results/ada_as_ben/transfer.mp4", "artifacts/frames/ben/dance", "data/truth/real.mkv")
     repo.add([*files, str(TABLE)])

@@ -1,5 +1,4 @@
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from motiontransfer.core.errors import GitError, MissingFileError, ParamsError
 from motiontransfer.report import compare
 from motiontransfer.video.writer import write_video
+from tests.project.small_project import commit_all
 from tests.report.conftest import RATE, coded_frames, wait_for_codes
 
 RESULT = Path("results/ada_as_ben/transfer.mp4")
@@ -50,15 +50,12 @@ def _compared(path, project):
     return compare.write_comparison_page(path, old, new, transfer="ada_as_ben")
 
 
-def test_the_only_transfer_need_not_be_named(two_runs):
-    revision = compare.Revision(two_runs, "HEAD")
+def test_of_several_transfers_one_must_be_named_and_the_only_one_need_not(copy):
+    revision = compare.Revision(copy, "HEAD")
     for named in (None, "ada_as_ben"):
         assert compare.choose_transfer(revision, named) == "ada_as_ben"
     with pytest.raises(ParamsError, match=r"'HEAD': .*'x'.* ada_as_ben"):
         compare.choose_transfer(revision, "x")
-
-
-def test_of_several_transfers_one_must_be_named(copy):
     films = (copy / "films.yaml").read_text()
     line = next(line for line in films.splitlines() if "ada_as_ben" in line)
     (copy / "films.yaml").write_text(films.replace(line, f"{line}\n{line.replace('ada_', 'b_')}"))
@@ -95,9 +92,7 @@ def test_params_that_differ_are_listed_with_those_that_came_and_went():
 @pytest.mark.parametrize(
     ("name", "steps"), [("HEAD~1", 5), ("main", 9), ("trial", 11), ("workspace", 7)]
 )
-def test_files_are_those_of_the_revision_and_the_workspace_is_not_touched(
-    two_runs, name, steps, tmp_path
-):
+def test_files_are_those_of_the_revision(two_runs, name, steps, tmp_path):
     before, revision = _files(two_runs), compare.Revision(two_runs, name)
     assert revision.read_params()["train"] == {"steps": steps, "rate": 0.5}
     copy = revision.copy(RESULT, tmp_path / "copy.mp4")
@@ -126,9 +121,7 @@ def test_revisions_and_files_that_do_not_exist_are_refused(two_runs, tmp_path):
 
 def test_a_project_may_be_a_folder_of_gits_repository(copy, tmp_path):
     shutil.move(copy / ".git", tmp_path)
-    author = "-c user.name=A -c user.email=a@example.org"
-    command = f"git add -A && git {author} commit -qm up"
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    commit_all(copy)
     revision = compare.Revision(copy, "HEAD")
     assert revision.read_params()["train"]["steps"] == 7
     assert revision.copy(RESULT, tmp_path / "copy").read_bytes() == (copy / RESULT).read_bytes()

@@ -83,9 +83,7 @@ def test_a_copy_shows_the_same_frames_and_has_the_same_bytes_each_time(tmp_path)
     ("crf", "max_bytes", "is_copy"),
     [(18, 10_000_000, False), (18, 1000, True), (0, 10_000_000, True)],
 )
-def test_a_finished_video_is_shown_as_it_is_if_it_is_small_and_plays(
-    tmp_path, crf, max_bytes, is_copy
-):
+def test_a_small_video_that_plays_is_shown_as_it_is(tmp_path, crf, max_bytes, is_copy):
     frames, finished = list(coded_frames(6)), tmp_path / "finished.mp4"
     write_video(finished, frames, frame_rate=RATE, crf=crf)
     assert page.plays_everywhere(finished) is (crf > 0)  # browsers do not play lossless video

@@ -88,9 +88,7 @@ def test_videos_of_another_run_are_refused_and_nothing_is_written(transfer_run):
     assert not PAGE.exists()
 
 
-def test_a_training_that_was_cut_short_a_shorter_path_and_what_is_out_of_view_are_named(
-    report, transfer_run
-):
+def test_what_was_cut_short_and_what_is_out_of_view_are_named(report, transfer_run):
     write_json(TRAINED, {"steps": 20, "planned_steps": 500})
     fit = PathFit(shorter=0.26, lower=0.0, out_of_view=0.04)
     write_json(TURNED, fit.counts(100))

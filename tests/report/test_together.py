@@ -24,9 +24,7 @@ def transfers(tmp_path, monkeypatch):
     return {name: Transfer(target=name[:3], **of) for name in NAMES}
 
 
-def test_the_page_has_the_source_and_each_result_and_is_named_by_them(
-    transfers, tmp_path, monkeypatch, capsys
-):
+def test_the_page_is_of_the_source_and_each_result(transfers, tmp_path, monkeypatch, capsys):
     content = {name: each.model_dump() for name, each in transfers.items()}
     write_sections({"transfers": content})
     page = "artifacts/comparisons/ada_as_ben_eve_as_ben.html"

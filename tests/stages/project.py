@@ -36,16 +36,11 @@ LOGGING = {"log_every_steps": 1, "sample_every_steps": 2, "checkpoint_every_step
 TRAIN_GAN = PARAMS["train_gan"] | {
     **{**SMALL, "max_minutes": None, "line_width_px": 3.0, "discriminator_scales": 1}
 }
+OF_FACES = SMALL | PAINTER | {"crop_size": 32}
 TRAIN_FACE_GAN = PARAMS["train_face_gan"] | {
-    **{**SMALL, **PAINTER, "max_minutes": None, "batch_size": 1, "crop_size": 32},
-    "feature_matching_weight": 10.0,
+    **{**OF_FACES, "max_minutes": None, "batch_size": 1, "feature_matching_weight": 10.0}
 }
-TRAIN_FACE_CYCLE = PARAMS["train_face_cycle"] | {
-    **SMALL,
-    **PAINTER,
-    "crop_size": 32,
-    "pool_size": 4,
-}
+TRAIN_FACE_CYCLE = PARAMS["train_face_cycle"] | OF_FACES | {"pool_size": 4}
 NORMALIZATION = PARAMS["normalization"] | {"mode": "ankle"}
 RENDER = PARAMS["render"] | {"precision": "32-true", "crf": 10, "contact_sheet_columns": 3}
 TRANSFER = {"source": "dance", "source_subject": "ben", "target": "ada", "truth": "none"}

@@ -5,7 +5,6 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -38,30 +37,10 @@ def test_the_held_out_frames_are_evaluated(project):
 
 
 @pytest.mark.parametrize(("full", "height"), [(300, 200), (150, 150)])
-def test_evaluated_frames_are_twice_as_high_as_the_working_image_if_they_can(
-    monkeypatch, full, height
-):
+def test_evaluated_frames_are_twice_as_high_if_they_can(monkeypatch, full, height):
     monkeypatch.setattr(evaluate, "result_size", lambda renderer, height: (height or full, 1))
     renderer = SimpleNamespace(networks=SimpleNamespace(size=(100, 90)))
     assert evaluate._size(renderer) == (height, 1)
-
-
-def test_workers_that_keep_rendered_films_open_end_before_their_folder_goes(monkeypatch):
-    """No system but POSIX removes files that are open."""
-    seen, nothing = [], Measurements(summary=())
-    for name in (
-        *("load_section", "open_lpips", "load_renderer", "make_runtime", "read_target_clips"),
-        *("training_gain", "write_json", "write_curves", "write_measurements"),
-    ):
-        monkeypatch.setattr(evaluate, name, Mock())
-    monkeypatch.setattr(evaluate, "_size", lambda _: (64, 64))
-    monkeypatch.setattr(evaluate, "_near_and_far", lambda *_: {})
-    rendered = lambda *_, scratch, **__: seen.append(scratch) or nothing  # noqa: E731
-    monkeypatch.setattr(evaluate, "evaluate_reconstruction", rendered)
-    monkeypatch.setattr(evaluate, "end_workers", lambda: seen.append(seen[0].is_dir()))
-    evaluate.main("ada")
-    assert seen[1:] == [True]
-    assert not seen[0].exists()
 
 
 def test_a_transfer_is_evaluated(project):

@@ -47,10 +47,6 @@ def metrics_of(stage):
     return json.loads((ARTIFACTS / f"counts/clip_1/{stage}.json").read_text())
 
 
-def nothing_is_left():
-    return not [path for path in ARTIFACTS.glob("*/*") if "videos" not in path.parts]
-
-
 @pytest.fixture
 def filmed():
     frames = [np.full((48, 64, 3), 30 * index, dtype=np.uint8) for index in range(6)]
@@ -62,7 +58,7 @@ def decoded():
     return read_clip(ARTIFACTS / "frames/ada/clip_1")
 
 
-def test_a_video_is_decoded_and_measured(filmed):
+def test_a_video_is_decoded_as_params_say_and_measured(filmed):
     write_sections()
     clip = decoded()
     assert (clip.num_frames, clip.frame_rate, clip.size) == (6, Fraction(10), (32, 32))
@@ -70,8 +66,6 @@ def test_a_video_is_decoded_and_measured(filmed):
     metrics = metrics_of("decode")
     assert (metrics["frames"], metrics["seconds"], metrics["has_sound"]) == (6, 0.6, False)
 
-
-def test_rate_and_crop_come_from_params(filmed):
     decode = {**DECODE, "frame_rate": 29.97, "on_damage": "truncate"}
     write_sections(decode=decode, crop=[16, 0, 48, 32])
     clip = decoded()
@@ -92,7 +86,7 @@ def test_a_fault_of_decoding_is_one_line_and_a_failure(filmed, capsys, video, me
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("ERROR"))
     assert line.startswith("ERROR: decode clip_1: ")
     assert message in line
-    assert nothing_is_left()
+    assert not [path for path in ARTIFACTS.glob("*/*") if "videos" not in path.parts]
 
 
 def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(filmed, capsys):
@@ -164,10 +158,13 @@ def cleaned():
     return read_keypoints(ARTIFACTS / "keypoints/ada/clip_1.parquet")
 
 
-def test_a_gap_is_filled_and_measured():
+def test_a_gap_is_filled_and_measured_and_the_motion_of_the_body_is_as_long_as_the_film():
     reference = dance(NUM_FRAMES)
-    detected(dance(NUM_FRAMES, missing=[5]))
-    keypoints = cleaned()
+    for repair in ("body", "gaps"):
+        detected(dance(NUM_FRAMES, missing=[5]), cleaning=CLEAN_KEYPOINTS | {"repair": repair})
+        keypoints = cleaned()
+        motion = read_motion(ARTIFACTS / "motion/ada/clip_1.parquet")
+        assert motion.fits.tolist() == [repair == "body"] * NUM_FRAMES
     assert keypoints.num_frames == NUM_FRAMES
     assert np.flatnonzero(keypoints.filled.any(axis=1)).tolist() == [5]
     np.testing.assert_allclose(keypoints.joint("nose")[0], reference.joint("nose")[0], atol=1)
@@ -179,14 +176,6 @@ def test_a_gap_is_filled_and_measured():
     assert any(line.startswith("the person is about") for line in metrics["verdict"])
     with Image.open(ARTIFACTS / "quality/ada/clip_1.png") as image:
         assert image.format == "PNG"
-
-
-@pytest.mark.parametrize("repair", ["body", "gaps"])
-def test_the_motion_of_the_body_is_as_long_as_the_film(repair):
-    detected(dance(NUM_FRAMES, missing=[5]), cleaning=CLEAN_KEYPOINTS | {"repair": repair})
-    cleaned()
-    motion = read_motion(ARTIFACTS / "motion/ada/clip_1.parquet")
-    assert motion.fits.tolist() == [repair == "body"] * NUM_FRAMES
 
 
 AT = {"seconds": 0.2}

@@ -16,7 +16,6 @@ from tests.video.conftest import click_starts, grey_frame, packets_of, write_tes
         ("sound.wav", "pcm_s16le", None),
         ("sound.ogg", "libopus", None),
         ("sound.flac", "flac", None),
-        ("sound.webm", "libopus", None),
     ],
 )
 def test_mp4_takes_what_is_stored_and_the_offset_restores_its_time(tmp_path, name, codec, stored):

@@ -30,18 +30,18 @@ def greys(values):
     return np.repeat(row[np.newaxis, :, np.newaxis], 3, axis=2)
 
 
+MATRICES = [
+    (RED_709, 1, (64, 64)),
+    (RED_601, 6, (64, 64)),
+    (RED_601, 5, (64, 64)),
+    (RED_601, 2, (64, 64)),  # untagged: small is BT.601, HD is BT.709
+    (RED_709, 2, (720, 64)),
+    (RED_601, 6, (720, 64)),
+]
+
+
 @pytest.mark.parametrize("ten_bit", [False, True])
-@pytest.mark.parametrize(
-    ("codes", "matrix", "size"),
-    [
-        (RED_709, 1, (64, 64)),
-        (RED_601, 6, (64, 64)),
-        (RED_601, 5, (64, 64)),
-        (RED_601, 2, (64, 64)),  # untagged: small is BT.601, HD is BT.709
-        (RED_709, 2, (720, 64)),
-        (RED_601, 6, (720, 64)),
-    ],
-)
+@pytest.mark.parametrize(("codes", "matrix", "size"), MATRICES)
 def test_matrix_comes_from_the_tags_then_from_the_size(codes, matrix, size, ten_bit):
     image = to_srgb(yuv_frame(codes, matrix=matrix, size=size, ten_bit=ten_bit))
     assert image.dtype == np.uint8
@@ -94,19 +94,8 @@ def test_a_tagged_frame_takes_the_hdr_way(transfer):
 
 
 @pytest.mark.parametrize("full_range", [False, True])
-@pytest.mark.parametrize(
-    ("codes", "matrix", "size"),
-    [
-        (RED_709, 1, (64, 64)),
-        (RED_601, 6, (64, 64)),
-        (RED_601, 2, (64, 64)),
-        (RED_709, 2, (720, 64)),
-        ((126, 120, 140), 1, (64, 64)),
-    ],
-)
-def test_one_pass_gives_flat_frames_the_colors_of_the_exact_conversion(
-    codes, matrix, size, full_range
-):
+@pytest.mark.parametrize(("codes", "matrix", "size"), [*MATRICES, ((126, 120, 140), 1, (64, 64))])
+def test_one_pass_gives_flat_frames_the_exact_colors(codes, matrix, size, full_range):
     frame = yuv_frame(codes, matrix=matrix, size=size, full_range=full_range)
     scaled = OnePass(size, (0, 0, 64, 64), [], (16, 16))(frame).to_ndarray()
     assert scaled.shape == (16, 16, 3)

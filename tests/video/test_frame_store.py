@@ -71,9 +71,7 @@ def test_the_same_frames_are_the_same_bytes_and_an_error_leaves_what_was_there(t
 
 def test_frame_of_another_size_and_no_frame_at_all_are_refused(tmp_path):
     path = tmp_path / "frames.mkv"
-    with pytest.raises(
-        VideoError, match=r"frame 1: expected \('bgr0', 18, 22\), got \('bgr0', 22, 18\)"
-    ):
+    with pytest.raises(VideoError, match=r"frame 1: expected .*, 18, 22\), got .*, 22, 18\)"):
         write(path, [small_noise(1)[0], noise(1, size=(22, 18))[0]])
     with pytest.raises(VideoError, match="no frames to write"):
         write(path, [])

@@ -63,14 +63,6 @@ def be_killed(path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_a_result_comes_from_another_process(start, monkeypatch):
-    monkeypatch.setenv("MOTIONTRANSFER_START", start)
-    pid, path, zeros = run_isolated(pid_of, FILE, size=10**6)
-    assert pid != os.getpid()
-    assert (path, len(zeros)) == (FILE, 10**6)
-
-
 def test_of_several_threads_one_forks_at_a_time(monkeypatch):
     fork, forking, most = os.fork, [], []
 
@@ -114,8 +106,11 @@ def one_and_then(path, end):
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_items_come_one_by_one_from_one_other_process(start, monkeypatch):
+def test_a_result_or_items_one_by_one_come_from_one_other_process(start, monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_START", start)
+    pid, path, zeros = run_isolated(pid_of, FILE, size=10**6)
+    assert pid != os.getpid()
+    assert (path, len(zeros)) == (FILE, 10**6)
     pids, arrays = zip(*iterate_isolated(count, FILE, 3), strict=True)
     assert os.getpid() not in pids
     assert len(set(pids)) == 1

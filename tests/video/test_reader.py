@@ -151,21 +151,16 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         reader.read_metadata(song)
 
 
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("empty.mp4", b"", r"empty\.mp4: the file is empty"),
         ("text.mp4", b"hello " * 100, r"text\.mp4: cannot be opened: Invalid data"),
-        (
-            "me.jpg",
-            b"version https://git-lfs.github.com/spec/v1\n",
-            r"me\.jpg: is a pointer of Git",
-        ),
-        (
-            "list.m3u8",  # a playlist may not reach out
-            b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n",
-            r"list\.m3u8: cannot be opened",
-        ),
+        ("me.jpg", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git"),
+        ("list.m3u8", PLAYLIST, r"list\.m3u8: cannot be opened"),  # it may not reach out
         ("list.mp4", b"ffconcat version 1.0\nfile v.mp4\n", r"list\.mp4: cannot be opened"),
         ("%d.jpg", b"a letter", r"%d\.jpg: frame 0: no frame can be decoded"),  # no sequence
         *(
@@ -206,10 +201,8 @@ def test_a_video_without_one_intact_frame_is_refused(tmp_path):
 def test_a_tiny_file_cannot_ask_for_a_huge_image(tmp_path):
     frames = greys(2, size=(720, 1280))
     path = write_test_video(tmp_path / "video.mp4", frames, aspect=Fraction(255))
-    text = (
-        "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect ratio 255"
-    )
-    with pytest.raises(VideoError, match=text):
+    told = "at most 67,108,864 pixels a frame, got 326400x720 .stored 1280x720, pixel aspect"
+    with pytest.raises(VideoError, match=told):
         reader.read_metadata(path)
 
 
