@@ -7,7 +7,6 @@ import json
 import logging
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -202,15 +201,16 @@ def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Pl
     Args:
         first: of two dances, the one that was entered first.
     """
-    from motiontransfer.pipeline.plan import forecast, plan, planned, seconds_side_by_side
+    from motiontransfer.pipeline.plan import forecast, plan, seconds_side_by_side
     from motiontransfer.pipeline.runs import num_at_once
 
     foretold = partial(plan, root=root, is_forecast=True, changed=first.changed_stages)
     graph = foretold(*_wanted(dance, preview=preview))
     forecasts = forecast(graph, root=root)
-    together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
-    return replace(
-        planned(dance.transfer, forecasts, together),
+    return Planned(
+        title=dance.transfer,
+        stages=forecasts,
+        seconds=seconds_side_by_side(graph, forecasts, jobs=num_at_once()),
         removed=tuple(first.removed),
         changed=tuple(first.changed),
         again=_made_again(first, foretold, root=root) if first.changed else (),

@@ -1,8 +1,8 @@
 """What is told of a film that was checked: its facts, a judgment, advice, and pictures."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -139,7 +139,8 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     recipe = read_recipe(check.metadata.comment)
     picture, strip, crowd = check_pictures(name)
     _write(picture, _found(check))
-    told = FilmChecked(
+    of_film = {} if check.metadata.is_picture else _of_film(check, strip, crowd)
+    return FilmChecked(
         name=name,
         judgment=judgment,
         sentence=sentence,
@@ -148,23 +149,25 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         picture=str(picture),
         height=check.full_height,
         recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
+        **of_film,
     )
-    if check.metadata.is_picture:
-        return told
+
+
+def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
+    """What is told of a film alone; writes its pictures."""
     some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
     _write(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
     most = max(range(len(check.whole)), key=lambda index: len(check.everyone[index]))
     _write(crowd, check.whole[most])
     height, width = check.metadata.size
     shares = np.array(check.everyone[most]).reshape(-1, 4) / (width, height, width, height)
-    return replace(
-        told,
-        seconds=check.seconds,
-        strip=str(strip),
-        crowd=str(crowd),
-        crowd_seconds=check.start_seconds + check.seconds * most / max(len(check.whole) - 1, 1),
-        people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
-    )
+    return {
+        "seconds": check.seconds,
+        "strip": str(strip),
+        "crowd": str(crowd),
+        "crowd_seconds": check.start_seconds + check.seconds * most / max(len(check.whole) - 1, 1),
+        "people": shares.round(4).tolist(),
+    }
 
 
 def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:

@@ -6,7 +6,7 @@ subject's body, and beside it from the side.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -98,7 +98,7 @@ def advise_on_poses(
         return compared
     with replacing(picture) as temporary:
         Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
-    return replace(compared, picture=str(picture))
+    return compared.model_copy(update={"picture": str(picture)})
 
 
 def expected_path(

@@ -2,7 +2,6 @@ import logging
 import signal
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -58,12 +57,13 @@ def test_what_runs_is_said_in_sentences_with_one_forecast():
 
 
 def test_what_changes_and_what_is_made_again_for_it_is_listed():
-    plan = replace(EVENTS[0], changed=("render.height: null -> 720",), again=("me_as_a", "b_as_it"))
+    more = {"changed": ("render.height: null -> 720",), "again": ("me_as_a", "b_as_it")}
+    plan = EVENTS[0].model_copy(update=more)
     shown = advice([plan])
     assert '<article class="changes"><h2>Takes about 2 min</h2>' in shown
     assert "<li>Changes: render.height: null -&gt; 720</li>" in shown
     assert "<li>Then made again, when they are next made: me_as_a, b_as_it</li>" in shown
-    made = advice([replace(plan, stages={}, changed=(), again=())])
+    made = advice([plan.model_copy(update={"stages": {}, "changed": (), "again": ()})])
     assert "Is made already" in made
     assert "<li>" not in made
 

@@ -111,4 +111,3 @@ def test_stages_side_by_side_take_the_longest_chain_or_their_share(jobs, seconds
 def test_the_forecast_is_told_in_minutes():
     costs = {"decode@me": 60.0, "train_gan@ada": 150.0}
     assert str(planned("me", costs)) == "me: 2 stages, about 3.5 min on this CPU"
-    assert planned("me", costs, 150.0).duration.startswith("2 stages, about 2.5 min")
