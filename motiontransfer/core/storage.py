@@ -156,6 +156,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5_of(path: Path) -> str:
+    """What DVC names a file's object after."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def write_table(
     path: Path, columns: Mapping[str, AnyArray], *, key: str, description: Mapping[str, object]
 ) -> None:
