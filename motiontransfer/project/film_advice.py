@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.arrays import AnyFrame
@@ -13,14 +12,13 @@ from motiontransfer.core.errors import printable
 from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.core.storage import replacing
 from motiontransfer.filming.photo_advice import photo_advice
 from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
 from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
-from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.rendering.videos import contact_sheet, write_image
 from motiontransfer.video.geometry import as_high
 
 _NUM_SHOWN = 6
@@ -138,7 +136,7 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     judgment, sentence = _judged(check, sentences)
     recipe = read_recipe(check.metadata.comment)
     picture, strip, crowd = check_pictures(name)
-    _write(picture, _found(check))
+    write_image(picture, _found(check))
     of_film = {} if check.metadata.is_picture else _of_film(check, strip, crowd)
     return FilmChecked(
         name=name,
@@ -156,9 +154,9 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
 def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
     """What is told of a film alone; writes its pictures."""
     some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
-    _write(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
+    write_image(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
     most = max(range(len(check.whole)), key=lambda index: len(check.everyone[index]))
-    _write(crowd, check.whole[most])
+    write_image(crowd, check.whole[most])
     height, width = check.metadata.size
     shares = np.array(check.everyone[most]).reshape(-1, 4) / (width, height, width, height)
     return {
@@ -196,8 +194,3 @@ def _found(check: VideoCheck) -> AnyFrame:
     drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]
     times = [f"{index / float(check.keypoints.frame_rate):.1f} s" for index in indices]
     return contact_sheet({"": drawn}, times)
-
-
-def _write(path: Path, image: AnyFrame) -> None:
-    with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
