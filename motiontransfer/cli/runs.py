@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer.cli.options import AsJson, Yes, command
-from motiontransfer.cli.side_by_side import metered, stages_stopped_when_ended
+from motiontransfer.cli.side_by_side import endings_as_interrupt, metered
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE
 from motiontransfer.core.events import Note, StageChanged, StageState, emit
 from motiontransfer.core.params import check_params, read_text
@@ -62,7 +62,7 @@ def repro(
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # what is waited for
     progress = shown_progress(forecast(graph), jobs=len(shares))
-    with stages_stopped_when_ended(), progress as show:
+    with endings_as_interrupt(), progress as show:
         run_stages(graph, executor, keep_going=keep_going, show=show)
         if rest := plan(*stages or ()) if graph else {}:  # what changed meanwhile is not left out
             run_stages(rest, LocalExecutor(), keep_going=False, show=show)

@@ -55,7 +55,7 @@ def run_side_by_side(
     tell = {stage: tell[stage] for stage in tell if stage in graph}
     urgency, jobs = urgencies(graph, forecasts, first=first), num_at_once()
     with (
-        stages_stopped_when_ended(),
+        endings_as_interrupt(),
         server_of(graph) as environment,
         metered(title, forecasts, jobs=jobs, tell=tell, who=who) as show,
     ):
@@ -70,8 +70,8 @@ def run_side_by_side(
 
 
 @contextmanager
-def stages_stopped_when_ended() -> Generator[None]:
-    """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
+def endings_as_interrupt() -> Generator[None]:
+    """Take SIGTERM and a closed terminal for Ctrl-C, of which stages and recordings are told."""
     endings = [signal.SIGTERM]
     if sys.platform != "win32":
         endings.append(signal.SIGHUP)

@@ -142,7 +142,7 @@ def check_video(
     """
     metadata = read_metadata(path, rotate=rotate)
     within = metadata.within(trim)
-    starts = _inside(metadata.packet_times.starts_seconds, within)
+    starts, _ = metadata.packet_times.inside(within)
     samples, decoded, thumbnails = [], {}, _stacked({})
     if starts.size:
         pairs = _pair_times(starts)
@@ -249,10 +249,6 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
     fit_statistics([*lasting(clips).values()], **dict(params))
 
 
-def _inside(times: _Times, within: tuple[float, float]) -> Float64[np.ndarray, " inside"]:
-    return times[(times >= within[0]) & (times < within[1])]
-
-
 def _pair_times(starts: _Times) -> _Pairs:
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     return starts[evenly_spaced(range(last + 1), count=_NUM_SAMPLES), None] + (0, PAIR_SECONDS)
@@ -260,9 +256,7 @@ def _pair_times(starts: _Times) -> _Pairs:
 
 def _look_times(metadata: VideoMetadata, within: tuple[float, float]) -> _Times:
     """When frames are shown between which cuts are looked for: key frames, and some others."""
-    starts = _inside(metadata.packet_times.starts_seconds, within)
-    keys = _inside(metadata.packet_times.keys_seconds, within)
-    keys = keys if keys.size else starts
+    starts, keys = metadata.packet_times.inside(within)
     kept = np.unique(np.floor((keys - keys[:1]) / _LOOK_SECONDS), return_index=True)[1]
     return np.union1d(keys[kept], starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
 

@@ -334,9 +334,7 @@ def _write_frames(
     """Write the frame stores; return each frame's start on the input's clock."""
     interval = min(1 / rate, 1 / video.frame_rate)
     resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
-    first, last = video.within(frames.trim)
-    times = video.packet_times.starts_seconds
-    times = times[(times >= first) & (times < last)]
+    times, _ = video.packet_times.inside(video.within(frames.trim))
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     starts: list[float] = []
     with ExitStack() as stack:

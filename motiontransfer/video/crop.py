@@ -87,11 +87,11 @@ def crop_around(
         boxes = [max(area, key=area.__getitem__, default=None) for area in areas]
     else:
         (x, y, seconds), (height, width) = person, video.size
-        times = video.packet_times.starts_seconds
-        inside = times[(times >= within[0]) & (times < within[1])]
+        inside, _ = video.packet_times.inside(within)
         share = 0.0
         if inside.size:
-            share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _LEAST_SECONDS)
+            shown = video.packet_times.starts_seconds[0] + seconds - inside[0]
+            share = shown / max(np.ptp(inside), _LEAST_SECONDS)
         index = round(share * (len(people) - 1))
         boxes = boxes_of_one(people, place=(x * width, y * height), index=index)
     margin = _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM  # arms and hops are to come

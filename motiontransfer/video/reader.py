@@ -293,16 +293,11 @@ def sample_frames(
     Args:
         within: times between which they are.
     """
-    times = video.packet_times
-    starts, keys = (
-        each[(each >= within[0]) & (each < within[1])]
-        for each in (times.starts_seconds, times.keys_seconds)
-    )
+    starts, keys = video.packet_times.inside(within)
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
     wanted = starts[evenly_spaced(range(starts.size), count=num_samples)]
-    keys = keys if keys.size else starts
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))
