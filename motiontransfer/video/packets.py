@@ -22,8 +22,6 @@ _COMMON_RATES = (
 
 _logger = logging.getLogger(__name__)
 
-_Times = Float[np.ndarray, " _"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketTimes:
@@ -43,14 +41,6 @@ class PacketTimes:
     """Packets that the file's index lists beyond the end of the file."""
     is_joined: bool = False
     """Their times began anew within the file; here they go on."""
-
-    def inside(self, within: tuple[float, float]) -> tuple[_Times, _Times]:
-        """Starts and keys in a part of time, see `VideoMetadata.within`; without keys, all are."""
-        starts, keys = (
-            times[(times >= within[0]) & (times < within[1])]
-            for times in (self.starts_seconds, self.keys_seconds)
-        )
-        return starts, keys if keys.size else starts
 
 
 def recognize_rate(rate: Fraction) -> Fraction:

@@ -27,6 +27,8 @@ from motiontransfer.video.packets import PacketTimes, estimate_frame_rate, read_
 from motiontransfer.video.tiles import tiles_of, whole_picture
 
 _Item = TypeVar("_Item")
+Times = Float[np.ndarray, " _"]
+"""Ascending, seconds."""
 
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave it out
@@ -102,6 +104,8 @@ class VideoMetadata:
     """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
     rotate: int = 0
     """Clockwise rotation that the file does not know of: 0, 90, 180 or 270 degrees."""
+    trim: tuple[float, float] | None = None
+    """The part that is looked at, seconds from the first frame; None: all of it."""
     comment: str = ""
     """Text that the file carries: anybody's."""
 
@@ -114,13 +118,14 @@ class VideoMetadata:
         """Seconds by which a header may be wrong in an intact file."""
         return max(0.25, 3 / float(self.frame_rate))
 
-    def within(self, trim: tuple[float, float] | None) -> tuple[float, float]:
-        """The times of a part of the film, given in seconds from its first frame."""
-        starts = self.packet_times.starts_seconds
-        if trim is None or not starts.size:
-            return -math.inf, math.inf
-        start, end = starts[0] + np.array(trim) - _ROUNDING_SECONDS
-        return float(start), float(end)
+    @property
+    def part_times(self) -> tuple[Times, Times]:
+        """When frames and key frames of the part begin; without any, all are key frames."""
+        starts, keys = self.packet_times.starts_seconds, self.packet_times.keys_seconds
+        if self.trim and starts.size:
+            first, last = starts[0] + np.array(self.trim) - _ROUNDING_SECONDS
+            starts, keys = (each[(each >= first) & (each < last)] for each in (starts, keys))
+        return starts, keys if keys.size else starts
 
     def orientation_of(self, frame: av.VideoFrame) -> Orientation:
         return orientation_of(frame).turned(self.rotate)
@@ -131,11 +136,14 @@ class VideoMetadata:
         return _shown_size(frame.height, frame.width, orientation, self.pixel_aspect)
 
 
-def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
+def read_metadata(
+    path: Path, *, rotate: int = 0, trim: tuple[float, float] | None = None
+) -> VideoMetadata:
     """Read the packets' timestamps and decode the first frame.
 
     Args:
         rotate: see `VideoMetadata`.
+        trim: the same.
 
     Raises:
         MissingFileError: no such file.
@@ -181,6 +189,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         unheard=unheard,
         is_transparent=opacity(first) is not None,
         rotate=rotate,
+        trim=trim,
         comment=comment,
     )
     return _looked_into(video, first)
@@ -283,17 +292,12 @@ def _check_time(pause_seconds: float, duration_seconds: float) -> None:
         )
 
 
-def sample_frames(
-    video: VideoMetadata, *, num_samples: int, within: tuple[float, float] = (-math.inf, math.inf)
-) -> Iterator[Frame]:
-    """Yield about `num_samples` upright frames, evenly spread, without unreadable ones.
+def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
+    """Yield about `num_samples` upright frames of the part, evenly spread, but unreadable ones.
 
     A key frame stands for a sample that is less than half of the samples' distance after it.
-
-    Args:
-        within: times between which they are.
     """
-    starts, keys = video.packet_times.inside(within)
+    starts, keys = video.part_times
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
