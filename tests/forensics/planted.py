@@ -8,6 +8,7 @@ import numpy as np
 from motiontransfer.forensics.data import RealFakeDataset, Second, SecondPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
+from motiontransfer.training.trainer import Run
 from motiontransfer.video.frame_store import write_frames
 from tests.training.small import paths, runtime, schedule
 
@@ -66,10 +67,8 @@ def train(training, calibration, folder, *, to=None, on=None, ema_decay=0.9, **c
     return train_detector(
         RealFakeDataset(training, crop_size=32, seed=plan.seed),
         calibration,
-        on or runtime(),
+        Run(runtime=on or runtime(), schedule=plan, paths=to or paths(folder)),
         config=CONFIG,
-        schedule=plan,
         ema_decay=ema_decay,
         folder=folder,
-        paths=to or paths(folder),
     )
