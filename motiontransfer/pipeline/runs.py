@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import loky
 import psutil
@@ -74,32 +73,9 @@ class RunState:
         return [name for name in self.graph if name not in begun]
 
 
-@runtime_checkable
-class Executor(Protocol):
-    """Runs stages, each in a thread of the caller's."""
-
-    shares: Sequence[Mapping[str, str]]
-    """Environment variables of each of the stages that run at once."""
-
-    def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
-        """Run a stage and record it.
-
-        Raises:
-            MotionTransferError: it failed.
-        """
-
-    def interrupt(self) -> None:
-        """Interrupt the commands that run; called again until all calls of `run` have ended."""
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None:
-        """End what is kept for further stages."""
-
-
 def run_stages(
     graph: Graph,
-    executor: Executor,
+    executor: "LocalExecutor",
     *,
     keep_going: bool,
     show: Callable[[RunState], None],
@@ -157,7 +133,7 @@ def run_stages(
     return progress
 
 
-def _stop(executor: Executor, futures: Collection[Future]) -> None:
+def _stop(executor: "LocalExecutor", futures: Collection[Future]) -> None:
     """Interrupt what runs until all of it has ended; kill it on another Ctrl-C."""
     try:
         while wait(futures, _POLL_SECONDS).not_done:
@@ -170,7 +146,8 @@ def _stop(executor: Executor, futures: Collection[Future]) -> None:
 class LocalExecutor:
     """Runs each stage by a `dvc repro` of its own on this machine, forked from one that is loaded.
 
-    Loading DVC takes as long as what it does for a stage. Where there is no fork, each loads it.
+    Each is run in a thread of the caller's. Loading DVC takes as long as what it does for a stage.
+    Where there is no fork, each loads it.
     """
 
     def __init__(
@@ -182,6 +159,7 @@ class LocalExecutor:
         """Prepare to run stages.
 
         Args:
+            shares: environment variables of each of the stages that run at once.
             urgency: of stages, seconds until all that waits for them is done; one that begins
                 beside a more urgent one has a lower priority.
         """
@@ -194,7 +172,11 @@ class LocalExecutor:
         self._stops = threading.Event()
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
-        """Run a stage, once no other process runs it or uses what it reads and writes."""
+        """Run and record a stage, once no other process runs it or uses what it reads and writes.
+
+        Raises:
+            MotionTransferError: it failed.
+        """
         told = ""
         self._begun[stage] = time.monotonic()
         try:
@@ -247,7 +229,10 @@ class LocalExecutor:
         return status
 
     def interrupt(self) -> None:
-        """Interrupt each command once, also those that DVC is about to start."""
+        """Interrupt each command once; called again until all calls of `run` have ended.
+
+        So those are reached, too, that DVC is about to start.
+        """
         self._stops.set()
         for pid in [*self._running]:
             for command in _children(pid):
@@ -262,6 +247,7 @@ class LocalExecutor:
             _kill_group(group)
 
     def close(self) -> None:
+        """End what is kept for further stages."""
         while self._idle:
             self._idle.pop().communicate()  # at the end of its input it ends
 
