@@ -151,7 +151,7 @@ class Running(Event):
 
 
 class StageChanged(Event):
-    """A stage of `repro` begins, or has ended."""
+    """A stage begins, or has ended."""
 
     stage: str
     state: StageState

@@ -11,6 +11,7 @@ then records nothing, or records to the end what was finished.
 
 import ctypes
 import json
+import logging
 import os
 import re
 import signal
@@ -31,7 +32,16 @@ import psutil
 
 from motiontransfer.core import events
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.events import Failed, Note, Running, Step, emit, read_events
+from motiontransfer.core.events import (
+    Failed,
+    Note,
+    Running,
+    StageChanged,
+    StageState,
+    Step,
+    emit,
+    read_events,
+)
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.stages import sentence_of
 from motiontransfer.core.storage import params_lock
@@ -80,6 +90,7 @@ def run_stages(
     keep_going: bool,
     show: Callable[[RunState], None],
     urgency: Mapping[str, float] = _NO_URGENCY,
+    level: int = logging.DEBUG,
 ) -> RunState:
     """Run each stage once those before it are done; of several, the one that was ready first.
 
@@ -88,6 +99,7 @@ def run_stages(
     Args:
         show: called a few times a second.
         urgency: of stages; of several that are ready, the most urgent one runs.
+        level: of the events that tell of each stage that it begins and how it ends.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
@@ -95,6 +107,11 @@ def run_stages(
     progress, ready, free = RunState(graph=graph), [], [*executor.shares]
     sorter, futures = TopologicalSorter(graph), {}
     sorter.prepare()
+
+    def tell(stage: str, state: StageState) -> None:
+        done, total = len(progress.done), len(graph)
+        emit(StageChanged(stage=stage, state=state, done=done, total=total), level=level)
+
     with closing(executor), ThreadPoolExecutor(len(free)) as threads:
         try:
             while True:
@@ -104,6 +121,7 @@ def run_stages(
                     name, share = ready.pop(0), free.pop()
                     progress.running[name] = job = Job(log=_new_log(name))
                     futures[threads.submit(executor.run, name, job.log, share)] = name, share
+                    tell(name, "runs")
                 show(progress)
                 if not futures:
                     break
@@ -116,8 +134,10 @@ def run_stages(
                     except MotionTransferError as error:
                         emit(Failed(message=f"{name}: {error}", log=str(job.log)))
                         progress.failed[name] = f"{error}; its output: {job.log}"
+                        tell(name, "failed")
                     else:
                         progress.done[name] = time.monotonic() - job.began
+                        tell(name, "is done")
                         sorter.done(name)
         except KeyboardInterrupt as error:
             raise MotionTransferError("stopped; the same command goes on from there") from error
