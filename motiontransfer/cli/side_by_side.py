@@ -108,16 +108,13 @@ def metered(
         left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
         return seconds_side_by_side(graph, left, jobs=jobs)
 
-    def tell_once(stages: Sequence[str]) -> None:
-        for stage in stages:
-            untold.remove(stage)
-            tell[stage](stage)
-
     def show(progress: "RunState") -> None:
         now = time.monotonic()
         spent = {stage: now - job.began for stage, job in progress.running.items()}
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
-        tell_once([stage for stage in untold if stage in (*progress.done, *there)])
+        for stage in [stage for stage in untold if stage in (*progress.done, *there)]:
+            untold.remove(stage)
+            tell[stage](stage)
         spent |= dict.fromkeys(progress.done, math.inf)
         left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
         if progress.running:

@@ -128,6 +128,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         videos = {key for section, key in gone if section == "videos"}
         objects, runs = _cached(repo, {*stages, _CHECK}, {*outs, _LISTED}, films)
         mine, used = _unused(repo, objects, {*outs, *films}, videos, root)
+        lists_last = sorted(mine, key=lambda oid: (oid.endswith(".dir"), oid))
         cache = Path(repo.cache.local.path)
         remotes = tuple(f"{key} ({each['url']})" for key, each in repo.config["remote"].items())
         in_project = cache.resolve().is_relative_to(Path(repo.root_dir).resolve())
@@ -141,7 +142,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
             kept=kept,
             paths=_outermost({*_present(outs, root), *_beside(gone, stages, videos, root)}),
             runs=tuple(runs),
-            objects=tuple(remote.cached(repo, oid) for oid in sorted(mine, key=_lists_last)),
+            objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
             outside=None if in_project else cache,
             remotes=remotes,
@@ -366,10 +367,6 @@ def _named_by_refs(root: Path) -> dict[str, set[str]]:
                     blobs[blob] = {*_MD5.findall(git(root, "cat-file", "blob", blob))}
                 oids |= blobs[blob]
     return found
-
-
-def _lists_last(oid: str) -> tuple[bool, str]:
-    return oid.endswith(".dir"), oid
 
 
 def _delete_film(film: Path, root: Path) -> None:
