@@ -315,7 +315,8 @@ class _IntactFrames:
             num_frames = len(self.starts_seconds)
             if self._on_damage == "fail" or num_frames == 0:
                 raise
-            _logger.warning("%s; kept the %d frames before", damage.cause, num_frames)
+            cause, _, _ = str(damage).rpartition("; ")
+            _logger.warning("%s; kept the %d frames before", cause, num_frames)
             announced = self._video.packet_times.announced_end_seconds or 0.0
             by_time = round((announced - end_seconds) * float(self._video.frame_rate))
             by_packets = (self._video.num_frames or 0) - num_frames

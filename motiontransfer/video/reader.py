@@ -58,20 +58,6 @@ class Timed(Generic[_Item]):
 class DamagedVideoError(VideoError):
     """A video is corrupt from some frame on; the frames before are intact."""
 
-    cause: str
-    """The message without its remedy."""
-
-    @classmethod
-    def at(cls, path: Path, *, num_frames: int, damage: str) -> "DamagedVideoError":
-        """Build it; not `__init__`, so that it can be pickled."""
-        cause = f"{path}: frame {num_frames}: {damage}"
-        error = cls(
-            f"{cause}; repair the file, or set decode.on_damage: truncate to keep the"
-            f" {num_frames} frames before"
-        )
-        error.cause = cause
-        return error
-
 
 class _CorruptStreamError(Exception):
     """Decoding stopped; the message is the cause."""
@@ -278,9 +264,16 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
         if cut is None and starts.size and end < starts[-1] - video.tolerance_seconds:
             cut = f"no frame after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
     except _CorruptStreamError as error:
-        raise DamagedVideoError.at(video.path, num_frames=num_frames, damage=str(error)) from error
+        raise _damaged(video.path, num_frames, str(error)) from error
     if cut is not None:
-        raise DamagedVideoError.at(video.path, num_frames=num_frames, damage=cut)
+        raise _damaged(video.path, num_frames, cut)
+
+
+def _damaged(path: Path, num_frames: int, damage: str) -> DamagedVideoError:
+    return DamagedVideoError(
+        f"{path}: frame {num_frames}: {damage}; repair the file, or set decode.on_damage: truncate "
+        f"to keep the {num_frames} frames before"
+    )
 
 
 def _check_time(pause_seconds: float, duration_seconds: float) -> None:
