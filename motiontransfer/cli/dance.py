@@ -314,8 +314,7 @@ def _perform(
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
     who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
-    tell_of, first = dict.fromkeys(makes, tell), next(iter(makes))
-    return run_side_by_side(wanted, transfer, forecasts, first=first, tell=tell_of, who=who)
+    return run_side_by_side(wanted, transfer, forecasts, told=makes, tell=tell, who=who)
 
 
 @command
@@ -338,8 +337,7 @@ def dance_all(
         results = layout.results_folder(stage.partition("@")[2])
         emit(Made(what="report", files=(str(results / "report.html"),)))
 
-    title, tell_of = "dances", dict.fromkeys(wanted, tell)
-    run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
+    run_side_by_side(wanted, "dances", forecasts, told=wanted, tell=tell, keep_going=True)
 
 
 @command
@@ -374,4 +372,4 @@ def guide(
             webbrowser.open(film.resolve().as_uri())
 
     who = {source: "the dancer"}
-    run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell}, who=who)
+    run_side_by_side([stage], name, forecasts, told=[stage], tell=tell, who=who)

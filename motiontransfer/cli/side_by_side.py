@@ -4,7 +4,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,8 +24,8 @@ def run_side_by_side(
     title: str,
     forecasts: Mapping[str, float],
     *,
-    first: str,
-    tell: Mapping[str, Callable[[str], None]],
+    told: Collection[str],
+    tell: Callable[[str], None],
     who: Mapping[str, str] = MappingProxyType({}),
     keep_going: bool = False,
 ) -> Mapping[str, float]:
@@ -40,8 +40,8 @@ def run_side_by_side(
         Seconds that each took.
 
     Args:
-        first: stage that goes before all others, with what it depends on.
-        tell: of stages, called once their outputs are there, which may be now.
+        told: stages, of which the first one goes before all others, with what it depends on.
+        tell: called with each of them once its outputs are there, which may be now.
         who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
     """
@@ -50,23 +50,18 @@ def run_side_by_side(
     from motiontransfer.pipeline.stage_server import server_of
 
     graph = plan(*wanted)
-    for stage in [stage for stage in tell if stage not in graph]:
-        tell[stage](stage)
-    tell = {stage: tell[stage] for stage in tell if stage in graph}
-    urgency, jobs = urgencies(graph, forecasts, first=first), num_at_once()
+    for stage in told:
+        if stage not in graph:
+            tell(stage)
+    tells = {stage: tell for stage in told if stage in graph}
+    urgency, jobs = urgencies(graph, forecasts, first=next(iter(told))), num_at_once()
     with (
         endings_as_interrupt(),
         server_of(graph) as environment,
-        metered(title, forecasts, jobs=jobs, tell=tell, who=who) as show,
+        metered(title, forecasts, jobs=jobs, tell=tells, who=who) as show,
     ):
-        progress = run_stages(
-            graph,
-            LocalExecutor([environment] * jobs, urgency=urgency),
-            keep_going=keep_going,
-            show=show,
-            urgency=urgency,
-        )
-    return progress.done
+        executor = LocalExecutor([environment] * jobs, urgency=urgency)
+        return run_stages(graph, executor, keep_going=keep_going, show=show).done
 
 
 @contextmanager

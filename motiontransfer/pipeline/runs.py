@@ -53,7 +53,6 @@ _MOST_NAMED = 8  # stages of those that did not run: of hundreds, all names say 
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _LAST_BYTES = 4096  # of a stage's events: the last one is far shorter
-_NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
 _KILLED = 9  # the number of SIGKILL, which Windows lacks
@@ -89,16 +88,14 @@ def run_stages(
     *,
     keep_going: bool,
     show: Callable[[RunState], None],
-    urgency: Mapping[str, float] = _NO_URGENCY,
     level: int = logging.DEBUG,
 ) -> RunState:
-    """Run each stage once those before it are done; of several, the one that was ready first.
+    """Run each stage once those before it are done; of several, the most urgent, then the first.
 
     After a failure all goes on that does not depend on it; without `keep_going` only what runs.
 
     Args:
         show: called a few times a second.
-        urgency: of stages; of several that are ready, the most urgent one runs.
         level: of the events that tell of each stage that it begins and how it ends.
 
     Raises:
@@ -116,7 +113,7 @@ def run_stages(
         try:
             while True:
                 ready += sorter.get_ready()
-                ready.sort(key=lambda name: -urgency.get(name, 0.0))
+                ready.sort(key=lambda name: -executor.urgency.get(name, 0.0))
                 while ready and free and (keep_going or not progress.failed):
                     name, share = ready.pop(0), free.pop()
                     progress.running[name] = job = Job(log=_new_log(name))
@@ -174,7 +171,7 @@ class LocalExecutor:
         self,
         shares: Sequence[Mapping[str, str]] = ({},),
         *,
-        urgency: Mapping[str, float] = _NO_URGENCY,
+        urgency: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """Prepare to run stages.
 
@@ -184,7 +181,7 @@ class LocalExecutor:
                 beside a more urgent one has a lower priority.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._urgency = urgency
+        self.urgency: Mapping[str, float] = urgency
         self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
@@ -228,9 +225,9 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        urgency, now = self._urgency, time.monotonic()
-        left = [urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
-        is_nice = urgency.get(stage, 0.0) < max(left)
+        now = time.monotonic()
+        left = [self.urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
+        is_nice = self.urgency.get(stage, 0.0) < max(left)
         environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
         request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")

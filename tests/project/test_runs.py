@@ -91,7 +91,10 @@ def run(monkeypatch, server):
         monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
         run_stages(
             graph,
-            LocalExecutor([{"SHARE": str(index)} for index in range(at_once)]),
+            LocalExecutor(
+                [{"SHARE": str(index)} for index in range(at_once)],
+                urgency=options.pop("urgency", {}),
+            ),
             **{"keep_going": True, **options},
             show=lambda progress: seen.append(progress) or show(progress),
         )
