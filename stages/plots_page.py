@@ -9,7 +9,7 @@ from pathlib import Path
 import vl_convert
 
 from motiontransfer.core import layout
-from motiontransfer.core.storage import replacing
+from motiontransfer.core.storage import write_text
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"  # what DVC's plots call
@@ -21,5 +21,4 @@ def main() -> None:
     scripts = vl_convert.javascript_bundle(_SNIPPET, vl_version=versions[-1])
     assert "</script" not in scripts  # would end them
     page = TEMPLATE.read_text(encoding="utf-8").replace("@scripts@", scripts)
-    with replacing(layout.PLOTS_PAGE_FILE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(layout.PLOTS_PAGE_FILE, page)

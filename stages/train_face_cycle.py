@@ -6,7 +6,7 @@ from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
 from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.training.face_cycle import train_face_cycle
-from motiontransfer.training.params import LoggingParams, TrainFaceCycleParams
+from motiontransfer.training.params import TrainFaceCycleParams
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import launch
 
@@ -22,15 +22,13 @@ def main(transfer: str) -> None:
     names = load_section(Transfer, f"transfers.{transfer}")
     launch(
         params,
-        lambda runtime: train_face_cycle(
+        lambda run: train_face_cycle(
             [_source(names)],
             _target(names),
-            runtime,
+            run,
             translator=params.to_config(FaceTranslatorConfig),
             discriminator=params.discriminator(),
             config=params,
-            schedule=params.schedule(load_section(LoggingParams, "logging")),
-            paths=paths,
         ),
         paths=paths,
     )

@@ -11,7 +11,6 @@ from motiontransfer.training.face_gan import FaceNetworks, read_full_frame_losse
 from motiontransfer.training.gan import read_perceptual
 from motiontransfer.training.params import (
     GanLossConfig,
-    LoggingParams,
     TrainFaceGanParams,
     TrainGanParams,
     perceptual_weight,
@@ -51,9 +50,9 @@ def main(target: str) -> None:
     perceptual = read_perceptual("train_face_gan", weight=weight, file=params.perceptual_file)
     launch(
         params,
-        lambda runtime: train_face_gan(
+        lambda run: train_face_gan(
             clips,
-            runtime,
+            run,
             trained,
             networks=FaceNetworks(
                 generator=params.to_config(
@@ -66,8 +65,6 @@ def main(target: str) -> None:
             ),
             config=params,
             perceptual=perceptual,
-            schedule=params.schedule(load_section(LoggingParams, "logging")),
-            paths=paths,
         ),
         paths=paths,
     )

@@ -3,7 +3,7 @@
 from motiontransfer.core import layout
 from motiontransfer.core.params import Name, Transfer, load_section
 from motiontransfer.forensics.training import train_on_project
-from motiontransfer.training.params import LoggingParams, TrainForensicsParams
+from motiontransfer.training.params import TrainForensicsParams
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.trainer import launch
 
@@ -20,14 +20,12 @@ def main(name: str) -> None:
     )
     launch(
         params,
-        lambda runtime: train_on_project(
-            runtime,
+        lambda run: train_on_project(
+            run,
             params,
             targets=trained,
             transfers={key: each for key, each in transfers.items() if each.target in trained},
-            paths=paths,
             weights=layout.detector_file(name),
-            logging=load_section(LoggingParams, "logging"),
         ),
         paths=paths,
     )

@@ -10,7 +10,7 @@ from motiontransfer.pose.boxes import fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.training.gan import read_perceptual
-from motiontransfer.training.params import LoggingParams, TrainGanParams
+from motiontransfer.training.params import TrainGanParams
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.pose_gan import PoseGanNetworks, Target, train_pose_gan
 from motiontransfer.training.trainer import launch
@@ -34,19 +34,17 @@ def main(target: str) -> None:
     )
     launch(
         params,
-        lambda runtime: train_pose_gan(
+        lambda run: train_pose_gan(
             Target(
                 clips=clips,
                 held_out=held_out,
                 appearance=read_appearance(appearance),
                 appearance_file=appearance,
             ),
-            runtime,
+            run,
             networks=networks,
             config=params,
             perceptual=perceptual,
-            schedule=params.schedule(load_section(LoggingParams, "logging")),
-            paths=paths,
         ),
         paths=paths,
     )

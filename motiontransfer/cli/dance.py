@@ -7,7 +7,6 @@ import json
 import logging
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -202,15 +201,16 @@ def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Pl
     Args:
         first: of two dances, the one that was entered first.
     """
-    from motiontransfer.pipeline.plan import forecast, plan, planned, seconds_side_by_side
+    from motiontransfer.pipeline.plan import forecast, plan, seconds_side_by_side
     from motiontransfer.pipeline.runs import num_at_once
 
     foretold = partial(plan, root=root, is_forecast=True, changed=first.changed_stages)
     graph = foretold(*_wanted(dance, preview=preview))
     forecasts = forecast(graph, root=root)
-    together = seconds_side_by_side(graph, forecasts, jobs=num_at_once())
-    return replace(
-        planned(dance.transfer, forecasts, together),
+    return Planned(
+        title=dance.transfer,
+        stages=forecasts,
+        seconds=seconds_side_by_side(graph, forecasts, jobs=num_at_once()),
         removed=tuple(first.removed),
         changed=tuple(first.changed),
         again=_made_again(first, foretold, root=root) if first.changed else (),
@@ -314,8 +314,7 @@ def _perform(
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
     who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
-    tell_of, first = dict.fromkeys(makes, tell), next(iter(makes))
-    return run_side_by_side(wanted, transfer, forecasts, first=first, tell=tell_of, who=who)
+    return run_side_by_side(wanted, transfer, forecasts, told=makes, tell=tell, who=who)
 
 
 @command
@@ -338,8 +337,7 @@ def dance_all(
         results = layout.results_folder(stage.partition("@")[2])
         emit(Made(what="report", files=(str(results / "report.html"),)))
 
-    title, tell_of = "dances", dict.fromkeys(wanted, tell)
-    run_side_by_side(wanted, title, forecasts, first=wanted[0], tell=tell_of, keep_going=True)
+    run_side_by_side(wanted, "dances", forecasts, told=wanted, tell=tell, keep_going=True)
 
 
 @command
@@ -374,4 +372,4 @@ def guide(
             webbrowser.open(film.resolve().as_uri())
 
     who = {source: "the dancer"}
-    run_side_by_side([stage], name, forecasts, first=stage, tell={stage: tell}, who=who)
+    run_side_by_side([stage], name, forecasts, told=[stage], tell=tell, who=who)

@@ -3,7 +3,6 @@
 DVC, PyTorch and MediaPipe take seconds to load: each command imports what it needs.
 """
 
-import signal
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from motiontransfer.cli.options import OutputFile, command
+from motiontransfer.cli.side_by_side import endings_as_interrupt
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.events import Made, emit
 
@@ -61,9 +61,7 @@ def live(
         open_source = partial(open_video, video)
     else:
         open_source = partial(open_camera, camera)
-    # On SIGTERM the recording is finished, too.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with endings_as_interrupt():  # then the recording is finished, too
         performed = run_live(
             target or photo or [],
             open_source,
@@ -71,8 +69,6 @@ def live(
             open_window=nullcontext if headless else Window,
             has_camera=virtual_camera,
         )
-    finally:
-        signal.signal(signal.SIGTERM, before)
     emit(performed)
     if output is not None and output.exists():
         emit(Made(what="file", files=(str(output),)))

@@ -5,8 +5,6 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 
 import json
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -14,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motiontransfer.cli.options import AsJson, Yes, command
-from motiontransfer.cli.side_by_side import metered, stages_stopped_when_ended
+from motiontransfer.cli.side_by_side import endings_as_interrupt, metered
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE
-from motiontransfer.core.events import Note, StageChanged, StageState, emit
+from motiontransfer.core.events import Note, emit
 from motiontransfer.core.params import check_params, read_text
 from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
 
 if TYPE_CHECKING:
-    from motiontransfer.pipeline.runs import RunState
+    pass
 
 
 @command
@@ -61,37 +59,12 @@ def repro(
         emit(Note(text="\n".join(graph)))
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # what is waited for
-    progress = shown_progress(forecast(graph), jobs=len(shares))
-    with stages_stopped_when_ended(), progress as show:
-        run_stages(graph, executor, keep_going=keep_going, show=show)
+    progress = metered("repro", forecast(graph), jobs=len(shares))
+    with endings_as_interrupt(), progress as show:
+        run_stages(graph, executor, keep_going=keep_going, show=show, level=logging.INFO)
         if rest := plan(*stages or ()) if graph else {}:  # what changed meanwhile is not left out
-            run_stages(rest, LocalExecutor(), keep_going=False, show=show)
+            run_stages(rest, LocalExecutor(), keep_going=False, show=show, level=logging.INFO)
     emit(Note(text="Data and pipelines are up to date."))
-
-
-@contextmanager
-def shown_progress(
-    forecasts: Mapping[str, float], *, jobs: int
-) -> Generator[Callable[["RunState"], None]]:
-    """Yield a function that reports each change of a stage, and shows how far the run is."""
-    reported: set[tuple[str, StageState]] = set()
-    with metered("repro", forecasts, jobs=jobs) as show_run:
-
-        def show(progress: "RunState") -> None:
-            states: dict[StageState, Iterable[str]] = {
-                "runs": progress.running,
-                "failed": progress.failed,
-                "is done": progress.done,
-            }
-            for change in [(name, state) for state, names in states.items() for name in names]:
-                if change not in reported:
-                    reported.add(change)
-                    stage, state = change
-                    done, total = len(progress.done), len(progress.graph)
-                    emit(StageChanged(stage=stage, state=state, done=done, total=total))
-            show_run(progress)
-
-        yield show
 
 
 @command

@@ -4,7 +4,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,8 +24,8 @@ def run_side_by_side(
     title: str,
     forecasts: Mapping[str, float],
     *,
-    first: str,
-    tell: Mapping[str, Callable[[str], None]],
+    told: Collection[str],
+    tell: Callable[[str], None],
     who: Mapping[str, str] = MappingProxyType({}),
     keep_going: bool = False,
 ) -> Mapping[str, float]:
@@ -40,8 +40,8 @@ def run_side_by_side(
         Seconds that each took.
 
     Args:
-        first: stage that goes before all others, with what it depends on.
-        tell: of stages, called once their outputs are there, which may be now.
+        told: stages, of which the first one goes before all others, with what it depends on.
+        tell: called with each of them once its outputs are there, which may be now.
         who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
     """
@@ -50,28 +50,23 @@ def run_side_by_side(
     from motiontransfer.pipeline.stage_server import server_of
 
     graph = plan(*wanted)
-    for stage in [stage for stage in tell if stage not in graph]:
-        tell[stage](stage)
-    tell = {stage: tell[stage] for stage in tell if stage in graph}
-    urgency, jobs = urgencies(graph, forecasts, first=first), num_at_once()
+    for stage in told:
+        if stage not in graph:
+            tell(stage)
+    tells = {stage: tell for stage in told if stage in graph}
+    urgency, jobs = urgencies(graph, forecasts, first=next(iter(told))), num_at_once()
     with (
-        stages_stopped_when_ended(),
+        endings_as_interrupt(),
         server_of(graph) as environment,
-        metered(title, forecasts, jobs=jobs, tell=tell, who=who) as show,
+        metered(title, forecasts, jobs=jobs, tell=tells, who=who) as show,
     ):
-        progress = run_stages(
-            graph,
-            LocalExecutor([environment] * jobs, urgency=urgency),
-            keep_going=keep_going,
-            show=show,
-            urgency=urgency,
-        )
-    return progress.done
+        executor = LocalExecutor([environment] * jobs, urgency=urgency)
+        return run_stages(graph, executor, keep_going=keep_going, show=show).done
 
 
 @contextmanager
-def stages_stopped_when_ended() -> Generator[None]:
-    """Take SIGTERM and a closed terminal for Ctrl-C: stages run out of their reach."""
+def endings_as_interrupt() -> Generator[None]:
+    """Take SIGTERM and a closed terminal for Ctrl-C, of which stages and recordings are told."""
     endings = [signal.SIGTERM]
     if sys.platform != "win32":
         endings.append(signal.SIGHUP)
@@ -108,16 +103,13 @@ def metered(
         left = {each: max(forecasts.get(each, 0.0) - spent.get(each, 0.0), 0.0) for each in graph}
         return seconds_side_by_side(graph, left, jobs=jobs)
 
-    def tell_once(stages: Sequence[str]) -> None:
-        for stage in stages:
-            untold.remove(stage)
-            tell[stage](stage)
-
     def show(progress: "RunState") -> None:
         now = time.monotonic()
         spent = {stage: now - job.began for stage, job in progress.running.items()}
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
-        tell_once([stage for stage in untold if stage in (*progress.done, *there)])
+        for stage in [stage for stage in untold if stage in (*progress.done, *there)]:
+            untold.remove(stage)
+            tell[stage](stage)
         spent |= dict.fromkeys(progress.done, math.inf)
         left = still_takes(progress.graph, spent) / max(still_takes(progress.graph, {}), 1.0)
         if progress.running:

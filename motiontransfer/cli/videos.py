@@ -6,7 +6,6 @@ DVC, PyTorch and MediaPipe take seconds to load: each command imports what it ne
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -150,7 +149,7 @@ def print_missing_poses(
             facts.append(f"as far as is known now, {path}")
         if checked.keys() & films.keys():
             facts.append("these are of a few frames of each, and at least")
-        emit(replace(compared, facts=tuple(facts)))
+        emit(compared.model_copy(update={"facts": tuple(facts)}))
 
 
 @command

@@ -7,9 +7,9 @@ skips kinds and fields that it does not know.
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 LOGGER = "motiontransfer.events"
@@ -22,12 +22,12 @@ StageState = Literal["runs", "is done", "failed"]
 _logger = logging.getLogger(LOGGER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(BaseModel):
     """Something that is reported; its `str` is what a terminal shows."""
 
+    model_config = ConfigDict(frozen=True)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class Note(Event):
     """A sentence that nobody else has to understand."""
 
@@ -37,7 +37,6 @@ class Note(Event):
         return self.text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice(Event):
     """Judgment of something that was looked at."""
 
@@ -52,7 +51,6 @@ class Advice(Event):
     """A file that shows what is meant; empty: none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmChecked(Advice):
     """A film or photo was looked at."""
 
@@ -77,7 +75,6 @@ class FilmChecked(Advice):
         return "\n".join([*self.facts, self.sentence, fixes, *shown])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PosesCompared(Advice):
     """The poses of a dance were compared with those that the target's films show."""
 
@@ -87,7 +84,6 @@ class PosesCompared(Advice):
         return "\n".join([*told, *(f"  - {each}" for each in (*self.advice, *look))])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned(Event):
     """What will run, and about how long it takes."""
 
@@ -118,7 +114,6 @@ class Planned(Event):
         return f"{len(self.stages)} stages, about {self.seconds / 60:.2g} min on this CPU"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Event):
     """A step of a loop of a stage is done."""
 
@@ -141,7 +136,6 @@ class Step(Event):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Running(Event):
     """A stage that runs."""
 
@@ -156,9 +150,8 @@ class Running(Event):
         return f"{self.sentence}{of}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StageChanged(Event):
-    """A stage of `repro` begins, or has ended."""
+    """A stage begins, or has ended."""
 
     stage: str
     state: StageState
@@ -170,7 +163,6 @@ class StageChanged(Event):
         return f"{self.done} of {self.total}: {self.stage} {self.state}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
     """How far a run is."""
 
@@ -195,7 +187,6 @@ class Progress(Event):
         return "".join([left, *(f", {each}" for each in self.running)])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Made(Event):
     """A file that was waited for is there."""
 
@@ -209,7 +200,6 @@ class Made(Event):
         return "\n".join(f"{what} {file}" for file in self.files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Guided(Event):
     """A film to film oneself by, and a sheet of its poses, are there."""
 
@@ -224,7 +214,6 @@ class Guided(Event):
         return f"guide: {self.film}\nposes to strike: {self.sheet}\n{covered}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Took(Event):
     """Seconds that stages took."""
 
@@ -235,7 +224,6 @@ class Took(Event):
         return "\n".join(f"  {name:<{width}}{took:6.0f} s" for name, took in self.stages.items())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Performed(Event):
     """A live session has ended."""
 
@@ -248,7 +236,6 @@ class Performed(Event):
         return self.sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
     """A command has failed; the terminal has this from its standard error."""
 
@@ -281,7 +268,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = record.msg if isinstance(record.msg, Event) else Note(text=record.getMessage())
-        return json.dumps({"event": type(event).__name__, **asdict(event)})
+        return json.dumps({"event": type(event).__name__, **event.model_dump()})
 
 
 def read_events(printed: str) -> Iterator[Event]:
@@ -293,18 +280,10 @@ def read_events(printed: str) -> Iterator[Event]:
 
 def _read(line: str) -> Event | None:
     try:
-        content: dict[str, Any] = json.loads(line)
-        kind = _KINDS[content.pop("event")]
-        if kind is Progress:
-            content["running"] = [Running(**each) for each in content["running"]]
-        known = {each.name for each in fields(kind)}
-        return kind(**{name: _frozen(content[name]) for name in content.keys() & known})
+        content = json.loads(line)
+        return _KINDS[content.pop("event")].model_validate(content)
     except (ValueError, LookupError, TypeError):
         return None
-
-
-def _frozen(value: object) -> object:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def in_words(seconds: int | float) -> str:

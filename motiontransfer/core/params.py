@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields
 from functools import lru_cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import GenericAlias, UnionType
 from typing import Annotated, ClassVar, Literal, NamedTuple, TypeVar
@@ -107,11 +107,7 @@ class Section(BaseModel):
 
     def to_config(self, config: type[_Config], **others: object) -> _Config:
         """Build a dataclass or another model from the values of the same names, and others."""
-        if issubclass(config, BaseModel):
-            declared = list(config.model_fields)
-        else:
-            declared = [field.name for field in fields(config)]  # ty: ignore[invalid-argument-type]
-        names = [name for name in declared if name not in others]
+        names = [name for name in signature(config).parameters if name not in others]
         return config(**{name: getattr(self, name) for name in names}, **others)
 
 

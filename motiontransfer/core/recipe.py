@@ -56,11 +56,7 @@ class _Carried(BaseModel):
 def recipe_text(params: Mapping[str, object]) -> str:
     """The recipe of results by these params of all sections, as JSON."""
     shipped, own = _decided(read_sections(SHIPPED_FILE)), _decided(params)
-    changed = {
-        key: value
-        for key, value in own.items()
-        if key in shipped and value != shipped[key] and _is_plain(key, value)
-    }
+    changed = {key: own[key] for key in own if key in shipped and own[key] != shipped[key]}
     return json.dumps({"motiontransfer": version("motiontransfer"), "params": changed})
 
 
@@ -79,9 +75,8 @@ def read_recipe(text: str) -> Recipe | None:
         if key in shipped and _is_value(value) and _is_plain(key, value)
     }
     left_out = tuple(key[:_MOST_LETTERS] for key in given if key not in own)
-    known = {key: value for key, value in shipped.items() if _is_plain(key, value)}
     made_by = carried.motiontransfer[:_MOST_LETTERS]
-    return Recipe(version=made_by, params=known | own, own=own, left_out=left_out)
+    return Recipe(version=made_by, params=shipped | own, own=own, left_out=left_out)
 
 
 def _decided(params: Mapping[str, object]) -> dict[str, object]:
@@ -92,6 +87,7 @@ def _decided(params: Mapping[str, object]) -> dict[str, object]:
         if key.partition(".")[0] not in _ELSEWHERE
         and key.rpartition(".")[2] not in _NAMING
         and key not in _OWN
+        and _is_plain(key, value)
     }
 
 

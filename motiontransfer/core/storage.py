@@ -156,6 +156,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5_of(path: Path) -> str:
+    """What DVC names a file's object after."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def write_table(
     path: Path, columns: Mapping[str, AnyArray], *, key: str, description: Mapping[str, object]
 ) -> None:
@@ -234,33 +240,19 @@ def _array(column: "pa.ChunkedArray") -> np.ndarray:
     if pa.types.is_string(kind) and not values.null_count:
         return values.to_numpy(zero_copy_only=False)
     is_list = isinstance(kind, pa.FixedSizeListType)
-    array = _from_buffers(values.flatten() if is_list else values)
+    array = _dense(values.flatten() if is_list else values)
     return array.reshape(-1, kind.list_size) if is_list else array
 
 
-def _from_buffers(values: "pa.Array") -> np.ndarray:
+def _dense(values: "pa.Array") -> np.ndarray:
     """Inverse of `_numbers`."""
     import pyarrow as pa
 
-    def bits(buffer: pa.Buffer) -> np.ndarray:
-        return np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little").astype(bool)
-
-    kind, stop = values.type, values.offset + len(values)
-    is_float = pa.types.is_floating(kind)
-    if not (is_float or pa.types.is_boolean(kind) or pa.types.is_integer(kind)):
-        raise pa.ArrowTypeError(f"a column of {kind}")
-    if values.null_count and not is_float:
-        raise pa.ArrowTypeError(f"a column of {kind} with null")
-    validity, content = values.buffers()
-    found = (
-        bits(content)
-        if pa.types.is_boolean(kind)
-        else np.frombuffer(content or b"", kind.to_pandas_dtype())
-    )
-    found = found[values.offset : stop]
-    if values.null_count:
-        found = np.where(bits(validity)[values.offset : stop], found, found.dtype.type(np.nan))
-    return found
+    if pa.types.is_boolean(values.type):
+        return np.from_dlpack(values.cast(pa.uint8())).astype(bool)
+    if values.null_count and pa.types.is_floating(values.type):
+        values = values.fill_null(float("nan"))
+    return np.from_dlpack(values)
 
 
 def source_files(module: str) -> list[Path]:

@@ -14,14 +14,11 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from PIL import Image
-
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.params import Compute
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.frames import (
     HALF_PIXEL,
     PosedFrames,
@@ -69,7 +66,7 @@ from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.detection import detect_person
 from motiontransfer.pose.detectors import default_detector
 from motiontransfer.pose.keypoints import Keypoints
-from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.rendering.videos import contact_sheet, write_image
 from motiontransfer.video.clip import DETECTION_SCALE
 from motiontransfer.video.frame_store import FrameStore, write_frames
 
@@ -245,8 +242,7 @@ def evaluate_reconstruction(
         counts={MetricKey(FRAMES, "", ""): len(real.frames), **skipped, **count_blurred(blurred)},
         notes=_not_measured(lpips),
     )
-    with replacing(comparison) as temporary:
-        Image.fromarray(_comparison(videos)).save(temporary)
+    write_image(comparison, _comparison(videos))
     return found
 
 

@@ -186,22 +186,8 @@ def frame_change(first: Frame, second: Frame, box: Box | None = None) -> float:
     return float(np.abs(after - before).mean())
 
 
-class VisibleFlow(NamedTuple):
-    """Optical flow from one frame to the next, with visibility."""
-
-    flow: _Flow
-    """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
-    visible: PixelMask
-    """True if the pixel of the first frame is visible in the second, by the flow."""
-
-
-def motion_between(first: Frame, second: Frame) -> VisibleFlow:
-    """Estimate flow and visibility, from flows in both directions."""
-    there = flow_between(first, second)
-    return VisibleFlow(flow=there, visible=visible_pixels(there, flow_between(second, first)))
-
-
 def flow_between(first: Frame, second: Frame) -> _Flow:
+    """(x, y) in pixels from a pixel of the first frame to where it is in the second."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     gray_first, gray_second = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second))
     return dis.calc(gray_first, gray_second, np.zeros((*gray_first.shape, 2), np.float32))
@@ -246,13 +232,13 @@ def warping_error(first: Frame, second: Frame, flow: _Flow) -> Plane:
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(error: Plane, motion: VisibleFlow, box: Box | None) -> tuple[float, float]:
+def mean_visible(error: Plane, visible: PixelMask, box: Box | None) -> tuple[float, float]:
     """Mean over the visible pixels in a box, and its weight; zeros without any, or a box."""
     x0, y0, x1, y1 = box or (0, 0, 0, 0)
-    visible = motion.visible[y0:y1, x0:x1]
-    if not visible.any():
+    inside = visible[y0:y1, x0:x1]
+    if not inside.any():
         return 0.0, 0.0
-    return float(error[y0:y1, x0:x1][visible].mean(dtype=np.float64)), 1.0
+    return float(error[y0:y1, x0:x1][inside].mean(dtype=np.float64)), 1.0
 
 
 def switches(
@@ -305,11 +291,13 @@ def warping_errors(
     last = frame_set.previous
     if last is None:
         return dict.fromkeys(keys.values(), (0.0, 0.0))
-    motion = motion_between(last[real], frame_set.frames[real])
+    before, after = last[real], frame_set.frames[real]
+    flow = flow_between(before, after)
+    visible = visible_pixels(flow, flow_between(after, before))
     box, scores = persons[frame_set.index - 1], {}
     for video in videos:
-        error = warping_error(last[video], frame_set.frames[video], motion.flow)
-        scores[keys[video]] = mean_visible(error, motion, box)
+        error = warping_error(last[video], frame_set.frames[video], flow)
+        scores[keys[video]] = mean_visible(error, visible, box)
     return scores
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MissingFileError, MissingLibraryError, WeightsError
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import NumpyDrawer, PoseMapStyle
@@ -19,7 +17,7 @@ from motiontransfer.puppet.appearance import Appearance, PackedAppearance, unpac
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.compositing import Label
 from motiontransfer.rendering.frame import Renderer, ResidualFaces
-from motiontransfer.rendering.rollout import GeneratedFrame, ReadFrames
+from motiontransfer.rendering.rollout import GeneratedFrame, Networks, ReadFrames
 
 FORMAT_VERSION = 4
 GENERATOR_FILE = "generator.onnx"
@@ -113,10 +111,8 @@ def read_label(folder: Path) -> Label:
         return file["label"]
 
 
-class OnnxNetworks:
+class OnnxNetworks(Networks):
     """`Networks` of an exported target."""
-
-    is_asynchronous = False
 
     def __init__(
         self, folder: Path, *, engine: Engine = "onnxruntime", num_threads: int = 0
@@ -130,9 +126,9 @@ class OnnxNetworks:
         self._multiple_of: int = model["multiple_of"]
         with np.load(folder / ARRAYS_FILE) as file:
             arrays = dict(file)
-        self._background: ImageArrays | None = arrays.pop("background_image", None)
+        self.background_image: ImageArrays | None = arrays.pop("background_image", None)
         arrays.pop("label")
-        self.viewport = self.puppet = self._generator = self._scene = self._face = None
+        self._generator = self._scene = self._face = None
         if model["viewport"]:
             self.viewport = Viewport(**model["viewport"])
             self._scene = open_(folder / SCENE_FILE)
@@ -142,14 +138,6 @@ class OnnxNetworks:
             self._generator = open_(folder / GENERATOR_FILE)
         if model["face_generator"]:
             self._face = open_(folder / FACE_GENERATOR_FILE)
-
-    def background(self) -> Frame:
-        if self._background is None:
-            return np.zeros((*self.size, 3), np.uint8)
-        return self.start_reading(self._background)()[0]
-
-    def computing(self) -> AbstractContextManager:
-        return nullcontext()
 
     def drawer(self, skeleton: Skeleton) -> NumpyDrawer:
         return NumpyDrawer(skeleton=skeleton, style=self.style)
@@ -180,7 +168,7 @@ class OnnxNetworks:
         images = {
             "pose_map": pose_map,
             "previous_frame": previous,
-            "background": self._background if background is None else background,
+            "background": self.background_image if background is None else background,
         }
         height, width = pose_map.shape[2:]
         padded = {

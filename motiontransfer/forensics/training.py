@@ -46,10 +46,9 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.params import LoggingParams, Schedule, TrainForensicsParams
-from motiontransfer.training.paths import RunPaths
+from motiontransfer.training.params import TrainForensicsParams
 from motiontransfer.training.run_log import Throughput, show_log_anew
-from motiontransfer.training.trainer import AdamTask, fit
+from motiontransfer.training.trainer import AdamTask, Run, fit
 from motiontransfer.video.tensors import image_grid
 
 _NUM_SAMPLES = 4  # items, each of several frame pairs
@@ -90,19 +89,17 @@ class DetectorTask(AdamTask[FramePairBatch, RealFakeDataset]):
 def train_detector(
     dataset: RealFakeDataset,
     calibration: Sequence[SecondPair],
-    runtime: Runtime,
+    run: Run,
     *,
     config: FramePairConfig,
-    schedule: Schedule,
     ema_decay: float,
     folder: Path,
-    paths: RunPaths,
 ) -> tuple[TrainedDetector, Throughput]:
     """Train on some segment pairs, keep the EMA, calibrate on others; the seed alone decides."""
-    torch.manual_seed(schedule.seed)
+    torch.manual_seed(run.schedule.seed)
     network = FramePairDetector(config).apply(initialize_detector)
-    task = DetectorTask(runtime, network, ema_decay=ema_decay)
-    throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
+    task = DetectorTask(run.runtime, network, ema_decay=ema_decay)
+    throughput = fit(task, dataset, run, folder)
     detector = TrainedDetector(
         network=task.ema.eval(),
         config=config,
@@ -122,16 +119,15 @@ def train_detector(
 
 
 def train_on_project(
-    runtime: Runtime,
+    run: Run,
     params: TrainForensicsParams,
     *,
     targets: Sequence[str],
     transfers: Mapping[str, Transfer],
-    paths: RunPaths,
     weights: Path,
-    logging: LoggingParams,
 ) -> dict[str, object]:
     """Train, calibrate and test on the project in the current folder; return the metrics."""
+    runtime, paths = run.runtime, run.paths
     inputs = input_files(targets=targets, transfers=transfers)
     key = run_key(runtime, [params], inputs, code=__name__)
     with run_folder(runtime, paths.checkpoints, key) as folder:
@@ -152,12 +148,10 @@ def train_on_project(
         detector, throughput = train_detector(
             RealFakeDataset(split.training, crop_size=params.crop_size, seed=params.seed),
             split.calibration,
-            runtime,
+            run,
             config=params.to_config(FramePairConfig),
-            schedule=params.schedule(logging),
             ema_decay=params.ema_decay,
             folder=folder,
-            paths=paths,
         )
         if not runtime.is_first:
             return {}

@@ -13,7 +13,7 @@ from motiontransfer.core.device import describe_device
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import PARAMS_FILE
 from motiontransfer.models.generators import FrameGenerator, ImageNetwork
-from motiontransfer.models.layers import Maps, pad_to_multiple
+from motiontransfer.models.layers import Maps
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.openvino_holistic import IS_INSTALLED, openvino_core
 from motiontransfer.rendering.rendered import RenderParams
@@ -78,7 +78,5 @@ class CompiledNetwork(ImageNetwork):
         hints["INFERENCE_NUM_THREADS"] = torch.get_num_threads()  # more would spin beside others
         self._run = core.compile_model(model, "CPU", hints)
 
-    def forward(self, maps: Maps) -> Maps:
-        height, width = maps.shape[2:]
-        padded = pad_to_multiple(maps.float(), self.stride).contiguous()
-        return torch.from_numpy(self._run(padded.numpy())[0])[:, :, :height, :width]
+    def of_padded(self, padded: Maps) -> Maps:
+        return torch.from_numpy(self._run(padded.float().contiguous().numpy())[0])

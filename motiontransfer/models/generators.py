@@ -113,6 +113,15 @@ class ImageNetwork(nn.Module):
         super().__init__()
         self.in_channels, self.stride = in_channels, stride
 
+    def forward(self, maps: Maps) -> Maps:
+        """Return the head's output, before any activation."""
+        height, width = maps.shape[2:]
+        return self.of_padded(pad_to_multiple(maps, self.stride))[:, :, :height, :width]
+
+    def of_padded(self, padded: Maps) -> Maps:
+        """The output for maps whose size the stride divides."""
+        raise NotImplementedError
+
 
 class FastGenerator(ImageNetwork):
     """U-Net between a space-to-depth stem and a depth-to-space head."""
@@ -148,10 +157,7 @@ class FastGenerator(ImageNetwork):
         )
         self.head = nn.Conv2d(channels[0], 4 * out_channels, 3, padding=1)
 
-    def forward(self, conditioning: Maps) -> Maps:
-        """Return the head's output, before any activation."""
-        height, width = conditioning.shape[2:]
-        padded = pad_to_multiple(conditioning, self.stride)
+    def of_padded(self, padded: Maps) -> Maps:
         features = functional.relu(self.stem(functional.pixel_unshuffle(padded, 2)))
         skips = [features]
         for down in self.down:
@@ -160,7 +166,7 @@ class FastGenerator(ImageNetwork):
         features = self.bottleneck(skips.pop())
         for up, merge in zip(self.up, self.merge, strict=True):
             features = merge(torch.cat([up(features), skips.pop()], dim=1))
-        return functional.pixel_shuffle(self.head(features), 2)[:, :, :height, :width]
+        return functional.pixel_shuffle(self.head(features), 2)
 
 
 def global_features(in_channels: int, shape: EncoderShape) -> nn.Sequential:
@@ -188,10 +194,8 @@ class GlobalGenerator(ImageNetwork):
         self.features = global_features(in_channels, shape)
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(shape.channels[0], out_channels, 7))
 
-    def forward(self, conditioning: Maps) -> Maps:
-        height, width = conditioning.shape[2:]
-        padded = pad_to_multiple(conditioning, self.stride)
-        return self.head(self.features(padded))[:, :, :height, :width]
+    def of_padded(self, padded: Maps) -> Maps:
+        return self.head(self.features(padded))
 
 
 class LocalEnhancer(ImageNetwork):
@@ -216,11 +220,9 @@ class LocalEnhancer(ImageNetwork):
         )
         self.head = nn.Sequential(ReflectionPad(3), nn.Conv2d(narrow, out_channels, 7))
 
-    def forward(self, conditioning: Maps) -> Maps:
-        height, width = conditioning.shape[2:]
-        padded = pad_to_multiple(conditioning, self.stride)
+    def of_padded(self, padded: Maps) -> Maps:
         features = self.down(padded) + self.coarse(downsample_by_2(padded))
-        return self.head(self.up(features))[:, :, :height, :width]
+        return self.head(self.up(features))
 
 
 ARCHITECTURES: Mapping[Architecture, Callable[[int, int, EncoderShape], ImageNetwork]] = {

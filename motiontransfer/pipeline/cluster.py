@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -43,8 +43,8 @@ _MODULE = "motiontransfer.pipeline.cluster"
 _NOT_SENT = (".dvc/cache", ".dvc/tmp", ".dvc/config.local", "checkpoints")
 
 
-class RayExecutor:
-    """Runs stages on a cluster, with one connection to it for all."""
+class RayExecutor(LocalExecutor):
+    """Runs stages on a cluster, with one connection to it for all, and records them here."""
 
     def __init__(self, address: str, jobs: int | None) -> None:
         """Connect; `jobs` stages run at once, by default one a machine.
@@ -74,9 +74,8 @@ class RayExecutor:
             cores=int(min(node["CPU"] for node in nodes)),
             memory=int(min(node["memory"] for node in nodes)),
         )
-        self.shares: Sequence[Mapping[str, str]] = (each * len(nodes))[:at_once]
+        super().__init__((each * len(nodes))[:at_once])
         self._has_gpus = any(node.get("GPU") for node in nodes)
-        self._here = LocalExecutor(self.shares)
         self._tasks: set = set()
         self._dvc = Lock()  # DVC's own is between processes
 
@@ -96,7 +95,7 @@ class RayExecutor:
             with self._dvc, opened(Path(), wait=True) as repo, remote.errors_with_url(repo):
                 remote.accept_runs(repo, entries)
                 remote.fetch_outputs(repo, entries)
-        self._here.run(stage, log, share)
+        super().run(stage, log, share)
 
     def _run_there(
         self, stage: str, log: Path, share: Mapping[str, str], files: Mapping[str, bytes]
@@ -128,14 +127,11 @@ class RayExecutor:
     def interrupt(self) -> None:
         for task in [*self._tasks]:
             self._ray.cancel(task)
-        self._here.interrupt()
+        super().interrupt()
 
     def kill(self) -> None:
         self._ray.shutdown()
-        self._here.kill()
-
-    def close(self) -> None:
-        self._here.close()
+        super().kill()
 
 
 def _connect(address: str, *, excludes: list[str]) -> "ModuleType":

@@ -263,7 +263,6 @@ def urgencies(graph: Graph, seconds: Mapping[str, float], *, first: str) -> dict
     return longest_chains(graph, {**seconds, first: sum(seconds.values(), 0.0)})
 
 
-def planned(title: str, forecasts: Mapping[str, float], seconds: float | None = None) -> Planned:
-    """How long stages take together; by default one after another."""
-    seconds = sum(forecasts.values()) if seconds is None else seconds
-    return Planned(title=title, stages=dict(forecasts), seconds=seconds)
+def planned(title: str, forecasts: Mapping[str, float]) -> Planned:
+    """How long stages take, one after another."""
+    return Planned(title=title, stages=forecasts, seconds=sum(forecasts.values()))

@@ -25,7 +25,7 @@ from pathlib import Path, PureWindowsPath
 import yaml
 
 from motiontransfer.core.errors import MotionTransferError, RemoteError, one_line
-from motiontransfer.core.storage import replacing
+from motiontransfer.core.storage import md5_of, replacing
 from motiontransfer.pipeline.dvc_api import (
     DownloadError,
     HashInfo,
@@ -84,12 +84,7 @@ def errors_with_url(repo: Repo) -> Generator[str]:
 
 def is_whole(path: Path, oid: str) -> bool:
     """Read a stored object, if there is one, and compare its hash with its name."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "md5").hexdigest()
-    except FileNotFoundError:
-        return False
-    return digest == oid.removesuffix(_LIST_SUFFIX)
+    return path.exists() and md5_of(path) == oid.removesuffix(_LIST_SUFFIX)
 
 
 def cached(repo: Repo, oid: str) -> Path:

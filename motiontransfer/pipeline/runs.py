@@ -11,6 +11,7 @@ then records nothing, or records to the end what was finished.
 
 import ctypes
 import json
+import logging
 import os
 import re
 import signal
@@ -25,14 +26,22 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import loky
 import psutil
 
 from motiontransfer.core import events
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.core.events import Failed, Note, Running, Step, emit, read_events
+from motiontransfer.core.events import (
+    Failed,
+    Note,
+    Running,
+    StageChanged,
+    StageState,
+    Step,
+    emit,
+    read_events,
+)
 from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.stages import sentence_of
 from motiontransfer.core.storage import params_lock
@@ -44,7 +53,6 @@ _MOST_NAMED = 8  # stages of those that did not run: of hundreds, all names say 
 _REPRO = ("--wait-for-lock", "repro")  # it waits while another DVC reads or writes dvc.lock
 _FORK_SERVER = ("-m", "motiontransfer.pipeline.fork_server")
 _LAST_BYTES = 4096  # of a stage's events: the last one is far shorter
-_NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
 _KILLED = 9  # the number of SIGKILL, which Windows lacks
@@ -74,44 +82,21 @@ class RunState:
         return [name for name in self.graph if name not in begun]
 
 
-@runtime_checkable
-class Executor(Protocol):
-    """Runs stages, each in a thread of the caller's."""
-
-    shares: Sequence[Mapping[str, str]]
-    """Environment variables of each of the stages that run at once."""
-
-    def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
-        """Run a stage and record it.
-
-        Raises:
-            MotionTransferError: it failed.
-        """
-
-    def interrupt(self) -> None:
-        """Interrupt the commands that run; called again until all calls of `run` have ended."""
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None:
-        """End what is kept for further stages."""
-
-
 def run_stages(
     graph: Graph,
-    executor: Executor,
+    executor: "LocalExecutor",
     *,
     keep_going: bool,
     show: Callable[[RunState], None],
-    urgency: Mapping[str, float] = _NO_URGENCY,
+    level: int = logging.DEBUG,
 ) -> RunState:
-    """Run each stage once those before it are done; of several, the one that was ready first.
+    """Run each stage once those before it are done; of several, the most urgent, then the first.
 
     After a failure all goes on that does not depend on it; without `keep_going` only what runs.
 
     Args:
         show: called a few times a second.
-        urgency: of stages; of several that are ready, the most urgent one runs.
+        level: of the events that tell of each stage that it begins and how it ends.
 
     Raises:
         MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
@@ -119,15 +104,21 @@ def run_stages(
     progress, ready, free = RunState(graph=graph), [], [*executor.shares]
     sorter, futures = TopologicalSorter(graph), {}
     sorter.prepare()
+
+    def tell(stage: str, state: StageState) -> None:
+        done, total = len(progress.done), len(graph)
+        emit(StageChanged(stage=stage, state=state, done=done, total=total), level=level)
+
     with closing(executor), ThreadPoolExecutor(len(free)) as threads:
         try:
             while True:
                 ready += sorter.get_ready()
-                ready.sort(key=lambda name: -urgency.get(name, 0.0))
+                ready.sort(key=lambda name: -executor.urgency.get(name, 0.0))
                 while ready and free and (keep_going or not progress.failed):
                     name, share = ready.pop(0), free.pop()
                     progress.running[name] = job = Job(log=_new_log(name))
                     futures[threads.submit(executor.run, name, job.log, share)] = name, share
+                    tell(name, "runs")
                 show(progress)
                 if not futures:
                     break
@@ -140,8 +131,10 @@ def run_stages(
                     except MotionTransferError as error:
                         emit(Failed(message=f"{name}: {error}", log=str(job.log)))
                         progress.failed[name] = f"{error}; its output: {job.log}"
+                        tell(name, "failed")
                     else:
                         progress.done[name] = time.monotonic() - job.began
+                        tell(name, "is done")
                         sorter.done(name)
         except KeyboardInterrupt as error:
             raise MotionTransferError("stopped; the same command goes on from there") from error
@@ -157,7 +150,7 @@ def run_stages(
     return progress
 
 
-def _stop(executor: Executor, futures: Collection[Future]) -> None:
+def _stop(executor: "LocalExecutor", futures: Collection[Future]) -> None:
     """Interrupt what runs until all of it has ended; kill it on another Ctrl-C."""
     try:
         while wait(futures, _POLL_SECONDS).not_done:
@@ -170,23 +163,25 @@ def _stop(executor: Executor, futures: Collection[Future]) -> None:
 class LocalExecutor:
     """Runs each stage by a `dvc repro` of its own on this machine, forked from one that is loaded.
 
-    Loading DVC takes as long as what it does for a stage. Where there is no fork, each loads it.
+    Each is run in a thread of the caller's. Loading DVC takes as long as what it does for a stage.
+    Where there is no fork, each loads it.
     """
 
     def __init__(
         self,
         shares: Sequence[Mapping[str, str]] = ({},),
         *,
-        urgency: Mapping[str, float] = _NO_URGENCY,
+        urgency: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """Prepare to run stages.
 
         Args:
+            shares: environment variables of each of the stages that run at once.
             urgency: of stages, seconds until all that waits for them is done; one that begins
                 beside a more urgent one has a lower priority.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._urgency = urgency
+        self.urgency: Mapping[str, float] = urgency
         self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
@@ -194,7 +189,11 @@ class LocalExecutor:
         self._stops = threading.Event()
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
-        """Run a stage, once no other process runs it or uses what it reads and writes."""
+        """Run and record a stage, once no other process runs it or uses what it reads and writes.
+
+        Raises:
+            MotionTransferError: it failed.
+        """
         told = ""
         self._begun[stage] = time.monotonic()
         try:
@@ -226,9 +225,9 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        urgency, now = self._urgency, time.monotonic()
-        left = [urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
-        is_nice = urgency.get(stage, 0.0) < max(left)
+        now = time.monotonic()
+        left = [self.urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
+        is_nice = self.urgency.get(stage, 0.0) < max(left)
         environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
         request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
         server.stdin.write(json.dumps(request) + "\n")
@@ -247,7 +246,10 @@ class LocalExecutor:
         return status
 
     def interrupt(self) -> None:
-        """Interrupt each command once, also those that DVC is about to start."""
+        """Interrupt each command once; called again until all calls of `run` have ended.
+
+        So those are reached, too, that DVC is about to start.
+        """
         self._stops.set()
         for pid in [*self._running]:
             for command in _children(pid):
@@ -262,6 +264,7 @@ class LocalExecutor:
             _kill_group(group)
 
     def close(self) -> None:
+        """End what is kept for further stages."""
         while self._idle:
             self._idle.pop().communicate()  # at the end of its input it ends
 

@@ -1,7 +1,7 @@
 """Films of a project by their content, and dances: one film's motion moved to another's person."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal
@@ -68,22 +68,22 @@ def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
 class Dance:
     """What `add_dance` entered, and found there."""
 
-    transfer: str
+    transfer: str = ""
     source: str
     """Video of the dance."""
     target: str
     """Subject that performs it."""
-    is_trained: bool
+    is_trained: bool = False
     """Whether there is a film of them, on which networks are trained."""
     new: Mapping[str, Path]
     """Name -> file of the videos that were entered, the dance's first."""
-    removed: Sequence[str]
+    removed: Sequence[str] = ()
     """Videos of the demo that went."""
-    changed: Sequence[str]
+    changed: Sequence[str] = ()
     """Params, and keys of entries that were there: what was and what is."""
     before: Mapping[Path, str]
     """Texts of films.yaml and params.yaml."""
-    after: Mapping[Path, str]
+    after: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def changed_stages(self) -> list[str]:
@@ -157,8 +157,9 @@ def add_dance(
             if not shown and file not in new.values():
                 kept = (path for each, path in alike.items() if each not in videos)
                 new[name_of_file(Path(subject), new)] = next(kept, file)
-        entered = partial(Dance, source=source, target=subject, new=new, before=before)
-        own_keys, changed = {source: wishes.of_dance, name: wishes.of_me}, []
+        entered = Dance(source=source, target=subject, new=new, before=before)
+        second = {"person": "second_largest"} if other else {}
+        own_keys, changed = {source: {**second, **wishes.of_dance}, name: wishes.of_me}, []
         try:
             for each, file in new.items():
                 is_dance = each == source
@@ -168,10 +169,7 @@ def add_dance(
                     subject=source if is_dance else subject,
                     crop=crop if is_dance else "auto",
                     role="source" if is_dance else "target",
-                    others={
-                        **({"person": "second_largest"} if is_dance and other else {}),
-                        **{k: v for k, v in own_keys.get(each, {}).items() if v is not None},
-                    },
+                    others={k: v for k, v in own_keys.get(each, {}).items() if v is not None},
                     entry_only=entry_only,
                     root=root,
                 )
@@ -181,14 +179,11 @@ def add_dance(
             transfer = pair(source, subject, scene=scene, film=film, root=root)
             removed = remove_demo_videos(root=root) if new else []
         except BaseException:
-            entered = partial(entered, changed=(), after=_texts(root))
-            take_back(entered(transfer="", is_trained=False, removed=()), root=root)
+            take_back(replace(entered, after=_texts(root)), root=root)
             raise
         is_trained = subject in load_section(list[str], "trained", path=root / FILMS_FILE)
-        return entered(
-            transfer=transfer, is_trained=is_trained, removed=removed, changed=changed,
-            after=_texts(root),
-        )  # fmt: skip
+        after = {"removed": removed, "changed": changed, "after": _texts(root)}
+        return replace(entered, transfer=transfer, is_trained=is_trained, **after)
 
 
 def _texts(root: Path) -> dict[Path, str]:

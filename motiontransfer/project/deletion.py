@@ -5,13 +5,13 @@ is left. An object of the cache stays if another entry, branch, tag or experimen
 it. Of the branch that is checked out, what counts is the working tree.
 """
 
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MotionTransferError, ParamsError
@@ -47,7 +47,7 @@ from motiontransfer.project.entries import (
     without,
 )
 
-_CHECK = "check_params"  # reads films.yaml, and writes what its entries say
+_CHECK = "check_params"  # reads films.yaml, and writes anew what its entries say
 _LISTED = Path("artifacts/videos")  # where it does
 _FOREACH = re.compile(r"\$\{films\.(\w+)\}")
 _MD5 = re.compile(r"^\s*(?:- )?md5: ([0-9a-f]{32}(?:\.dir)?)$", re.MULTILINE)
@@ -122,14 +122,13 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         stages = {*own, *map(name_of, after)}
         needed = stages | {name_of(stage) for stage in in_order(repo, after)}
         _refuse_running(needed)
-        outs = {
-            Path(out["path"]) for each in stages for out in locked.get(each, {}).get("outs", [])
-        }
+        outs = {Path(out["path"]) for out in _locked_outs(root, stages)}
         outs |= {Path(repo.root_dir) / out.fs_path for stage in after for out in stage.outs}
         outs = {_inside(repo, out) for out in outs}
         videos = {key for section, key in gone if section == "videos"}
-        objects, runs = _cached(repo, stages, outs, films, videos)
-        mine, used = _unused(repo, objects, outs, films, videos, root)
+        objects, runs = _cached(repo, {*stages, _CHECK}, {*outs, _LISTED}, films)
+        mine, used = _unused(repo, objects, {*outs, *films}, videos, root)
+        lists_last = sorted(mine, key=lambda oid: (oid.endswith(".dir"), oid))
         cache = Path(repo.cache.local.path)
         remotes = tuple(f"{key} ({each['url']})" for key, each in repo.config["remote"].items())
         in_project = cache.resolve().is_relative_to(Path(repo.root_dir).resolve())
@@ -143,7 +142,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
             kept=kept,
             paths=_outermost({*_present(outs, root), *_beside(gone, stages, videos, root)}),
             runs=tuple(runs),
-            objects=tuple(remote.cached(repo, oid) for oid in sorted(mine, key=_lists_last)),
+            objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
             outside=None if in_project else cache,
             remotes=remotes,
@@ -288,75 +287,53 @@ def _beside(
 
 
 def _cached(
-    repo: Repo,
-    stages: Collection[str],
-    outs: Collection[Path],
-    films: Iterable[Path],
-    videos: Collection[str],
+    repo: Repo, stages: Collection[str], outs: Collection[Path], films: Iterable[Path]
 ) -> tuple[set[str], list[Path]]:
     """Objects of these outputs and films, now and in past runs, and these runs."""
     root = Path(repo.root_dir)
-    locked, paths = read_lock(root), {path.as_posix() for path in outs}
-    oids = {
-        str(out.get("md5", "")) for each in stages for out in locked.get(each, {}).get("outs", [])
-    }
+    paths = {path.as_posix() for path in outs}
+    oids = {str(out.get("md5", "")) for out in _locked_outs(root, stages)}
     for film in films:
         pointer = _pointer(root / film)
         oids |= {*_MD5.findall(pointer.read_text(encoding="utf-8"))} if pointer.exists() else set()
-    lists = {str(out["md5"]) for out in locked.get(_CHECK, {}).get("outs", []) if _is_list(out)}
     runs = []
     for run in sorted(path for path in runs_folder(repo).glob("*/*/*") if path.is_file()):
-        if not any(
-            path in run.read_text(encoding="utf-8") for path in (*paths, _LISTED.as_posix())
-        ):
-            continue  # which is quicker seen than read as YAML
-        written = read_sections(run).get("outs")
-        past = (
-            [out for out in written if isinstance(out, dict)] if isinstance(written, list) else []
-        )
-        if any(out.get("path") in paths for out in past):
-            runs.append(run)
-            oids |= {str(out.get("md5", "")) for out in past}
-        here = {str(out["md5"]) for out in past if _is_list(out)}
-        if any(_members(repo, oid, videos)[0] for oid in here):
-            runs.append(run)
-            lists |= here
-    objects = {member for oid in oids - {""} for member in remote.objects_of(repo, oid)}
-    for oid in lists:
-        told, _ = _members(repo, oid, videos)
-        objects |= {oid, *told} if told else set()
-    return objects, runs
+        if any(path in run.read_text(encoding="utf-8") for path in paths):  # sooner seen than read
+            written: Any = read_sections(run).get("outs") or ()
+            past = [out for out in written if isinstance(out, dict)]
+            if any(out.get("path") in paths for out in past):
+                runs.append(run)
+                oids |= {str(out.get("md5", "")) for out in past}
+    return {member for oid in oids - {""} for member in remote.objects_of(repo, oid)}, runs
 
 
-def _is_list(out: Mapping[str, object]) -> bool:
-    return Path(str(out.get("path"))) == _LISTED and "md5" in out
-
-
-def _members(repo: Repo, oid: str, videos: Collection[str]) -> tuple[set[str], set[str]]:
-    """Objects in what `check_params` writes: of these videos, and of others."""
-    path, told, others = remote.cached(repo, oid), set[str](), set[str]()
-    for member in json.loads(path.read_bytes()) if oid and remote.is_whole(path, oid) else ():
-        (told if member["relpath"].partition("/")[0] in videos else others).add(member["md5"])
-    return told, others
+def _locked_outs(root: Path, stages: Iterable[str]) -> list[dict[str, Any]]:
+    """Outputs of stages as dvc.lock has them."""
+    locked = read_lock(root)
+    return [out for stage in stages for out in locked.get(stage, {}).get("outs", [])]
 
 
 def _unused(
     repo: Repo,
     objects: Collection[str],
-    outs: Collection[Path],
-    films: Collection[Path],
+    going: Collection[Path],
     videos: Collection[str],
     root: Path,
 ) -> tuple[set[str], dict[str, int]]:
-    """Those of these objects that are here and that nothing else uses; and who uses how many."""
-    going = {*outs, *films}
+    """Those of these objects that are here and that nothing else uses; and who uses how many.
+
+    Args:
+        going: outputs and films that go.
+        videos: those that do; what `check_params` wrote of others is used.
+    """
     used: set[str] = set()
     for out in repo.index.outs:
-        path = _inside(repo, Path(out.fs_path))
+        path, oid = _inside(repo, Path(out.fs_path)), oid_of(out)
         if path == _LISTED:
-            used |= _members(repo, oid_of(out), videos)[1]
-        elif out.use_cache and path not in going and oid_of(out):
-            used |= {*remote.objects_of(repo, oid_of(out))}
+            members = remote.objects_of(repo, oid)
+            used |= {each for each, at in members.items() if at and at.split("/")[1] not in videos}
+        elif out.use_cache and path not in going and oid:
+            used |= {*remote.objects_of(repo, oid)}
     here = {oid for oid in objects if oid not in used and remote.cached(repo, oid).exists()}
     users: dict[str, int] = {}
     for name, named in _named_by_refs(root).items():
@@ -390,10 +367,6 @@ def _named_by_refs(root: Path) -> dict[str, set[str]]:
                     blobs[blob] = {*_MD5.findall(git(root, "cat-file", "blob", blob))}
                 oids |= blobs[blob]
     return found
-
-
-def _lists_last(oid: str) -> tuple[bool, str]:
-    return oid.endswith(".dir"), oid
 
 
 def _delete_film(film: Path, root: Path) -> None:

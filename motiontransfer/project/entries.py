@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
@@ -36,7 +35,14 @@ from motiontransfer.core.storage import (
     unchanged_on_error,
     write_text,
 )
-from motiontransfer.pipeline.dvc_api import errors_of_dvc, lock_repo, opened
+from motiontransfer.pipeline.dvc_api import (
+    errors_of_dvc,
+    lock_repo,
+    name_of,
+    opened,
+    own_stages,
+    read_lock,
+)
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
 from motiontransfer.project.presets import translates_faces
 from motiontransfer.video.isolation import run_isolated
@@ -353,16 +359,10 @@ def orphaned_outputs(root: Path) -> list[Path]:
     if not lock.exists():
         raise MissingFileError(f"{lock}: no such file; run `dvc repro` first")
     with errors_of_dvc(str(lock)), opened(root) as repo:
-        stages = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
-        names = {stage.addressing for stage in stages}
+        names = {name_of(stage) for stage in own_stages(repo)}
         declared = {Path(out.fs_path).resolve() for out in repo.index.outs}
-        recorded = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-    paths = {
-        Path(out["path"])
-        for name, stage in recorded.items()
-        if name not in names
-        for out in stage.get("outs", [])
-    }
+        stages = [stage for name, stage in read_lock(root).items() if name not in names]
+    paths = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
     return sorted(
         path
         for path in paths

@@ -1,11 +1,10 @@
 """What is told of a film that was checked: its facts, a judgment, advice, and pictures."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from motiontransfer.core.arrays import AnyFrame
@@ -13,14 +12,13 @@ from motiontransfer.core.errors import printable
 from motiontransfer.core.events import FilmChecked, Judgment
 from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.core.storage import replacing
 from motiontransfer.filming.photo_advice import photo_advice
 from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
 from motiontransfer.pose.shown import HALF, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
-from motiontransfer.rendering.videos import contact_sheet
+from motiontransfer.rendering.videos import contact_sheet, write_image
 from motiontransfer.video.geometry import as_high
 
 _NUM_SHOWN = 6
@@ -138,8 +136,9 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     judgment, sentence = _judged(check, sentences)
     recipe = read_recipe(check.metadata.comment)
     picture, strip, crowd = check_pictures(name)
-    _write(picture, _found(check))
-    told = FilmChecked(
+    write_image(picture, _found(check))
+    of_film = {} if check.metadata.is_picture else _of_film(check, strip, crowd)
+    return FilmChecked(
         name=name,
         judgment=judgment,
         sentence=sentence,
@@ -148,23 +147,25 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         picture=str(picture),
         height=check.full_height,
         recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
+        **of_film,
     )
-    if check.metadata.is_picture:
-        return told
+
+
+def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
+    """What is told of a film alone; writes its pictures."""
     some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
-    _write(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
+    write_image(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
     most = max(range(len(check.whole)), key=lambda index: len(check.everyone[index]))
-    _write(crowd, check.whole[most])
+    write_image(crowd, check.whole[most])
     height, width = check.metadata.size
     shares = np.array(check.everyone[most]).reshape(-1, 4) / (width, height, width, height)
-    return replace(
-        told,
-        seconds=check.seconds,
-        strip=str(strip),
-        crowd=str(crowd),
-        crowd_seconds=check.start_seconds + check.seconds * most / max(len(check.whole) - 1, 1),
-        people=tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in shares.round(4).tolist()),
-    )
+    return {
+        "seconds": check.seconds,
+        "strip": str(strip),
+        "crowd": str(crowd),
+        "crowd_seconds": check.start_seconds + check.seconds * most / max(len(check.whole) - 1, 1),
+        "people": shares.round(4).tolist(),
+    }
 
 
 def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
@@ -193,8 +194,3 @@ def _found(check: VideoCheck) -> AnyFrame:
     drawn = [draw_overlay(check.frame(index), seen, index) for index in indices]
     times = [f"{index / float(check.keypoints.frame_rate):.1f} s" for index in indices]
     return contact_sheet({"": drawn}, times)
-
-
-def _write(path: Path, image: AnyFrame) -> None:
-    with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)

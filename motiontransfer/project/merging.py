@@ -19,7 +19,7 @@ import yaml
 
 from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
 from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
-from motiontransfer.core.storage import write_text
+from motiontransfer.core.storage import md5_of, write_text
 from motiontransfer.pipeline.git import git
 from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
 
@@ -96,8 +96,7 @@ def _is_here(entry: str, *, root: Path) -> bool:
 def _hash(path: Path) -> str:
     """Hash that DVC gives a file or a folder; empty where there is none."""
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        return md5_of(path)
     if not path.is_dir():
         return ""
     files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())

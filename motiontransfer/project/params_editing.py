@@ -112,7 +112,9 @@ def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, ya
     """Key and value of a section of films.yaml; an empty value is an empty section of names."""
     expected = "names and entries" if kind is yaml.MappingNode else "a list of names"
     got = "nothing"
-    for key, value in _film_sections(text):
+    films = [value for key, value in sections_of(text) if key.value == FILMS]
+    sections = films[0].value if films and isinstance(films[0], yaml.MappingNode) else []
+    for key, value in sections:
         if key.value == name:
             is_empty = kind is yaml.MappingNode and value.value == ""
             if (isinstance(value, kind) or is_empty) and not is_alias(key, value):
@@ -124,11 +126,6 @@ def _section(text: str, name: str, kind: type[yaml.Node]) -> tuple[yaml.Node, ya
 def sections_of(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     counted = re.sub("^\ufeff", "\n", text)  # an empty line means nothing, and has a position
     return yaml.compose(counted, SectionsLoader).value
-
-
-def _film_sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    films = [value for key, value in sections_of(text) if key.value == FILMS]
-    return films[0].value if films and isinstance(films[0], yaml.MappingNode) else []
 
 
 def is_alias(key: yaml.Node, value: yaml.Node) -> bool:

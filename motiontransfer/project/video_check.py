@@ -56,6 +56,7 @@ from motiontransfer.video.crop import PersonPlace, crop_around, film_box
 from motiontransfer.video.geometry import Framing, WorkingSize, as_high, fit_framing
 from motiontransfer.video.reader import (
     Timed,
+    Times,
     VideoMetadata,
     decode_at,
     read_metadata,
@@ -63,8 +64,6 @@ from motiontransfer.video.reader import (
     upright,
 )
 
-_Times = Float64[np.ndarray, " times"]
-"""Ascending, seconds."""
 _Pairs = Float64[np.ndarray, "samples 2"]
 """When a sample is shown, and the later frame that it is compared with; seconds."""
 _Thumbnails = tuple[Series, Float32[np.ndarray, "frames rows columns 3"]]
@@ -140,13 +139,12 @@ def check_video(
     Raises:
         VideoError: no video, or none of its frames can be decoded.
     """
-    metadata = read_metadata(path, rotate=rotate)
-    within = metadata.within(trim)
-    starts = _inside(metadata.packet_times.starts_seconds, within)
+    metadata = read_metadata(path, rotate=rotate, trim=trim)
+    starts, _ = metadata.part_times
     samples, decoded, thumbnails = [], {}, _stacked({})
     if starts.size:
         pairs = _pair_times(starts)
-        decoded, thumbnails = _decoded(metadata, pairs, _look_times(metadata, within))
+        decoded, thumbnails = _decoded(metadata, pairs, _look_times(metadata))
         samples = [*_samples(metadata, pairs, decoded)]
     if not samples:
         raise VideoError(f"{path}: no frame can be found by its time; convert the file to MP4")
@@ -164,9 +162,7 @@ def check_video(
     everyone = [boxes_of_people(people, image_size=metadata.size) for people in detections]
     brightest, box = reduce(np.maximum, (frame for frame, _, _ in samples)), None
     if crop == "auto":
-        box = crop_around(
-            everyone, metadata, size, brightest=brightest, within=within, person=person
-        )
+        box = crop_around(everyone, metadata, size, brightest=brightest, person=person)
     whole = (0, 0, metadata.size[1], metadata.size[0])
     framing = fit_framing(metadata.size, box or whole, size=size)
     frames = [framing.apply(frame) for frame, _, _ in samples]
@@ -249,26 +245,20 @@ def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
     fit_statistics([*lasting(clips).values()], **dict(params))
 
 
-def _inside(times: _Times, within: tuple[float, float]) -> Float64[np.ndarray, " inside"]:
-    return times[(times >= within[0]) & (times < within[1])]
-
-
-def _pair_times(starts: _Times) -> _Pairs:
+def _pair_times(starts: Times) -> _Pairs:
     last = max(int(np.searchsorted(starts, starts[-1] - PAIR_SECONDS - _EARLY)), 0)
     return starts[evenly_spaced(range(last + 1), count=_NUM_SAMPLES), None] + (0, PAIR_SECONDS)
 
 
-def _look_times(metadata: VideoMetadata, within: tuple[float, float]) -> _Times:
+def _look_times(metadata: VideoMetadata) -> Times:
     """When frames are shown between which cuts are looked for: key frames, and some others."""
-    starts = _inside(metadata.packet_times.starts_seconds, within)
-    keys = _inside(metadata.packet_times.keys_seconds, within)
-    keys = keys if keys.size else starts
+    starts, keys = metadata.part_times
     kept = np.unique(np.floor((keys - keys[:1]) / _LOOK_SECONDS), return_index=True)[1]
     return np.union1d(keys[kept], starts[evenly_spaced(range(starts.size), count=_NUM_SAMPLES)])
 
 
 def _decoded(
-    metadata: VideoMetadata, pairs: _Pairs, looks: _Times
+    metadata: VideoMetadata, pairs: _Pairs, looks: Times
 ) -> tuple[Mapping[float, Timed[av.VideoFrame]], _Thumbnails]:
     """Frames by the times at which they are wanted, and small copies of those looked at.
 
@@ -296,7 +286,7 @@ def _samples(
         yield upright(before.item, metadata), later, between
 
 
-def _cuts(metadata: VideoMetadata, starts: _Times, looked_at: _Thumbnails) -> Iterator[float]:
+def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> Iterator[float]:
     """Starts of shots: changes far above those around them, after which the picture stays changed.
 
     They are looked for between frames that differ, which are decoded in one go.

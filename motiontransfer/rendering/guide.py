@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw
 
 from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.progress import track
-from motiontransfer.core.storage import replacing
 from motiontransfer.filming.key_poses import KeyPoses
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.facing import lacks_back
@@ -30,6 +29,7 @@ from motiontransfer.rendering.videos import (
     place,
     side_by_side,
     text_on_background,
+    write_image,
 )
 from motiontransfer.video.clip import Clip, detection_frames
 from motiontransfer.video.frame_store import FrameStore
@@ -155,8 +155,7 @@ def write_guide_sheet(path: Path, guide: GuidePlan, dance: Keypoints, clip: Clip
     cells += [empty] * (-len(cells) % _SHEET_COLUMNS)
     rows = [cells[start : start + _SHEET_COLUMNS] for start in range(0, len(cells), _SHEET_COLUMNS)]
     page = np.concatenate([np.concatenate(row, axis=1) for row in rows])
-    with replacing(path) as temporary:
-        Image.fromarray(page).save(temporary)
+    write_image(path, page)
 
 
 class _Pictures:

@@ -6,12 +6,11 @@ subject's body, and beside it from the side.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from motiontransfer.body.completion import complete
 from motiontransfer.body.motion import BodyMotion, read_motion
@@ -22,7 +21,6 @@ from motiontransfer.core.errors import MissingFileError, ParamsError, Statistics
 from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.core.storage import replacing
 from motiontransfer.filming.pose_advice import compare_poses
 from motiontransfer.pose.keypoints import (
     Detections,
@@ -39,7 +37,7 @@ from motiontransfer.pose.overlays import (
     is_ringed,
 )
 from motiontransfer.pose.photos import lasting
-from motiontransfer.rendering.videos import contact_sheet, side_by_side
+from motiontransfer.rendering.videos import contact_sheet, side_by_side, write_image
 from motiontransfer.retargeting.in_view import fit_path
 from motiontransfer.retargeting.normalization import normalize_poses
 from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
@@ -96,9 +94,8 @@ def advise_on_poses(
         rows[label] = [_person(dance, frame), _person(target[clip], index)]
     if not rows:
         return compared
-    with replacing(picture) as temporary:
-        Image.fromarray(contact_sheet(rows, ["the dancer", "you, nearest"])).save(temporary)
-    return replace(compared, picture=str(picture))
+    write_image(picture, contact_sheet(rows, ["the dancer", "you, nearest"]))
+    return compared.model_copy(update={"picture": str(picture)})
 
 
 def expected_path(
@@ -183,8 +180,7 @@ def write_overlay_sheet(path: Path, inspection: Inspection) -> None:
         {"frame": frames, "keypoints": overlays},
         [f"{index / float(keypoints.frame_rate):.1f} s" for index in indices],
     )
-    with replacing(path) as temporary:
-        Image.fromarray(sheet).save(temporary)
+    write_image(path, sheet)
 
 
 def draw_overlay(frame: Frame, inspection: Inspection, index: int) -> AnyFrame:

@@ -4,7 +4,7 @@ The arithmetic is written once, on arrays: those of NumPy or PyTorch, as the net
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -45,21 +45,24 @@ class Networks(Protocol):
     size: tuple[int, int]
     """(height, width) of the frames, pixels."""
     style: PoseMapStyle
-    conditioning_poses: int
+    conditioning_poses: int = 1
     """Pose maps that the generator reads: the frame's and the preceding ones."""
-    viewport: Viewport | None
-    puppet: Puppet | None
+    viewport: Viewport | None = None
+    puppet: Puppet | None = None
     """Drawn over the scene; None where the main generator paints the person."""
-    is_asynchronous: bool
+    background_image: Image | None = None
+    is_asynchronous: bool = False
     """True if a call returns before its result is computed, as on a GPU."""
 
     def background(self) -> Frame:
         """The background image; black without one."""
-        ...
+        if self.background_image is None:
+            return np.zeros((*self.size, 3), np.uint8)
+        return self.start_reading(self.background_image)()[0]
 
     def computing(self) -> AbstractContextManager:
         """Context of all operations on arrays."""
-        ...
+        return nullcontext()
 
     def drawer(self, skeleton: Skeleton) -> NumpyDrawer: ...
 

@@ -73,7 +73,7 @@ class DancersFilm:
             size: (height, width) of results, at most the film's.
         """
         scene, framing = Scene(**read_arrays(folder / layout.SCENE_FILE)), source.framing
-        self.path = scene_film(folder)
+        (self.path,) = folder.glob(f"{layout.FILM_OF_SCENE}.*")
         self._levels = folder / layout.LEVELS_FILE
         self._source, self.size, self.skin = source, size, scene.skin
         self._rotate = int(scene.rotate)
@@ -136,12 +136,6 @@ def is_in_film(transfer: str) -> bool:
 def place_of(transfer: str) -> FilmPlace:
     """Where a transfer's poses are in the dancer's film."""
     return FilmPlace(**read_arrays(layout.place_file(transfer)))
-
-
-def scene_film(folder: Path) -> Path:
-    """The film that a scene was fitted to."""
-    (path,) = folder.glob(f"{layout.FILM_OF_SCENE}.*")
-    return path
 
 
 def with_scene(assertion: Mapping[str, object], transfer: str) -> Mapping[str, object]:

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from motiontransfer.core.arrays import Frame
 from motiontransfer.models.faces import Crops, FaceGenerator, resize
 from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, HalfResolutionGenerator
 from motiontransfer.models.layers import Maps
@@ -16,13 +15,13 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.rendering.rollout import GeneratedFrame, ReadFrames, Rollout
-from motiontransfer.video.tensors import Images, start_reading, tensor_to_frames, upload_together
+from motiontransfer.rendering.rollout import GeneratedFrame, Networks, ReadFrames, Rollout
+from motiontransfer.video.tensors import Images, start_reading, upload_together
 
 PoseMapTensors = Float[Tensor, "_ channels height width"]
 
 
-class TorchNetworks:
+class TorchNetworks(Networks):
     """`Networks` on the generator's device."""
 
     def __init__(
@@ -36,22 +35,16 @@ class TorchNetworks:
     ) -> None:
         self.generator, self.face, self._autocast = generator, face, autocast
         self.size, self.style = size, style
-        self.conditioning_poses, self.viewport, self.puppet = 1, None, None
         if isinstance(generator, DrawnGenerator):
             self.puppet = generator.puppet
         else:
             self.conditioning_poses = generator.conditioning_poses
             self.viewport = generator.viewport
+        if not isinstance(generator, HalfResolutionGenerator):
+            image = generator.background_image
+            self.background_image = None if image is None else image[None]
         self.device = next(generator.parameters()).device
         self.is_asynchronous = self.device.type != "cpu"
-
-    def background(self) -> Frame:
-        generator = self.generator
-        is_half = isinstance(generator, HalfResolutionGenerator)
-        image = None if is_half else generator.background_image
-        if image is None:
-            return np.zeros((*self.size, 3), np.uint8)
-        return tensor_to_frames(image[None])[0]
 
     def computing(self) -> AbstractContextManager:
         return torch.inference_mode()

@@ -144,8 +144,7 @@ def comparison_writer(
         {label: [column[label] for column in columns] for label in columns[0]},
         [f"{index / rate:.1f} s" for index in chosen],
     )
-    with replacing(contact_sheet_file) as temporary:
-        Image.fromarray(sheet).save(temporary)
+    write_image(contact_sheet_file, sheet)
 
 
 def _other_panels(panels: Panels) -> Generator[dict[str, Frame]]:
@@ -217,6 +216,12 @@ def contact_sheet(rows: Mapping[str, Sequence[AnyFrame]], captions: Sequence[str
         for left, frame in zip(lefts, frames, strict=True):
             place(sheet, frame, top=top, left=left, size=(height, tile_width))
     return sheet
+
+
+def write_image(path: Path, image: AnyFrame) -> None:
+    """Write an image in the format of its name."""
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary)
 
 
 def place(sheet: AnyFrame, frame: AnyFrame, *, top: int, left: int, size: tuple[int, int]) -> None:

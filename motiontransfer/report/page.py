@@ -25,7 +25,7 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.params import flattened
 from motiontransfer.core.progress import track
-from motiontransfer.core.storage import replacing
+from motiontransfer.core.storage import write_text
 from motiontransfer.rendering.compositing import num_threads
 from motiontransfer.report.tables import Chart
 from motiontransfer.video.container import open_input, video_stream
@@ -70,8 +70,7 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
             "policy": content_policy(css, script),
         }
     )
-    with replacing(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_text(path, html)
 
 
 def leaf_texts(tree: object) -> dict[str, str]:

@@ -5,7 +5,6 @@ not of one that took it from the cache. Files are named by the MD5 under which D
 leads to the commit, by way of dvc.lock.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame, Series
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.params import Transfer, read_sections
+from motiontransfer.core.storage import md5_of
 from motiontransfer.evaluation.frames import read_frames
 from motiontransfer.evaluation.measurements import OURS, Measurements, MetricKey, read_measurements
 from motiontransfer.evaluation.metrics import curves
@@ -241,5 +241,4 @@ def _held_out(run: TransferRun) -> dict[str, object]:
 def _md5(path: Path) -> str:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file; `dvc repro` makes it")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return md5_of(path)

@@ -128,19 +128,15 @@ def load_module_state(prefix: str, module: nn.Module, state: Mapping[str, Tensor
 
 
 def _remove_old_runs(current: Path) -> None:
-    runs = [path for path in current.parent.iterdir() if _is_run(path)]
-    others = [path for path in runs if path != current]
+    others = [path for path in current.parent.iterdir() if path != current]
+    # Those in which a training was; on Windows its lock is gone.
+    others = [path for path in others if (path / "lock").exists() or _checkpoint_files(path)]
     others.sort(key=lambda path: path.stat().st_mtime_ns)
     for folder in others[: 1 - _MAX_RUNS]:
         with ExitStack() as stack:
             if _try_lock(stack, folder):
                 _remove_run(folder, stack)
                 _logger.info("%s: removed: there are %d later runs", folder, _MAX_RUNS)
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether a training was here; on Windows its lock is gone."""
-    return (folder / "lock").exists() or bool(_checkpoint_files(folder))
 
 
 def _remove_run(folder: Path, locked: ExitStack) -> None:

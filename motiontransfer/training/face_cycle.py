@@ -29,9 +29,8 @@ from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import FrameCache, TensorBatch, draw_uniform
 from motiontransfer.training.distributed import gather_tensors
 from motiontransfer.training.gan import GanTask, Scalar, adversarial_loss
-from motiontransfer.training.params import FaceCycleConfig, Schedule
-from motiontransfer.training.paths import RunPaths
-from motiontransfer.training.trainer import fit, save_results
+from motiontransfer.training.params import FaceCycleConfig
+from motiontransfer.training.trainer import Run, fit, save_results
 from motiontransfer.video.tensors import Images, frames_to_tensor, image_grid
 
 _EARLIER_SHARE = 0.5  # of the images that a discriminator sees, once the pool is full
@@ -247,13 +246,11 @@ def _l1(faces: Tensor, wanted: Tensor) -> Scalar:
 def train_face_cycle(
     source: Sequence[TargetClip],
     target: Sequence[TargetClip],
-    runtime: Runtime,
+    run: Run,
     *,
     translator: FaceTranslatorConfig,
     discriminator: DiscriminatorConfig,
     config: FaceCycleConfig,
-    schedule: Schedule,
-    paths: RunPaths,
 ) -> dict[str, object]:
     """Train, write the weights of the translator to the target and the logs; return metrics."""
     crop_size = translator.crop_size
@@ -263,32 +260,32 @@ def train_face_cycle(
         AlignedFaces(target, crop_size=crop_size, person="target subject"),
     )
 
-    torch.manual_seed(schedule.seed)
+    torch.manual_seed(run.schedule.seed)
     translators = FaceTranslators(translator)
     discriminators = FaceDiscriminators(discriminator)
     task = FaceCycleTask(
-        runtime,
+        run.runtime,
         translators.apply(initialize),
         discriminators.apply(initialize),
         config=config,
-        batch_size=schedule.batch_size,
+        batch_size=run.schedule.batch_size,
         crop_size=crop_size,
-        seed=schedule.seed,
+        seed=run.schedule.seed,
     )
     used = [[clip.training for clip in clips] for clips in (source, target)]
-    settings = [translator, discriminator, config, schedule, used]
-    key = run_key(runtime, settings, input_files([*source, *target]), code=__name__)
-    with run_folder(runtime, paths.checkpoints, key) as folder:
-        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
-        if not runtime.is_first:
+    settings = [translator, discriminator, config, run.schedule, used]
+    key = run_key(run.runtime, settings, input_files([*source, *target]), code=__name__)
+    with run_folder(run.runtime, run.paths.checkpoints, key) as folder:
+        throughput = fit(task, dataset, run, folder)
+        if not run.runtime.is_first:
             return {}
         write_weights(
-            paths.models / layout.FACE_CYCLE_FILE,
+            run.paths.models / layout.FACE_CYCLE_FILE,
             task.ema.to_target,
             description={"face_translator": asdict(translator)},
         )
         return {
-            **save_results(throughput, folder=folder, paths=paths),
+            **save_results(throughput, run, folder),
             "source_faces": len(dataset.source),
             "target_faces": len(dataset.target),
             "source_frames_without_face": dataset.source.num_frames_without_face,

@@ -44,9 +44,8 @@ from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
 from motiontransfer.training.gan import PosedGanTask, Scalar, VGG19Features
-from motiontransfer.training.params import FaceGanConfig, GanLossConfig, Schedule
-from motiontransfer.training.paths import RunPaths
-from motiontransfer.training.trainer import TaskBatch, fit, save_results
+from motiontransfer.training.params import FaceGanConfig, GanLossConfig
+from motiontransfer.training.trainer import Run, TaskBatch, fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     WindowBatch,
@@ -383,21 +382,20 @@ class FaceNetworks:
 
 def train_face_gan(
     clips: list[TargetClip],
-    runtime: Runtime,
+    run: Run,
     main: TrainedGenerator,
     *,
     networks: FaceNetworks,
     config: FaceGanConfig,
-    schedule: Schedule,
-    paths: RunPaths,
     perceptual: VGG19Features | None = None,
 ) -> dict[str, object]:
     """Train, write the face generator's weights and the logs; return metrics."""
     shape, full_frame = networks.generator, networks.full_frame
+    runtime, models, schedule = run.runtime, run.paths.models, run.schedule
     in_windows = shape.previous_frame == "corrected" or full_frame is not None
-    files = [*input_files(clips), paths.models / layout.GENERATOR_FILE]
+    files = [*input_files(clips), models / layout.GENERATOR_FILE]
     files += [] if perceptual is None else [perceptual.file]
-    files += [] if full_frame is None else [paths.models / layout.DISCRIMINATOR_FILE]
+    files += [] if full_frame is None else [models / layout.DISCRIMINATOR_FILE]
     key = run_key(runtime, [networks, config, schedule], files, code=__name__)
     num_drawn = schedule.steps * schedule.batch_size
     runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
@@ -406,7 +404,7 @@ def train_face_gan(
     options = {"skeleton": clips[0].keypoints.skeleton, "config": config, "perceptual": perceptual}
     task: FaceTask
     dataset: Dataset
-    with run_folder(runtime, paths.checkpoints, key) as folder:
+    with run_folder(runtime, run.paths.checkpoints, key) as folder:
         if in_windows:
             task = FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
             dataset = FaceWindowDataset(clips, conditioning_poses=main.config.conditioning_poses)
@@ -414,13 +412,13 @@ def train_face_gan(
             task = FaceGanTask(*built, style=main.style, **options)
             faces = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
             dataset = FaceDataset(clips, runs, faces, crop_size=shape.crop_size)
-        throughput = fit(task, schedule=schedule, dataset=dataset, folder=folder, paths=paths)
+        throughput = fit(task, dataset, run, folder)
         if not runtime.is_first:
             return {}
-        weights = paths.models / layout.FACE_GENERATOR_FILE
+        weights = models / layout.FACE_GENERATOR_FILE
         write_weights(weights, task.ema, description={"face_generator": asdict(shape)})
         return {
-            **save_results(throughput, folder=folder, paths=paths),
+            **save_results(throughput, run, folder),
             "windows" if in_windows else "faces": len(dataset),
             "frames_without_face": num_without_face,
             "face_generator_parameters": count_parameters(task.generator),

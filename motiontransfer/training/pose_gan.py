@@ -49,9 +49,8 @@ from motiontransfer.training.gan import (
     weighted_l1_loss,
 )
 from motiontransfer.training.params import PoseGanConfig, Schedule
-from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import Throughput
-from motiontransfer.training.trainer import fit, save_results
+from motiontransfer.training.trainer import Run, fit, save_results
 from motiontransfer.training.windows import (
     Frames,
     Resolution,
@@ -279,16 +278,15 @@ class PoseGanNetworks:
 
 def train_pose_gan(
     target: Target,
-    runtime: Runtime,
+    run: Run,
     *,
     networks: PoseGanNetworks,
     config: PoseGanConfig,
-    schedule: Schedule,
-    paths: RunPaths,
     perceptual: VGG19Features | None = None,
 ) -> dict[str, object]:
     """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
     clips, shape = target.clips, networks.generator
+    runtime, schedule = run.runtime, run.schedule
     skeleton = clips[0].keypoints.skeleton
     background = background_image = None
     if shape.has_background_image:
@@ -329,31 +327,26 @@ def train_pose_gan(
         task = ShadowGanTask(runtime, built, style=networks.style, skeleton=skeleton, config=config)
     else:
         task = build(networks, config, background_image, "full")
-    with run_folder(runtime, paths.checkpoints, key) as folder:
+    with run_folder(runtime, run.paths.checkpoints, key) as folder:
         pretraining = Throughput()
         if config.global_only_fraction > 0:
-            coarse, schedule = split_schedule(schedule, share=config.global_only_fraction)
+            coarse, rest = split_schedule(schedule, share=config.global_only_fraction)
             half = None if background_image is None else downsample_by_2(background_image[None])[0]
             trained = build(
                 global_networks(networks), global_config(config, networks), half, "half"
             )
-            pretraining = fit(
-                trained,
-                schedule=coarse,
-                dataset=dataset,
-                folder=folder / _GLOBAL,
-                paths=replace(paths, logs=paths.logs / _GLOBAL),
-            )
+            paths = replace(run.paths, logs=run.paths.logs / _GLOBAL)
+            first = replace(run, schedule=coarse, paths=paths)
+            pretraining = fit(trained, dataset, first, folder / _GLOBAL)
+            run = replace(run, schedule=rest)
             assert isinstance(task, PoseGanTask)
             start_from_coarse(task, trained)
-        throughput = pretraining + fit(
-            task, schedule=schedule, dataset=dataset, folder=folder, paths=paths
-        )
+        throughput = pretraining + fit(task, dataset, run, folder)
         if not runtime.is_first:
             return {}
-        _write(task, paths.models, target, networks, config)
+        _write(task, run.paths.models, target, networks, config)
         return {
-            **save_results(throughput, folder=folder, paths=paths),
+            **save_results(throughput, run, folder),
             "windows": len(dataset),
             "windows_without_body": dataset.num_windows_without_body,
             "generator_parameters": count_parameters(task.generator),

@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.core.storage import replacing
+from motiontransfer.core.storage import replacing, write_text
 from motiontransfer.models.runtime import Runtime
+from motiontransfer.rendering.videos import write_image
 from motiontransfer.training.distributed import all_gather
 
 Scalar = Float[Tensor, ""]
@@ -164,9 +164,7 @@ class Log:
                 file.write(f"{header}{step}\t{value}\n")
 
     def add_sample(self, step: int, image: Frame) -> None:
-        path = self._plots / "images" / _sample_name(step)
-        with replacing(path) as temporary:
-            Image.fromarray(image).save(temporary, format="png")
+        write_image(self._plots / "images" / _sample_name(step), image)
 
 
 def _sample_name(done: int) -> str:
@@ -180,8 +178,7 @@ def _truncate(path: Path, step: int) -> None:
     if not rows:
         path.unlink()
         return
-    with replacing(path) as temporary:
-        temporary.write_text("".join([lines[0], *rows]), encoding="utf-8")
+    write_text(path, "".join([lines[0], *rows]))
 
 
 def show_log(run: Path, shown: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Generic, TypeVar
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from motiontransfer.core.arrays import Frame
+from motiontransfer.core.params import load_section
 from motiontransfer.core.progress import ProgressMeter
 from motiontransfer.models.layers import to_device
 from motiontransfer.models.runtime import Runtime
@@ -44,7 +45,7 @@ from motiontransfer.training.distributed import (
     processes_to_start,
     run_with_torchrun,
 )
-from motiontransfer.training.params import RunParams, Schedule
+from motiontransfer.training.params import LoggingParams, RunParams, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.run_log import (
     Log,
@@ -66,16 +67,26 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOWN_SECONDS = 1.0  # between times at which logs are copied to where they are read
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A training: what computes it, how long it is, and where it keeps what."""
+
+    runtime: Runtime
+    schedule: Schedule
+    paths: RunPaths
+
+
 def launch(
-    params: RunParams, train: Callable[[Runtime], Mapping[str, object]], *, paths: RunPaths
+    params: RunParams, train: Callable[[Run], Mapping[str, object]], *, paths: RunPaths
 ) -> None:
     """Train in all processes together; the first one writes counts and metrics."""
     count = processes_to_start(params.devices, batch_size=params.batch_size)
     if count > 1:
         run_with_torchrun(count)
         return
+    schedule = params.schedule(load_section(LoggingParams, "logging"))
     with joined_runtime(precision=params.precision, batch_size=params.batch_size) as runtime:
-        counts = train(runtime)
+        counts = train(Run(runtime=runtime, schedule=schedule, paths=paths))
         if runtime.is_first:
             paths.write_counts(counts)
 
@@ -166,9 +177,7 @@ class AdamTask(ABC, Generic[TaskBatch, Data]):
             self._optimizers[name].load_state(f"{name}_optimizer", state)
 
 
-def fit(
-    task: AdamTask, *, schedule: Schedule, dataset: Dataset, folder: Path, paths: RunPaths
-) -> Throughput:
+def fit(task: AdamTask, dataset: Dataset, run: Run, folder: Path) -> Throughput:
     """Train from the folder's last checkpoint, or from the start, to the end.
 
     After a signal to stop the current step is finished and checkpointed. Logs and metrics are
@@ -177,7 +186,7 @@ def fit(
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
-    runtime, losses, values = task.runtime, MeanLosses(), {}
+    runtime, schedule, losses, values = task.runtime, run.schedule, MeanLosses(), {}
     start = _resume(task, losses, folder)
     done, minutes, stop, shown = start.steps, start.own_minutes, 0, -math.inf
     clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
@@ -186,7 +195,7 @@ def fit(
     log = Log(folder, step=done) if runtime.is_first else None
     with closing(progress), delayed_signals() as received:
         if log is not None:
-            show_log_anew(folder, paths.logs)
+            show_log_anew(folder, run.paths.logs)
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
@@ -213,7 +222,7 @@ def fit(
                     log.add_sample(done, task.sample(dataset))
                 is_due = over or stop or time.monotonic() > shown + _SHOWN_SECONDS
                 if is_due and (logged or is_sampled or stop):
-                    show_log(folder, paths.logs)
+                    show_log(folder, run.paths.logs)
                     shown = time.monotonic()
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
@@ -233,16 +242,14 @@ def fit(
     return replace(clock.throughput(done), planned_steps=schedule.steps)
 
 
-def save_results(
-    throughput: Throughput, *, folder: Path, paths: RunPaths
-) -> dict[str, int | float]:
+def save_results(throughput: Throughput, run: Run, folder: Path) -> dict[str, int | float]:
     """Copy the logs of a run whose weights are written, log all paths; return its metrics."""
-    show_log_anew(folder, paths.logs)
+    show_log_anew(folder, run.paths.logs)
     _logger.info(
         "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
         "images in %s (`dvc plots show` draws them)",
         *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
-        *(paths.models, paths.logs),
+        *(run.paths.models, run.paths.logs),
     )
     return throughput.metrics
 

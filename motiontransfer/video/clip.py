@@ -219,18 +219,18 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
         MissingFileError: no such file.
         VideoError: the video cannot be read, is damaged (`fail`), or has no frame in that part.
     """
-    video = read_metadata(path, rotate=rotate)
+    video = read_metadata(path, rotate=rotate, trim=trim)
     rate = frame_rate or video.frame_rate
     times = video.packet_times.starts_seconds
     if trim and times.size and times[-1] - times[0] < trim[0]:
         raise VideoError(
             f"{path}: trim: expected a part of {times[-1] - times[0]:.1f} s, got {trim}"
         )
-    box = crop_box(video, crop, size, within=video.within(trim), person=person)
+    box = crop_box(video, crop, size, person=person)
     framing = fit_framing(video.size, box, size=size)
     if video.unheard:
         _logger.warning("%s: its sound (%s) cannot be decoded: it is silent", path, video.unheard)
-    frames = _IntactFrames(video, on_damage, trim=trim)
+    frames = _IntactFrames(video, on_damage)
     with replacing_folder(folder) as work:
         starts = _write_frames(work, frames, video, framing, rate)
         if full_framing(framing, is_picture=video.is_picture) and not video.is_picture:
@@ -290,28 +290,22 @@ def _metrics(
 class _IntactFrames:
     """Frames of a part of a video up to the first damage, and how many follow it."""
 
-    def __init__(
-        self,
-        video: VideoMetadata,
-        on_damage: Literal["fail", "truncate"],
-        *,
-        trim: tuple[float, float] | None = None,
-    ) -> None:
-        self._video, self._on_damage, self.trim = video, on_damage, trim
+    def __init__(self, video: VideoMetadata, on_damage: Literal["fail", "truncate"]) -> None:
+        self._video, self._on_damage = video, on_damage
         self.starts_seconds: list[float] = []
         """Of all frames that were decoded."""
         self.num_lost = self.num_fitted = self.num_outside = 0
 
     def __iter__(self) -> Iterator[Timed[av.VideoFrame]]:
-        end_seconds = 0.0
+        end_seconds, trim = 0.0, self._video.trim
         try:
             for timed in read_frames(self._video):
                 self.starts_seconds.append(timed.start_seconds)
-                if self.trim:
+                if trim:
                     shown = timed.start_seconds - self.starts_seconds[0] + _ROUNDING_SECONDS
-                    if not self.trim[0] <= shown < self.trim[1]:
+                    if not trim[0] <= shown < trim[1]:
                         self.num_outside += 1
-                        if shown >= self.trim[1]:
+                        if shown >= trim[1]:
                             return
                         continue
                 self.num_fitted += not is_usual(timed.item, self._video)
@@ -321,7 +315,8 @@ class _IntactFrames:
             num_frames = len(self.starts_seconds)
             if self._on_damage == "fail" or num_frames == 0:
                 raise
-            _logger.warning("%s; kept the %d frames before", damage.cause, num_frames)
+            cause, _, _ = str(damage).rpartition("; ")
+            _logger.warning("%s; kept the %d frames before", cause, num_frames)
             announced = self._video.packet_times.announced_end_seconds or 0.0
             by_time = round((announced - end_seconds) * float(self._video.frame_rate))
             by_packets = (self._video.num_frames or 0) - num_frames
@@ -334,9 +329,7 @@ def _write_frames(
     """Write the frame stores; return each frame's start on the input's clock."""
     interval = min(1 / rate, 1 / video.frame_rate)
     resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
-    first, last = video.within(frames.trim)
-    times = video.packet_times.starts_seconds
-    times = times[(times >= first) & (times < last)]
+    times, _ = video.part_times
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     starts: list[float] = []
     with ExitStack() as stack:
@@ -377,9 +370,9 @@ def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> I
         size: (height, width) of what is yielded.
         rotate: of the film, see `decode_video`.
     """
-    video = read_metadata(path, rotate=rotate)
+    video = read_metadata(path, rotate=rotate, trim=clip.trim)
     interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
-    frames = _IntactFrames(video, "truncate", trim=clip.trim)
+    frames = _IntactFrames(video, "truncate")
     shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))
     for timed in islice(shown, clip.num_frames):
         yield resize(upright(timed.item, video), size)

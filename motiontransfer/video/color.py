@@ -1,9 +1,7 @@
 """Color conversion of decoded frames to 8-bit sRGB, and shrinking in the same pass."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 
 import av
 import av.filter
@@ -12,6 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation
 from jaxtyping import Float, UInt8, UInt16
 
 from motiontransfer.core.arrays import Frame
+from motiontransfer.video.filters import filter_graph
 
 _SCALING = (
     Interpolation.BICUBIC
@@ -112,34 +111,19 @@ class OnePass:
             self._input, self._graph = (matrix, levels), self._built(frame, conversion)
         assert self._graph is not None
         self._graph.push(frame)
-        made = self._graph.pull()
-        assert isinstance(made, av.VideoFrame)
-        return made
+        return self._graph.vpull()
 
     def _built(self, frame: av.VideoFrame, conversion: str) -> av.filter.Graph:
         x0, y0, x1, y1 = self._box
-        graph = av.filter.Graph()
-        graph.threads = 1
-        steps = [
-            graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base or Fraction(1),
-            ),
-            graph.add("crop", f"w={x1 - x0}:h={y1 - y0}:x={x0}:y={y0}"),
-        ]
         is_turned = sum(turn.startswith("transpose") for turn in self._turns) % 2
         height, width = self._size[::-1] if is_turned else self._size
-        steps += [
-            graph.add("scale", f"w={width}:h={height}:flags={_AREA_FLAGS}:{conversion}"),
-            graph.add("format", "rgb24"),
-        ]
-        steps += [graph.add(*turn.split("=")) for turn in self._turns]
-        for first, second in pairwise([*steps, graph.add("buffersink")]):
-            first.link_to(second)
-        graph.configure()
-        return graph
+        return filter_graph(
+            frame,
+            ("crop", f"w={x1 - x0}:h={y1 - y0}:x={x0}:y={y0}"),
+            ("scale", f"w={width}:h={height}:flags={_AREA_FLAGS}:{conversion}"),
+            ("format", "rgb24"),
+            *(turn.split("=") for turn in self._turns),
+        )
 
 
 def tone_mapped(signal: UInt16[np.ndarray, "height width 3"], *, transfer: ColorTrc) -> Frame:

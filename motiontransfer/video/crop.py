@@ -39,13 +39,11 @@ def crop_box(
     crop: Literal["none"] | Box | FindPeople,
     size: WorkingSize,
     *,
-    within: tuple[float, float],
     person: PersonPlace | None,
 ) -> Box:
     """The part of a film that is decoded; all of it where a detector finds nobody.
 
     Args:
-        within: the part of time that is looked at, see `VideoMetadata.within`.
         person: whom to follow; None: the largest in each frame.
     """
     if isinstance(crop, tuple):
@@ -56,12 +54,12 @@ def crop_box(
     brightest = np.zeros((*video.size, 3), np.uint8)
 
     def watched() -> Iterator[Frame]:
-        for frame in sample_frames(video, num_samples=_NUM_SAMPLES, within=within):
+        for frame in sample_frames(video, num_samples=_NUM_SAMPLES):
             np.maximum(brightest, frame, out=brightest)
             yield frame
 
     people = crop(watched())
-    box = crop_around(people, video, size, brightest=brightest, within=within, person=person)
+    box = crop_around(people, video, size, brightest=brightest, person=person)
     return box or (0, 0, width, height)  # drawn, perhaps: the detector of joints finds some
 
 
@@ -71,15 +69,13 @@ def crop_around(
     size: WorkingSize,
     *,
     brightest: Frame,
-    within: tuple[float, float],
     person: PersonPlace | None,
 ) -> Box | None:
     """The automatic crop of a film; None without people.
 
     Args:
-        people: boxes in some frames, which are evenly spread over a part of a film.
+        people: boxes in some frames, which are evenly spread over the film's part.
         brightest: highest levels of each pixel over these frames.
-        within: that part of time, see `VideoMetadata.within`.
         person: whom to follow; None: the largest in each frame.
     """
     if person is None:
@@ -87,11 +83,11 @@ def crop_around(
         boxes = [max(area, key=area.__getitem__, default=None) for area in areas]
     else:
         (x, y, seconds), (height, width) = person, video.size
-        times = video.packet_times.starts_seconds
-        inside = times[(times >= within[0]) & (times < within[1])]
+        inside, _ = video.part_times
         share = 0.0
         if inside.size:
-            share = (times[0] + seconds - inside[0]) / max(np.ptp(inside), _LEAST_SECONDS)
+            shown = video.packet_times.starts_seconds[0] + seconds - inside[0]
+            share = shown / max(np.ptp(inside), _LEAST_SECONDS)
         index = round(share * (len(people) - 1))
         boxes = boxes_of_one(people, place=(x * width, y * height), index=index)
     margin = _MARGIN_OF_PHOTO if video.is_picture else _MARGIN_OF_FILM  # arms and hops are to come

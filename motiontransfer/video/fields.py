@@ -5,11 +5,13 @@ fields, and would lose detail. Telecined film repeats fields, so that it has few
 """
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from itertools import chain, groupby
 from typing import Literal
 
 import av
-import av.filter
+from av.filter import Graph
+
+from motiontransfer.video.filters import filter_graph, ready
 
 Scan = Literal["progressive", "interlaced", "telecined"]
 
@@ -43,47 +45,22 @@ def deinterlaced(frames: Iterable[av.VideoFrame], scan: Scan) -> Iterator[av.Vid
     return _filtered(frames, "bwdif", f"mode={mode}:deint=interlaced")
 
 
-def _filtered(
-    frames: Iterable[av.VideoFrame], name: str, options: str | None = None
-) -> Iterator[av.VideoFrame]:
+def _filtered(frames: Iterable[av.VideoFrame], *named: str) -> Iterator[av.VideoFrame]:
     """Frames through a filter, anew where their size changes; what it holds comes before errors."""
-    graph, shape = av.filter.Graph(), ()
-    try:
-        for frame in frames:
-            if shape != (shape := (frame.width, frame.height, frame.format.name)):
-                yield from _pulled(graph)
-                graph = _built(frame, name, options)
-            graph.push(frame)
-            yield from _pulled(graph, ends=False)
-    except Exception:
-        yield from _pulled(graph)
-        raise
-    yield from _pulled(graph)
-
-
-def _pulled(graph: av.filter.Graph, *, ends: bool = True) -> Iterator[av.VideoFrame]:
-    """Frames that are ready; at the end, all."""
-    if not graph.configured:
-        return
-    if ends:
-        graph.push(None)
-    while True:
+    for _, alike in groupby(frames, lambda frame: (frame.width, frame.height, frame.format.name)):
+        first = next(alike)
+        graph = filter_graph(first, named)
         try:
-            frame = graph.pull()
-        except (BlockingIOError, EOFError):
-            return
-        assert isinstance(frame, av.VideoFrame)
-        yield frame
+            for frame in chain([first], alike):
+                graph.push(frame)
+                yield from ready(graph.vpull)
+        except Exception:
+            yield from _rest(graph)
+            raise
+        yield from _rest(graph)
 
 
-def _built(frame: av.VideoFrame, name: str, options: str | None) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    graph.threads = 1
-    source = graph.add_buffer(
-        width=frame.width,
-        height=frame.height,
-        format=frame.format,
-        time_base=frame.time_base or Fraction(1, av.time_base),
-    )
-    graph.link_nodes(source, graph.add(name, options), graph.add("buffersink")).configure()
-    return graph
+def _rest(graph: Graph) -> Iterator[av.VideoFrame]:
+    """What a graph holds at the end of its frames."""
+    graph.push(None)
+    return ready(graph.vpull)

@@ -2,10 +2,8 @@
 
 import math
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import av
-import av.filter
 import cv2
 import numpy as np
 from av.buffer import Buffer
@@ -15,6 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.core.errors import VideoError
+from motiontransfer.video.filters import filter_graph
 
 _MOST_SIDE_DATA = 64  # kinds that FFmpeg may have; it has 32
 Pixels = UInt8[np.ndarray, "_ _ channels"]
@@ -199,16 +198,10 @@ def _display_matrix(frame: av.VideoFrame) -> Buffer | None:
 
 
 def _with_known_side_data(frame: av.VideoFrame) -> av.VideoFrame:
-    graph = av.filter.Graph()
     known = {kind.value for kind in SideDataType if kind != SideDataType.ICC_PROFILE}
     unknown = {*range(_MOST_SIDE_DATA)} - known
-    graph.link_nodes(
-        graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
-        ),
-        *(graph.add("sidedata", f"mode=delete:type={kind}") for kind in sorted(unknown)),
-        graph.add("buffersink"),
-    ).configure()
+    deletions = (("sidedata", f"mode=delete:type={kind}") for kind in sorted(unknown))
+    graph = filter_graph(frame, *deletions)
     graph.push(frame)
     return graph.vpull()
 

@@ -27,6 +27,8 @@ from motiontransfer.video.packets import PacketTimes, estimate_frame_rate, read_
 from motiontransfer.video.tiles import tiles_of, whole_picture
 
 _Item = TypeVar("_Item")
+Times = Float[np.ndarray, " _"]
+"""Ascending, seconds."""
 
 _DEFAULT_RATE = Fraction(25)  # of raw streams that carry no times
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave it out
@@ -55,20 +57,6 @@ class Timed(Generic[_Item]):
 
 class DamagedVideoError(VideoError):
     """A video is corrupt from some frame on; the frames before are intact."""
-
-    cause: str
-    """The message without its remedy."""
-
-    @classmethod
-    def at(cls, path: Path, *, num_frames: int, damage: str) -> "DamagedVideoError":
-        """Build it; not `__init__`, so that it can be pickled."""
-        cause = f"{path}: frame {num_frames}: {damage}"
-        error = cls(
-            f"{cause}; repair the file, or set decode.on_damage: truncate to keep the"
-            f" {num_frames} frames before"
-        )
-        error.cause = cause
-        return error
 
 
 class _CorruptStreamError(Exception):
@@ -102,6 +90,8 @@ class VideoMetadata:
     """Parts of the first frame are; they become gray, and of a picture its mask is kept."""
     rotate: int = 0
     """Clockwise rotation that the file does not know of: 0, 90, 180 or 270 degrees."""
+    trim: tuple[float, float] | None = None
+    """The part that is looked at, seconds from the first frame; None: all of it."""
     comment: str = ""
     """Text that the file carries: anybody's."""
 
@@ -114,13 +104,14 @@ class VideoMetadata:
         """Seconds by which a header may be wrong in an intact file."""
         return max(0.25, 3 / float(self.frame_rate))
 
-    def within(self, trim: tuple[float, float] | None) -> tuple[float, float]:
-        """The times of a part of the film, given in seconds from its first frame."""
-        starts = self.packet_times.starts_seconds
-        if trim is None or not starts.size:
-            return -math.inf, math.inf
-        start, end = starts[0] + np.array(trim) - _ROUNDING_SECONDS
-        return float(start), float(end)
+    @property
+    def part_times(self) -> tuple[Times, Times]:
+        """When frames and key frames of the part begin; without any, all are key frames."""
+        starts, keys = self.packet_times.starts_seconds, self.packet_times.keys_seconds
+        if self.trim and starts.size:
+            first, last = starts[0] + np.array(self.trim) - _ROUNDING_SECONDS
+            starts, keys = (each[(each >= first) & (each < last)] for each in (starts, keys))
+        return starts, keys if keys.size else starts
 
     def orientation_of(self, frame: av.VideoFrame) -> Orientation:
         return orientation_of(frame).turned(self.rotate)
@@ -131,11 +122,14 @@ class VideoMetadata:
         return _shown_size(frame.height, frame.width, orientation, self.pixel_aspect)
 
 
-def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
+def read_metadata(
+    path: Path, *, rotate: int = 0, trim: tuple[float, float] | None = None
+) -> VideoMetadata:
     """Read the packets' timestamps and decode the first frame.
 
     Args:
         rotate: see `VideoMetadata`.
+        trim: the same.
 
     Raises:
         MissingFileError: no such file.
@@ -181,6 +175,7 @@ def read_metadata(path: Path, *, rotate: int = 0) -> VideoMetadata:
         unheard=unheard,
         is_transparent=opacity(first) is not None,
         rotate=rotate,
+        trim=trim,
         comment=comment,
     )
     return _looked_into(video, first)
@@ -269,9 +264,16 @@ def read_frames(video: VideoMetadata) -> Iterator[Timed[av.VideoFrame]]:
         if cut is None and starts.size and end < starts[-1] - video.tolerance_seconds:
             cut = f"no frame after {end:.2f} s, though the packets go on to {starts[-1]:.2f} s"
     except _CorruptStreamError as error:
-        raise DamagedVideoError.at(video.path, num_frames=num_frames, damage=str(error)) from error
+        raise _damaged(video.path, num_frames, str(error)) from error
     if cut is not None:
-        raise DamagedVideoError.at(video.path, num_frames=num_frames, damage=cut)
+        raise _damaged(video.path, num_frames, cut)
+
+
+def _damaged(path: Path, num_frames: int, damage: str) -> DamagedVideoError:
+    return DamagedVideoError(
+        f"{path}: frame {num_frames}: {damage}; repair the file, or set decode.on_damage: truncate "
+        f"to keep the {num_frames} frames before"
+    )
 
 
 def _check_time(pause_seconds: float, duration_seconds: float) -> None:
@@ -283,26 +285,16 @@ def _check_time(pause_seconds: float, duration_seconds: float) -> None:
         )
 
 
-def sample_frames(
-    video: VideoMetadata, *, num_samples: int, within: tuple[float, float] = (-math.inf, math.inf)
-) -> Iterator[Frame]:
-    """Yield about `num_samples` upright frames, evenly spread, without unreadable ones.
+def sample_frames(video: VideoMetadata, *, num_samples: int) -> Iterator[Frame]:
+    """Yield about `num_samples` upright frames of the part, evenly spread, but unreadable ones.
 
     A key frame stands for a sample that is less than half of the samples' distance after it.
-
-    Args:
-        within: times between which they are.
     """
-    times = video.packet_times
-    starts, keys = (
-        each[(each >= within[0]) & (each < within[1])]
-        for each in (times.starts_seconds, times.keys_seconds)
-    )
+    starts, keys = video.part_times
     if starts.size == 0:
         yield from (upright(frame, video) for frame in islice(_decoded(video.path), num_samples))
         return
     wanted = starts[evenly_spaced(range(starts.size), count=num_samples)]
-    keys = keys if keys.size else starts
     near = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
     half = (wanted[-1] - wanted[0]) / max(2 * (wanted.size - 1), 1)
     wanted = np.unique(np.where(np.abs(wanted - near) < half, near, wanted))

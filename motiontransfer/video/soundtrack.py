@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.video.container import open_input
+from motiontransfer.video.filters import ready
 from motiontransfer.video.writer import Sound
 
 RATE = 48000
@@ -50,11 +51,7 @@ def _slowed(container: av.container.InputContainer, factor: float) -> Iterator[S
     graph.link_nodes(source, tempo, form, graph.add("abuffersink")).configure()
     for frame in (*container.decode(stream), None):
         graph.push(frame)
-        while True:
-            try:
-                made = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                break
+        for made in ready(graph.pull):
             yield made.to_ndarray().reshape(-1, 2)
 
 

@@ -2,7 +2,6 @@ import logging
 import signal
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -58,11 +57,12 @@ def test_what_runs_is_said_in_sentences_with_one_forecast():
 
 
 def test_what_changes_and_what_is_made_again_for_it_is_listed():
-    plan = replace(EVENTS[0], changed=("render.height: null -> 720",), again=("me_as_a", "b_as_it"))
+    more = {"changed": ("render.height: null -> 720",), "again": ("me_as_a", "b_as_it")}
+    plan = EVENTS[0].model_copy(update=more)
     shown = advice([plan])
     for part in ("Takes about 2 min", "Changes: render.height: null -&gt; 720", "me_as_a, b_as_it"):
         assert part in shown
-    made = advice([replace(plan, stages={}, changed=(), again=())])
+    made = advice([plan.model_copy(update={"stages": {}, "changed": (), "again": ()})])
     assert "Is made already" in made
     assert "<li>" not in made
 

@@ -134,13 +134,12 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     second[:, :48] = 100
     visible = np.ones(_SIZE, bool)
     visible[:36] = False
-    motion = module.VisibleFlow(flow=_flow(0, 0), visible=visible)
-    error = module.warping_error(first, second, motion.flow)
-    mean, weight = module.mean_visible(error, motion, (0, 0, 96, 72))
+    error = module.warping_error(first, second, _flow(0, 0))
+    mean, weight = module.mean_visible(error, visible, (0, 0, 96, 72))
     assert (mean, weight) == (pytest.approx(0.2**2 / 2, rel=1e-4), 1)
-    assert module.mean_visible(error, motion, (48, 40, 60, 50))[0] == pytest.approx(0.04, rel=1e-4)
+    assert module.mean_visible(error, visible, (48, 40, 60, 50))[0] == pytest.approx(0.04, rel=1e-4)
     for nothing in ((0, 0, 96, 36), None):
-        assert module.mean_visible(error, motion, nothing) == (0, 0)
+        assert module.mean_visible(error, visible, nothing) == (0, 0)
 
 
 def _means(videos, systems, persons):

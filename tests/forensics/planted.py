@@ -9,6 +9,7 @@ import numpy as np
 from motiontransfer.forensics.data import RealFakeDataset, Second, SecondPair, sampled_seconds
 from motiontransfer.forensics.model import FramePairConfig
 from motiontransfer.forensics.training import train_detector
+from motiontransfer.training.trainer import Run
 from tests.films import film
 from tests.training.small import paths, runtime, schedule
 
@@ -54,6 +55,6 @@ def train(training, calibration, folder, *, to=None, on=None, ema_decay=0.9, **c
     numbers = {"steps": 4, "batch_size": 4, "learning_rate": 3e-3, "sample_every_steps": 100}
     plan = schedule(**{**numbers, **changes})
     dataset = RealFakeDataset(training, crop_size=32, seed=plan.seed)
-    how = {"config": CONFIG, "schedule": plan, "ema_decay": ema_decay}
-    where = {"folder": folder, "paths": to or paths(folder)}
-    return train_detector(dataset, calibration, on or runtime(), **how, **where)
+    run = Run(runtime=on or runtime(), schedule=plan, paths=to or paths(folder))
+    how = {"config": CONFIG, "ema_decay": ema_decay}
+    return train_detector(dataset, calibration, run, **how, folder=folder)

@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from motiontransfer.cli.options import printed_events
-from motiontransfer.cli.runs import shown_progress
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import LOGGER, JsonLines, StageChanged, Step, read_events
 from motiontransfer.pipeline import plan as module
@@ -93,7 +92,7 @@ def run(monkeypatch, server):
             graph,
             LocalExecutor(
                 [{"SHARE": str(index)} for index in range(at_once)],
-                urgency=options.get("urgency", {}),
+                urgency=options.pop("urgency", {}),
             ),
             **{"keep_going": True, **options},
             show=lambda progress: seen.append(progress) or show(progress),
@@ -426,21 +425,19 @@ def progress_of_five(log):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_each_change_of_a_stage_is_reported_once(capsys, as_json):
-    progress = progress_of_five(Path("log"))
-    with printed_events(as_json=as_json), shown_progress({}, jobs=1) as show:
-        show(progress)
-        show(progress)
-        progress.done["train@me"] = 3.0
-        show(progress)
+def test_each_change_of_a_stage_is_reported_once(run_and_fail, capsys, as_json):
+    graph = {"a": [], "b": ["a"], "c": ["b"]}
+    with printed_events(as_json=as_json):
+        run_and_fail(graph, {"c": "exit 1"}, level=logging.INFO)
     printed = capsys.readouterr().out
     events = [event for event in read_events(printed) if isinstance(event, StageChanged)]
-    lines = [*map(str, events)] if as_json else printed.splitlines()
-    assert lines == [
-        "1 of 5: train@me runs",
-        "1 of 5: decode@you failed",
-        "1 of 5: decode@me is done",
-        "2 of 5: train@me is done",
+    assert ([*map(str, events)] if as_json else printed.splitlines()) == [
+        "0 of 3: a runs",
+        "1 of 3: a is done",
+        "1 of 3: b runs",
+        "2 of 3: b is done",
+        "2 of 3: c runs",
+        "2 of 3: c failed",
     ]
 
 

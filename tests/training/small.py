@@ -38,7 +38,7 @@ from motiontransfer.training.face_gan import FaceNetworks
 from motiontransfer.training.params import FaceCycleConfig, FaceGanConfig, PoseGanConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.pose_gan import PoseGanNetworks, Target
-from motiontransfer.training.trainer import AdamTask, fit
+from motiontransfer.training.trainer import AdamTask, Run, fit
 from motiontransfer.training.windows import WindowDataset
 from tests.people import SIZE
 
@@ -206,6 +206,10 @@ schedule = partial(
 )
 
 
+def run_of(folder, on=None, **changes):
+    return Run(runtime=on or runtime(), schedule=schedule(**changes), paths=paths(folder))
+
+
 def target_of(clips, *, held_out=HELD_OUT, num_references=6):
     """A target of these clips; its appearance lies beside the first one's frames, fitted once."""
     names = "".join(str(clip.frames) for clip in clips)
@@ -307,6 +311,6 @@ COUNTING = {
 
 
 def count(task, folder, *, on=None, **changes):
-    task.runtime = on or runtime()
-    plan, where = schedule(**{**COUNTING, **changes}), paths(folder / "outs")
-    return fit(task, schedule=plan, dataset=NumbersDataset(), folder=folder, paths=where)
+    run = run_of(folder / "outs", on, **{**COUNTING, **changes})
+    task.runtime = run.runtime
+    return fit(task, NumbersDataset(), run, folder)

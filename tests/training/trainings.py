@@ -24,7 +24,7 @@ from tests.training.small import (
     generator_config,
     networks,
     paths,
-    runtime,
+    run_of,
     schedule,
     target_of,
     translator_config,
@@ -50,11 +50,9 @@ def train_pose(clips, folder, *, on=None, held_out=HELD_OUT, shapes=None, config
     """Train a main generator to its outs; return the metrics."""
     return train_pose_gan(
         target_of(clips, held_out=held_out),
-        on or runtime(),
+        run_of(folder, on, **changes),
         networks=shapes or networks(),
         config=config or gan_config(),
-        schedule=schedule(**changes),
-        paths=paths(folder),
     )
 
 
@@ -64,12 +62,10 @@ def train_face(clips, folder, *, on=None, network=None, config=None, **changes):
     write_weights(paths(folder).models / "generator.safetensors", nn.Module(), description={})
     return train_face_gan(
         clips,
-        on or runtime(),
+        run_of(folder, on, **changes),
         main_of(network or drawing()),
         networks=face_networks(),
         config=config or face_gan_config(),
-        schedule=schedule(**changes),
-        paths=paths(folder),
     )
 
 
@@ -78,11 +74,9 @@ def train_cycle(people, folder, *, on=None, networks=None, config=None, **change
     default = {"translator": translator_config(), "discriminator": DISCRIMINATOR}
     return train_face_cycle(
         *people,
-        on or runtime(),
+        run_of(folder, on, **changes),
         **{**default, **(networks or {})},
         config=config or cycle_config(),
-        schedule=schedule(**changes),
-        paths=paths(folder),
     )
 
 

@@ -56,7 +56,7 @@ def frames_of_store(path):
 
 
 def fail(path):
-    raise DamagedVideoError.at(path, num_frames=3, damage="torn")
+    raise DamagedVideoError(f"{path}: frame 3: torn; repair the file, or set")
 
 
 def be_killed(path):
