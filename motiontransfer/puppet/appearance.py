@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,39 +11,25 @@ from motiontransfer.body.parts import SCALE_LINES, BodyPart, body_parts
 from motiontransfer.plate.shadow import Light
 from motiontransfer.pose.skeleton import Skeleton
 
-_PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Patch:
-    """A person, or one of their body parts, cut out of a reference frame."""
+    """A body part cut out of a reference frame."""
 
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
-    """Lossless WebP of its pixels; with a person, of their difference from the person's colors."""
+    """Lossless WebP of its pixels."""
     shown: float = 1.0
     """Share of it that was shown before hidden pixels were filled; see `puppet.visibility`."""
     sharpness: float = 1.0
     """Relative to the sharpest of other references in similar poses; see `puppet.sharpness`."""
-    person: "Patch | None" = None
-    """The whole person, of whom this is a part."""
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
         """RGB and coverage, decoded anew each time."""
-        pixels = _decoded(self.encoded)
-        if self.person is not None:
-            (x, y), (height, width) = np.subtract(self.corner, self.person.corner), self.size
-            # Modulo 256, as the difference was taken.
-            pixels[..., :3] += _person_pixels(self.person)[y : y + height, x : x + width, :3]
-        return pixels
-
-
-@lru_cache(_PERSONS_KEPT)
-def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
-    return person.pixels
+        return _decoded(self.encoded)
 
 
 def _decoded(encoded: UInt8[np.ndarray, " bytes"]) -> UInt8[np.ndarray, "height width 4"]:
@@ -99,13 +84,11 @@ class PackedAppearance:
 
 
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
-    num_columns = 1 + len(appearance.parts)  # the whole person, and the parts
-    boxes = np.zeros((len(appearance.patches), num_columns, 4), np.int32)
+    boxes = np.zeros((len(appearance.patches), len(appearance.parts), 4), np.int32)
     lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
     measures = np.zeros((*boxes.shape[:2], 2), np.float32)
     for reference, patches in enumerate(appearance.patches):
-        person = next((patch.person for patch in patches if patch is not None), None)
-        for column, patch in enumerate((person, *patches)):
+        for column, patch in enumerate(patches):
             if patch is not None:
                 boxes[reference, column] = *patch.corner, *patch.size
                 lengths[reference, column] = len(patch.encoded)
@@ -149,7 +132,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     """
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
     parts = body_parts(skeleton, has_skirt=packed.has_skirt)
-    rows, columns, lengths = len(arrays["points"]), 1 + len(parts), arrays["patch_bytes"]
+    rows, columns, lengths = len(arrays["points"]), len(parts), arrays["patch_bytes"]
     shapes = {
         "points": (rows, len(skeleton.joints), 2),
         "score": (rows, len(skeleton.joints)),
@@ -159,7 +142,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         "patch_bytes": (rows, columns),
         "patch_measures": (rows, columns, 2),
         "patch_pixels": (int(lengths.sum()),),
-        "patch_differences": (columns - 1, rows, rows),
+        "patch_differences": (columns, rows, rows),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
@@ -167,16 +150,10 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     if not rows or not packed.height_px > 0:
         raise ValueError(f"expected a reference and a height, got {rows}, {packed.height_px} px")
     encoded = iter(np.split(arrays["patch_pixels"], np.cumsum(lengths)[:-1]))
-    patches: list[list[Patch | None]] = []
-    columns_of = (arrays["patch_boxes"].tolist(), arrays["patch_measures"].tolist())
-    for (person_box, *boxes), (of_person, *measures) in zip(*columns_of, strict=True):
-        person = _read_patch(person_box, of_person, next(encoded))
-        patches.append(
-            [
-                _read_patch(box, of_part, next(encoded), person)
-                for box, of_part in zip(boxes, measures, strict=True)
-            ]
-        )
+    of_rows = zip(arrays["patch_boxes"].tolist(), arrays["patch_measures"].tolist(), strict=True)
+    patches = [
+        [_read_patch(*one, next(encoded)) for one in zip(*row, strict=True)] for row in of_rows
+    ]
     background, overlay = _decoded(arrays["background"])[..., :3], arrays.get("overlay")
     if overlay is not None:
         overlay = Patch(corner=(0, 0), size=background.shape[:2], encoded=overlay)
@@ -197,20 +174,12 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
 
 
 def _read_patch(
-    box: Sequence[int],
-    measures: Sequence[float],
-    encoded: UInt8[np.ndarray, " bytes"],
-    person: Patch | None = None,
+    box: Sequence[int], measures: Sequence[float], encoded: UInt8[np.ndarray, " bytes"]
 ) -> Patch | None:
     """A patch; None without any bytes."""
     if not len(encoded):
         return None
     (x, y, height, width), (shown, sharpness) = box, measures
     return Patch(
-        corner=(x, y),
-        size=(height, width),
-        encoded=encoded,
-        shown=shown,
-        sharpness=sharpness,
-        person=person,
+        corner=(x, y), size=(height, width), encoded=encoded, shown=shown, sharpness=sharpness
     )

@@ -132,10 +132,6 @@ def within_film(appearance: Appearance, margin: Margin, background: Frame) -> Ap
         x, y = patch.corner
         return replace(patch, corner=(x - margin.side, y))
 
-    patches: list[list[Patch | None]] = []
-    for row in appearance.patches:
-        person = next((patch.person for patch in row if patch and patch.person), None)
-        person = person and moved(person)
-        patches.append([patch and replace(moved(patch), person=person) for patch in row])
+    patches = [[patch and moved(patch) for patch in row] for row in appearance.patches]
     points = appearance.points - margin.corner
     return replace(appearance, points=points, patches=patches, background=background)

@@ -24,7 +24,7 @@ from motiontransfer.plate.masks import GRAY, SOLID
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
-from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.fit.cutting import CutPart, StoredPart
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.part_masks import THIN
 from motiontransfer.puppet.fit.visibility import (
@@ -348,7 +348,6 @@ def fill_hidden(
     poses: BodyPoses,
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[StoredPart | None]],
-    persons: Sequence[Patch | None],
     *,
     height_px: float,
     num_workers: int | None,
@@ -361,7 +360,6 @@ def fill_hidden(
 
     Args:
         poses: of the references.
-        persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
         num_workers: see `run_parallel`.
         of_photos: what none of them shows is made up, by a part's other side and its texture.
@@ -389,16 +387,15 @@ def fill_hidden(
     progress = track(filled, "filling what is hidden", total=len(parts))
     for apart, (of_part, levels) in zip(differences, progress, strict=True):
         apart[:] = levels
-        for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
-            patch = of_part.get(reference)
-            row.append(patch and replace(patch, person=person))
+        for reference, row in enumerate(patches):
+            row.append(of_part.get(reference))
     return patches, differences
 
 
 def _filled(
     work: _StoredViews,
 ) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
-    """Patches by reference, without the whole person, and differences."""
+    """Patches by reference, and differences."""
     cut = {reference: part.read() for reference, part in work.stored.items()}
     others = work.other_side
     other_side = None if others is None else {n: part.read() for n, part in others.items()}
@@ -411,10 +408,8 @@ def _filled(
         other_side=other_side,
     ).without_occluders()
     patches = {}
-    for reference, own in views.cut.items():
+    for reference in views.cut:
         filled = views.filled(reference)
         shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
-        patches[reference] = part_patch(
-            own, filled, None, shown=shown, sharpness=views.sharpness[reference]
-        )
+        patches[reference] = filled.patch(shown=shown, sharpness=views.sharpness[reference])
     return patches, views.differences(len(work.scales))

@@ -25,9 +25,9 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.shown import HALF, what_is_shown
 from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
+from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch
 from motiontransfer.puppet.fit.edges import (
     NO_MARGIN,
     ContinuedFrame,
@@ -237,13 +237,11 @@ def fit_appearance(
         num_workers = None if background.of_photo else num_workers
         cut = run_parallel(_cut, shares, num_workers=num_workers)
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
-        stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
             parts,
             poses,
             scales,
-            stored,
-            persons,
+            [*cut],
             height_px=height_px,
             num_workers=num_workers,
             of_photos=background.of_photo,
@@ -300,8 +298,8 @@ class _Share:
         return self.file.name
 
 
-def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
-    """Parts, and the whole person, of each reference."""
+def _cut(share: _Share) -> list[list[StoredPart | None]]:
+    """Parts of each reference."""
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
         for person, read, by_depth in share.references:
@@ -313,6 +311,5 @@ def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
                 cut = continued_parts(share.parts, cut, read.margin, frame.shape[:2])
             for overlay in (one for one in share.background.overlays if one.is_in(frame)):
                 cut = [part and part.behind(overlay.over(part.place)) for part in cut]
-            stored = [None if part is None else part.stored(file) for part in cut]
-            found.append((stored, whole_person(cut)))
+            found.append([None if part is None else part.stored(file) for part in cut])
     return found
