@@ -17,7 +17,6 @@ from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.plate.inpainting import blended, inpainted
 from motiontransfer.plate.masks import HALF, SOLID, covered_box, disc_of, opened
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.fit.held import NOTHING_HELD
 from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
@@ -246,14 +245,11 @@ def cut_parts(
     person: Silhouette,
     frame: Frame | MaskedFrame,
     by_depth: Sequence[int] | None = None,
-    *,
-    held: Sequence[float] = NOTHING_HELD,
 ) -> list[CutPart | None]:
     """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
 
     Args:
         by_depth: numbers of the parts from the farthest to the nearest; None: their own order.
-        held: how surely each hand holds something, see `held_by_hands`.
     """
     order = [*range(len(parts))] if by_depth is None else by_depth
     parts = [parts[number] for number in order]
@@ -278,9 +274,7 @@ def cut_parts(
             height_px=person.height_px,
         )
     cut: list[CutPart | None] = [None] * len(parts)
-    masks = part_masks(
-        parts, distances, person, small, not_room=not_room, is_photo=background.of_photo, held=held
-    )
+    masks = part_masks(parts, distances, person, small, not_room)
     for number, mask in zip(order, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue

@@ -36,9 +36,9 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import NOTHING_HELD, held_by_hands, hidden_by_held
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
-from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
+from motiontransfer.puppet.fit.silhouette import NOTHING_HELD, Silhouette, shows_skirt, silhouette
 
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them
@@ -218,10 +218,11 @@ def fit_appearance(
         heights_px = height_px * body_scales(of_clip, full)
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
-    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
     held: Sequence[float] = NOTHING_HELD
     if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
         held = held_by_hands(parts, (person() for person in people))
+        people = [partial(person, held=held) for person in people]
+    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -229,7 +230,6 @@ def fit_appearance(
                 parts=cut_by,
                 background=background,
                 references=references[first : first + _SHARE],
-                held=held,
                 file=Path(folder) / f"references from {first} on",
             )
             for first in range(0, len(masks), _SHARE)
@@ -289,8 +289,6 @@ class _Share:
     parts: Sequence[BodyPart]
     background: Background
     references: Sequence[_Reference]
-    held: Sequence[float]
-    """How surely each hand holds something."""
     file: Path
     """For the images of cut parts."""
 
@@ -304,9 +302,7 @@ def _cut(share: _Share) -> list[list[StoredPart | None]]:
     with closing(ImagesOnDisk(share.file)) as file:
         for person, read, by_depth in share.references:
             frame = read()
-            cut = cut_parts(
-                share.parts, share.background, person(), frame, by_depth, held=share.held
-            )
+            cut = cut_parts(share.parts, share.background, person(), frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
                 cut = continued_parts(share.parts, cut, read.margin, frame.shape[:2])
             for overlay in (one for one in share.background.overlays if one.is_in(frame)):
