@@ -228,7 +228,7 @@ class _PartViews:
         measured = {}
         for reference, cut in self.cut.items():
             zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
-            face = self._face(reference)
+            face = self._joints(reference) if self.part.is_head else None
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         # A face has as much detail in most poses, and in some no reference is sharp.
         least_share = 0.5 if self.part.is_head else 0.0
@@ -239,11 +239,10 @@ class _PartViews:
 
         No other frame tells where that ends.
         """
-        points, found = self.poses.joints(self.part.joints, reference)
+        joints = self._joints(reference)
         inside = np.zeros_like(self.cut[reference].coverage)
-        if found.any():
-            corners = points[found] - self.cut[reference].corner
-            hull = cv2.convexHull(corners.round().astype(np.int32))
+        if len(joints):
+            hull = cv2.convexHull(joints.round().astype(np.int32))
             cv2.fillConvexPoly(inside, hull, 255)
             if self.other_side is not None:
                 beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
@@ -252,17 +251,17 @@ class _PartViews:
                 cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
-    def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
-        """Joints of a head in its patch; None of another part."""
+    def _joints(self, reference: int) -> Float[np.ndarray, "joints 2"]:
+        """The part's joints that were found, (x, y) in its patch."""
         points, found = self.poses.joints(self.part.joints, reference)
-        return points[found] - self.cut[reference].corner if self.part.is_head else None
+        return points[found] - self.cut[reference].corner
 
-    def differences(self, num_references: int) -> UInt8[np.ndarray, "references references"]:
+    def differences(self) -> UInt8[np.ndarray, "references references"]:
         """Levels by which the part looks different in any two references, in the same pose.
 
         255 where one of them does not show it.
         """
-        apart = np.full((num_references, num_references), 255, np.uint8)
+        apart = np.full((len(self.scales),) * 2, 255, np.uint8)
         if not self.cut:
             return apart
         small = self._small
@@ -326,21 +325,16 @@ class _PartViews:
         return cut.synthesized(cv2.bitwise_and(cut.hidden, self._inside(reference)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _StoredViews:
+class _Stored(NamedTuple):
     """One part in all references, which one worker fills."""
 
-    part: BodyPart
-    poses: BodyPoses
-    scales: Float64[np.ndarray, " references"]
-    height_px: float
-    """Of the upright body at scale 1."""
-    stored: Mapping[int, StoredPart]
-    """The part in the references that show it."""
+    views: _PartViews
+    """Without what was cut out."""
+    cut: Mapping[int, StoredPart]
     other_side: Mapping[int, StoredPart] | None
 
     def __str__(self) -> str:
-        return self.part.name
+        return self.views.part.name
 
 
 def fill_hidden(
@@ -371,45 +365,31 @@ def fill_hidden(
         return {n: part for n, row in enumerate(stored) if (part := row[column]) is not None}
 
     work = (
-        _StoredViews(
-            part=one,
-            poses=poses,
-            scales=scales,
-            height_px=height_px,
-            stored=views(one.name),
-            other_side=views(mirrored(one.name)) if of_photos else None,
+        _Stored(
+            _PartViews(part=one, poses=poses, scales=scales, height_px=height_px, cut={}),
+            views(one.name),
+            views(mirrored(one.name)) if of_photos else None,
         )
         for one in parts
     )
-    patches: list[list[Patch | None]] = [[] for _ in stored]
-    differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
     filled = run_parallel(_filled, work, num_workers=num_workers)
-    progress = track(filled, "filling what is hidden", total=len(parts))
-    for apart, (of_part, levels) in zip(differences, progress, strict=True):
-        apart[:] = levels
-        for reference, row in enumerate(patches):
-            row.append(of_part.get(reference))
-    return patches, differences
+    patches, differences = zip(
+        *track(filled, "filling what is hidden", total=len(parts)), strict=True
+    )
+    rows = [[of_part.get(reference) for of_part in patches] for reference in range(len(stored))]
+    return rows, np.stack(differences)
 
 
-def _filled(
-    work: _StoredViews,
-) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
+def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
     """Patches by reference, and differences."""
-    cut = {reference: part.read() for reference, part in work.stored.items()}
-    others = work.other_side
-    other_side = None if others is None else {n: part.read() for n, part in others.items()}
-    views = _PartViews(
-        part=work.part,
-        poses=work.poses,
-        scales=work.scales,
-        height_px=work.height_px,
-        cut=cut,
-        other_side=other_side,
-    ).without_occluders()
+    cut, other_side = (
+        of and {reference: part.read() for reference, part in of.items()}
+        for of in (work.cut, work.other_side)
+    )
+    views = replace(work.views, cut=cut, other_side=other_side).without_occluders()
     patches = {}
     for reference in views.cut:
         filled = views.filled(reference)
         shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
         patches[reference] = filled.patch(shown=shown, sharpness=views.sharpness[reference])
-    return patches, views.differences(len(work.scales))
+    return patches, views.differences()
