@@ -105,13 +105,7 @@ class PuppetFollower:
         """
         self._puppet, self._looks_ahead = puppet, looks_ahead
         self._current = np.full(len(puppet.parts), -1)
-        choice = puppet.choice
-        hysteresis = [
-            choice.fast_hysteresis if part.changes_fast else choice.hysteresis
-            for part in puppet.parts
-        ]
-        self._share, self._least = np.array(hysteresis).T
-        self._switch = np.array([choice.switch[part.kind] for part in puppet.parts])
+        self._switch = np.array([puppet.choice.switch[part.kind] for part in puppet.parts])
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
@@ -149,30 +143,19 @@ class PuppetFollower:
     def _choose(
         self, distances: Float64[np.ndarray, "frames parts references"], frame_rate: float
     ) -> Chosen:
-        """References of the next frames.
-
-        Without looking ahead those of the frame before are preferred by hysteresis.
-        """
-        costs = distances + self._puppet.references.penalties.T
+        """References of the next frames, together or one after the other."""
         if self._looks_ahead:
-            return self._choose_together(costs, distances, frame_rate * self._switch)
-        chosen = []
-        for number, frame in enumerate(costs):
-            parts = np.flatnonzero(self._current >= 0)
-            frame[parts, self._current[parts]] *= 1 - self._share[parts]
-            frame[parts, self._current[parts]] -= self._least[parts]
-            of = slice(number, number + 1)
-            chosen.append(self._choose_together(costs[of], distances[of], 0 * self._switch))
-        return np.concatenate(chosen)
+            return self._choose_together(distances, frame_rate * self._switch)
+        switch = self._switch / self._puppet.choice.lasts_seconds
+        return np.concatenate([self._choose_together(frame[None], switch) for frame in distances])
 
     def _choose_together(
         self,
-        costs: Float64[np.ndarray, "frames parts references"],
         distances: Float64[np.ndarray, "frames parts references"],
         switch: Float64[np.ndarray, " parts"],
     ) -> Chosen:
         chosen = choose_over_clip(
-            costs,
+            distances + self._puppet.references.penalties.T,
             self._puppet.appearance.differences,
             choice=self._puppet.choice,
             joined=self._puppet.joined,
