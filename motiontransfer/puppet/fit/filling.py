@@ -20,7 +20,7 @@ from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, SOLID
+from motiontransfer.plate.masks import GRAY, SOLID, touching
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
@@ -101,9 +101,7 @@ def occluder_mask(
     # It goes on in its colors up to where most others show them: a ball comes to a knee again.
     away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
     goes_on = covered & (2 * alike <= shown) & (away < OTHER_COLOR)
-    _, objects = cv2.connectedComponents((found | goes_on).astype(np.uint8))
-    found = np.isin(objects, objects[found])
-    return cv2.dilate(found.astype(np.float32), around)  # its blurred rim
+    return cv2.dilate(touching(goes_on, found).astype(np.float32), around)  # its blurred rim
 
 
 @dataclass(frozen=True, kw_only=True)
