@@ -30,8 +30,9 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
     assert back.frames.tolist() == [[0, 0], [1, 0]]
 
 
-OF_PATCHES = ("boxes", "bytes", "measures", "pixels", "differences")
-ARRAYS = ("points", "score", "frames", "full_lengths", *(f"patch_{of}" for of in OF_PATCHES))
+OF_PATCHES = ("boxes", "bytes", "measures", "pixels")
+OTHERS = ("points", "score", "frames", "full_lengths", "differences")
+ARRAYS = (*OTHERS, *(f"patch_{of}" for of in OF_PATCHES))
 
 
 def less_a_row(name):
@@ -41,7 +42,7 @@ def less_a_row(name):
 def without_references(arrays, packed):
     of_references = [name for name in ARRAYS if name != "full_lengths"]
     arrays.update({name: arrays[name][:0] for name in of_references})
-    arrays["patch_differences"] = np.zeros((len(PARTS), 0, 0), np.uint8)
+    arrays["differences"] = np.zeros((len(PARTS), 0, 0), np.uint8)
 
 
 # Before a colon: what the error names.

@@ -24,7 +24,7 @@ from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_ov
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw.part_maps import Placement
 from motiontransfer.puppet.draw.retrieval import References
 from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
 
@@ -235,8 +235,8 @@ class PuppetClip:
         """
         x0, y0, x1, y1 = box
         height, width = size or (round(y1 - y0), round(x1 - x0))
-        zoom = self.puppet.zoom
-        rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
+        corner = np.array([x0, y0]) * self.puppet.zoom
+        rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / self.puppet.zoom
         shrink = max(round(1 / rate.max()), 1)  # areas are averaged in patches
         canvas = np.zeros((4, height, width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
@@ -248,7 +248,8 @@ class PuppetClip:
             chosen=self.chosen[index].tolist(),
             growth=self.scales[index] / references.scales,
             height_px=height_px,
-            drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=rate),
+            corner=corner,
+            rate=rate,
         )
         warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
         chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
@@ -263,7 +264,7 @@ class PuppetClip:
                 own = faded(own, warped(number, other), share=share, unlike=unlike)
             drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
-            _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, rate)
+            _lay_before(canvas, self.puppet.overlay, corner, rate)
         return to_texture(canvas, drawn, height_px=height_px * float(rate.max()))
 
     def _warped(
