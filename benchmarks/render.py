@@ -44,7 +44,7 @@ from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints, read_keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
+from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.rendering.compositing import puppet_frames
 from motiontransfer.rendering.frame import blend_feathered, render_poses
 from motiontransfer.rendering.renderer import TrainedRenderer, make_renderer
@@ -239,8 +239,7 @@ def _puppet(poses: Keypoints, full: tuple[int, int]) -> Puppet:
     nowhere = np.zeros(full, bool)
     return Puppet(
         fit_appearance(
-            poses.skeleton,
-            [ClipPoses(large.points, large.score)],
+            [large],
             [frame.copy for frame in frames.values()],
             {key: cv2.absdiff(frame, room).max(axis=2) for key, frame in frames.items()},
             background=Background(room, is_filled=nowhere),

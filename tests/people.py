@@ -14,7 +14,7 @@ from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Detections, Keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.puppet.fit.fitting import ClipPoses, fit_appearance
+from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.fit.silhouette import silhouette
 
 RATE = Fraction(25)
@@ -413,8 +413,7 @@ def puppet_of(keypoints, references):
     frames = {(0, index): picture(keypoints, index) for index in references}
     return Puppet(
         fit_appearance(
-            keypoints.skeleton,
-            [ClipPoses(keypoints.points, keypoints.score)],
+            [keypoints],
             [frame.copy for frame in frames.values()],
             {key: difference_mask(frame, empty) for key, frame in frames.items()},
             background=scene(empty),
@@ -496,8 +495,7 @@ def appearance_of(*references, frames=None, **how):
     frames = frames or [painted(keypoints, **how)[0] for keypoints in references]
     empty = room(references[0].image_size)
     return fit_appearance(
-        HOLISTIC,
-        [ClipPoses(keypoints.points, keypoints.score) for keypoints in references],
+        references,
         [frame.copy for frame in frames],
         {(clip, 0): difference_mask(frame, empty) for clip, frame in enumerate(frames)},
         background=scene(empty),

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from motiontransfer.body.descent import minimize
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.objective import USUAL_DISTANCE, Bends, Observed, State, error
 from motiontransfer.body.sides import Pose, choose_sides, measured_yaw
@@ -36,7 +35,8 @@ from motiontransfer.pose.time_series import inner_gaps
 _FOR_LENGTHS = 200  # frames
 _RUN = 25  # frames next to each other among these
 _WINDOW, _OVERLAP = 240, 40  # frames
-_STEPS = ((2.5, 40), (1.0, 120))  # factor of the joints' error, steps of the descent
+_STEPS = ((2.5, 40), (1.0, 120))  # factor of the joints' error, steps of L-BFGS
+_DESCENT = {"maxcor": 20, "ftol": 1e-9, "gtol": 0.0}  # pairs from which the Hessian is told; ends
 _UNITS = State(*(np.array(unit) for unit in (1.0, 0.1, 0.1, 0.3, 1.0)))  # of the unknowns
 _ROUGHNESS = (1.0, 1.0, 300.0)  # of directions, place and size: cost of bends, of a step's own
 _OFF = 0.06  # body heights: a joint that far away is not explained
@@ -266,14 +266,16 @@ def _descend(
         total, by = error(film, moved(unknowns), width=width)
         return total, np.concatenate([np.ravel(slope) for slope in scaled(by)])
 
-    start = np.zeros(sum(values.size for values in state))
-    return moved(minimize(value, start, steps=steps))
+    from scipy.optimize import minimize  # here: live motion does without SciPy
+
+    start, options = np.zeros(sum(values.size for values in state)), _DESCENT | {"maxiter": steps}
+    return moved(minimize(value, start, method="L-BFGS-B", jac=True, options=options).x)
 
 
 def _smooth_bases(film: Observed) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
     """Symmetric maps of the unknowns along frames, in which smooth steps cost what others do.
 
-    So the descent needs a third of the steps.
+    So L-BFGS needs a third of the steps.
     """
     bent = film.bends.of(np.eye(len(film.weight))[None])[0]
     squares, waves = np.linalg.eigh(bent.T @ bent)

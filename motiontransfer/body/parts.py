@@ -22,20 +22,7 @@ Lengths = Float64[np.ndarray, " lines"]
 _SIDES = ("left", "right")
 _MIDPOINTS = ("shoulder", "hip", "ear", "eye", "mouth")
 _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_mouth", "right_mouth")
-_TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-
-_SIZES = {
-    "thigh": (0.055, 1.6),
-    "shin": (0.04, 1.5),
-    "foot": (0.025, 1.5),
-    "neck": (0.04, 1.8),
-    "torso": (0.045, 3.0),  # in profile its hull is a line, from which back and belly are far
-    "head": (0.06, 2.0),
-    "upper_arm": (0.04, 1.4),
-    "forearm": (0.03, 1.4),
-    "hand": (0.016, 1.5),
-}
-"""Usual radius of each part, a share of the body's height, and its reach, in radii."""
+_CORNERS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 # Size of the body.
 _LENGTH_QUANTILE = 0.9  # over time: a limb is as long as it is seen when parallel to the image
@@ -163,14 +150,14 @@ def body_parts(skeleton: Skeleton, *, has_skirt: bool = False) -> tuple[BodyPart
     groups = dict(skeleton.groups)
     return (
         *([SKIRT] if has_skirt else []),
-        *_limbs("thigh"),
-        *_limbs("shin", neighbor="foot"),
+        *_limbs("thigh", radius=0.055, reach=1.6),
+        *_limbs("shin", radius=0.04, reach=1.5, neighbor="foot"),
         *(_foot(side) for side in _SIDES),
-        _neck(),
-        _torso(),
+        _NECK,
+        _TORSO,
         _head(groups),
-        *_limbs("upper_arm", neighbor="forearm"),
-        *_limbs("forearm"),
+        *_limbs("upper_arm", radius=0.04, reach=1.4, neighbor="forearm"),
+        *_limbs("forearm", radius=0.03, reach=1.4),
         *(_hand(side, groups) for side in _SIDES),
     )
 
@@ -210,13 +197,15 @@ def _bone(segment: str, side: int) -> Limb:
     return start, end
 
 
-def _limbs(segment: str, *, neighbor: str | None = None) -> Iterator[BodyPart]:
+def _limbs(
+    segment: str, *, radius: float, reach: float, neighbor: str | None = None
+) -> Iterator[BodyPart]:
     """A segment of a limb on each side.
 
     Args:
         neighbor: neighboring segment.
     """
-    parent, (radius, reach) = BODY_TREE[segment].parent, _SIZES[segment]
+    parent = BODY_TREE[segment].parent
     for number, side in enumerate(_SIDES):
         bone = _bone(segment, number)
         yield BodyPart(
@@ -231,21 +220,12 @@ def _limbs(segment: str, *, neighbor: str | None = None) -> Iterator[BodyPart]:
         )
 
 
-def _neck() -> BodyPart:
-    radius, reach = _SIZES["neck"]
-    return BodyPart(
-        name="neck",
-        motion="limb",
-        bones=(NECK,),
-        joints=NECK,
-        radius=radius,
-        reach=reach,
-        parent="torso",
-    )
+_NECK = BodyPart(
+    name="neck", motion="limb", bones=(NECK,), joints=NECK, radius=0.04, reach=1.8, parent="torso"
+)
 
 
 def _foot(side: str) -> BodyPart:
-    radius, reach = _SIZES["foot"]
     joints = tuple(f"{side}_{joint}" for joint in ("ankle", "heel", "foot_index"))
     return BodyPart(
         name=f"{side}_foot",
@@ -255,28 +235,25 @@ def _foot(side: str) -> BodyPart:
         fitted_share=0.5,
         neighbors=((f"{side}_ankle", f"{side}_knee"),),
         parent=f"{side}_{BODY_TREE['foot'].parent}",
-        radius=radius,
-        reach=reach,
+        radius=0.025,
+        reach=1.5,
     )
 
 
-def _torso() -> BodyPart:
-    radius, reach = _SIZES["torso"]
-    return BodyPart(
-        name="torso",
-        motion="affine",
-        bones=(*itertools.combinations(_TORSO, 2), ("mid_shoulder", "mid_hip")),
-        joints=_TORSO,
-        neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
-        neighbor_weight=0.1,
-        radius=radius,
-        reach=reach,
-        is_solid=True,
-    )
+_TORSO = BodyPart(
+    name="torso",
+    motion="affine",
+    bones=(*itertools.combinations(_CORNERS, 2), ("mid_shoulder", "mid_hip")),
+    joints=_CORNERS,
+    neighbors=(_bone("upper_arm", 0), _bone("upper_arm", 1)),
+    neighbor_weight=0.1,
+    radius=0.045,
+    reach=3.0,  # in profile its hull is a line, from which back and belly are far
+    is_solid=True,
+)
 
 
 def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
-    radius, reach = _SIZES["head"]
     bones: tuple[Limb, ...] = (
         ("left_ear", "right_ear"),
         ("mid_eye", "mid_mouth"),
@@ -292,8 +269,8 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=bones,
         joints=joints,
         fitted_share=0.8,  # a head looks the same nearer to the camera, and leaning
-        radius=radius,
-        reach=reach,
+        radius=0.06,
+        reach=2.0,
         is_solid=True,
         changes_fast=True,
         anchor="mid_ear",  # a face before the neck is not where a profile's is
@@ -301,7 +278,7 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
 
 
 def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
-    name, wrist, (radius, reach) = f"{side}_hand", f"{side}_wrist", _SIZES["hand"]
+    name, wrist = f"{side}_hand", f"{side}_wrist"
     tips = tuple(f"{side}_{joint}" for joint in ("index", "pinky", "thumb"))
     fingers = LIMBS_OF_GROUP[name] if name in groups else ()
     return BodyPart(
@@ -310,8 +287,8 @@ def _hand(side: str, groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         bones=(*((wrist, tip) for tip in tips), *fingers),
         joints=(wrist, *tips, *groups.get(name, ())),
         fitted_share=0.5,
-        radius=radius,
-        reach=reach,
+        radius=0.016,
+        reach=1.5,
         changes_fast=True,
     )
 

@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64
 from motiontransfer.body.skeleton import OTHER_SIDES, joint
 from motiontransfer.core.arrays import FrameMask, Series
 from motiontransfer.pose.skeleton import BODY_JOINTS
+from motiontransfer.pose.time_series import least_path
 
 _EXCHANGED_SECOND = 0.3  # cost of a second that is exchanged: detectors are more often right
 _FACE_SEEN = 0.3  # cost of exchanging a frame whose face was found
@@ -77,14 +78,8 @@ def choose_sides(
     own[:, 1] = _EXCHANGED_SECOND / frame_rate + _FACE_SEEN * has_face[frames]
     ways, seconds = (pose, pose.exchanged()), np.diff(frames) / frame_rate
     steps = _jumps(ways, frames) + _turns(ways, frames, seconds)
-    total, came = own[0], []
-    for step, after in zip(steps, own[1:], strict=True):
-        both = total[:, None] + step
-        came.append(both.argmin(axis=0))
-        total = both.min(axis=0) + after
-    way, exchanged = int(total.argmin()), np.zeros(len(found), np.bool_)
-    for frame, before in zip(frames[::-1], [*reversed(came), np.zeros(2, int)], strict=True):
-        exchanged[frame], way = way, int(before[way])
+    exchanged = np.zeros(len(found), np.bool_)
+    exchanged[frames] = least_path(own, steps)
     return exchanged
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -84,6 +85,7 @@ class SourceMotion:
         self._centering: Centering | None = centering
         self._unfilmed_sides: UnfilmedSides = unfilmed_sides
         self._skeleton, self._image_size = skeleton, image_size
+        self._keypoints = partial(recent_keypoints, skeleton=skeleton, image_size=image_size)
         self.restart()
 
     def restart(self) -> None:
@@ -170,11 +172,8 @@ class SourceMotion:
 
     def _completed_of(self, poses: list[_Pose], rate: Fraction) -> Keypoints:
         """With what the camera does not show, where it stood in all of these."""
-        keypoints, world = self._keypoints(poses, rate), np.stack(poses)[:, _BODY, 3:]
+        keypoints, world = self._keypoints(poses, frame_rate=rate), np.stack(poses)[:, _BODY, 3:]
         return complete(keypoints, fit_body(keypoints, world, refines=False))
-
-    def _keypoints(self, poses: list[_Pose], rate: Fraction = _RECENT_RATE) -> Keypoints:
-        return recent_keypoints(poses, self._skeleton, self._image_size, frame_rate=rate)
 
     def _sample(self, joints: _Pose, seconds: float) -> None:
         """Keep a pose now and then, and refit the statistics to those kept."""

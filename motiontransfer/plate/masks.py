@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int32, Num, Shaped, UInt8
 
-from motiontransfer.core.arrays import Mask
+from motiontransfer.core.arrays import Mask, PixelMask
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 
@@ -59,6 +59,12 @@ def opened(
 ) -> Num[np.ndarray, "rows columns"]:
     """What a disc fits in, and a pixel around it: smooth edges stay."""
     return and_beside(cv2.morphologyEx(coverage, cv2.MORPH_OPEN, disc))
+
+
+def touching(place: PixelMask, core: PixelMask) -> PixelMask:
+    """Pieces of a place that touch its core, and the core."""
+    _, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
+    return np.isin(pieces, np.unique(pieces[core]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,15 @@ from jaxtyping import Bool, UInt8, UInt16
 
 from motiontransfer.body.parts import BodyPoses, body_parts
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
-from motiontransfer.plate.masks import CORE, LEAST_MASK, NOISE, and_beside, covered_box, disc_of
+from motiontransfer.plate.masks import (
+    CORE,
+    LEAST_MASK,
+    NOISE,
+    and_beside,
+    covered_box,
+    disc_of,
+    touching,
+)
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.video.geometry import resize
@@ -207,8 +215,7 @@ def _grown(frames: Sequence[Frame], corners: PixelMask, colors: Frame, height_px
     place = still & _closed(corners, _WITHIN * height_px)
     if not is_there.all():
         goes = still & (alike[~is_there].mean(axis=0) < 1 - _STILL)
-        _, pieces = cv2.connectedComponents((place | goes).astype(np.uint8))
-        place = np.isin(pieces, np.unique(pieces[place]))
+        place = touching(goes, place)
     soft_edge = and_beside(place) > 0
     return Overlay(soft_edge, colors, is_there)
 

@@ -24,7 +24,7 @@ from motiontransfer.plate.background import (
 )
 from motiontransfer.plate.camera import CameraPath, camera_path
 from motiontransfer.plate.full_size import FullSizeFrames
-from motiontransfer.plate.masks import CORE, MASK_ERROR, PersonMasks, disc_of, write_masks
+from motiontransfer.plate.masks import CORE, MASK_ERROR, PersonMasks, disc_of, touching, write_masks
 from motiontransfer.plate.overlays import Overlay, difference, find_captions
 from motiontransfer.plate.scene import DIFFERENT, Scene, face_pixels, skin_color
 from motiontransfer.plate.segmentation import drawn_person, segment_person
@@ -276,12 +276,12 @@ def _with_dancer(
     hers = away <= MASK_ERROR
     beside = (away <= _BESIDE) | _floor(person, height_px)
     text = text & (away > 3 * MASK_ERROR)  # the dancer's own outline has corners, too
-    hers = _touching(differs & beside & ~text, hers)
+    hers = touching(differs & beside & ~text, hers)
     dark = differs & (away < _SHADOW_REACH)
     dark[dark] = is_shadow(frame[dark][None], plate[dark][None])[0]
     speck = disc_of(_SPECK * height_px)
     shadow = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, speck) > 0
-    shadow = _touching(shadow, hers) & ~hers
+    shadow = touching(shadow, hers) & ~hers
     removed = cv2.dilate(np.uint8(255) * ((hers | shadow) & ~kept), speck)
     side = 2 * max(round(_SPECK * height_px), 1) + 1
     if shadow.any():
@@ -306,14 +306,6 @@ def _floor(person: PixelMask, height_px: float) -> PixelMask:
     place, foot = np.zeros(person.shape, bool), y + height
     place[max(foot - beside, 0) : foot + below, max(x - beside, 0) : x + width + beside] = True
     return place
-
-
-def _touching(place: PixelMask, core: PixelMask) -> PixelMask:
-    """Pieces of a place that touch its core, and the core."""
-    num_pieces, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
-    touches = np.zeros(num_pieces, bool)
-    touches[pieces[core]] = True
-    return touches[pieces]
 
 
 def _softened(

@@ -55,10 +55,9 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
             found = segment(frame, square_around(keypoints, index, height_px=height_px))
             indices.append(index)
             is_drawn.append(found is None)
-            if found is None:
-                masks.append(drawn_person(keypoints, index, height_px=height_px))
-            else:
-                masks.append(found)
+            masks.append(
+                drawn_person(keypoints, index, height_px=height_px) if found is None else found
+            )
     return PersonMasks(
         frame_index=np.array(indices, np.int32),
         masks=np.array(masks, np.uint8).reshape(-1, *keypoints.image_size),
@@ -66,18 +65,13 @@ def segment_person(keypoints: Keypoints, frames: Iterable[tuple[int, Frame]]) ->
     )
 
 
-def _pose(keypoints: Keypoints | Detections, index: int) -> BodyPoses:
-    """The pose of one frame, so that the work does not grow with the clip."""
-    frame = slice(index, index + 1)
-    return BodyPoses(keypoints.skeleton, keypoints.points[frame], keypoints.score[frame])
-
-
 def drawn_person(
     keypoints: Keypoints | Detections, row: int, *, height_px: float, share: float | None = None
 ) -> Mask:
     """Mask of the body parts by their radii, with their reach or to a share of the radii."""
     mask = np.zeros(keypoints.image_size, np.uint8)
-    pose = _pose(keypoints, row)
+    points, score = keypoints.points[row : row + 1], keypoints.score[row : row + 1]
+    pose = BodyPoses(keypoints.skeleton, points, score)
     for part in body_parts(keypoints.skeleton):
         points, found = pose.joints(part.joints, 0)
         if part.is_solid and found.sum() >= part.min_joints:

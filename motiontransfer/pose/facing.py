@@ -42,7 +42,7 @@ def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
 
 def trunk_widths(keypoints: Keypoints, *, min_score: float = 0.0) -> Series:
     """Width of shoulders and hips, pixels; negative from behind, NaN where not known."""
-    sides = (both_sides(keypoints, name, min_score=min_score) for name in TRUNK_AND_FEET)
+    sides = (keypoints.places(_both_sides(name), min_score=min_score) for name in TRUNK_AND_FEET)
     return width_from_front(*sides)
 
 
@@ -63,7 +63,8 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
     them beyond the shoulders.
     """
     shoulders, hips, ankles, wrists, eyes = (
-        both_sides(keypoints, joint) for joint in ("shoulder", "hip", "ankle", "wrist", "eye")
+        keypoints.places(_both_sides(joint))
+        for joint in ("shoulder", "hip", "ankle", "wrist", "eye")
     )
     neck, seat = shoulders.mean(axis=1), hips.mean(axis=1)
     by_head = _TRUNKS_TO_EYES * (eyes.mean(axis=1) - neck)
@@ -94,8 +95,5 @@ def degrees_to_upright(keypoints: Keypoints) -> int:
     return 360 - 90 * turns if stands and not on_hands else 0
 
 
-def both_sides(poses: Keypoints, name: str, *, min_score: float = 0.0) -> _Pairs:
-    """A joint on the left and on the right, x + iy; NaN where it was not found."""
-    found = [poses.midpoint(f"{side}_{name}", min_score=min_score) for side in ("left", "right")]
-    pairs = [np.where(has, at[:, 0] + 1j * at[:, 1], complex(np.nan, np.nan)) for at, has in found]
-    return np.stack(pairs, axis=1)
+def _both_sides(name: str) -> tuple[str, str]:
+    return f"left_{name}", f"right_{name}"

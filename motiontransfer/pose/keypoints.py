@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32, Shaped
+from jaxtyping import Bool, Complex128, Float, Float32, Int32, Shaped
 
 from motiontransfer.core.arrays import FrameMask, Places
 from motiontransfer.core.errors import KeypointsError, MissingFileError
@@ -189,6 +189,15 @@ class Keypoints(_Joints):
         for point, other in others:
             total, weakest = total + point, np.minimum(weakest, other)
         return total / len(names), (weakest > 0) & (weakest >= min_score)
+
+    def places(
+        self, names: Sequence[str], *, min_score: float = 0.0
+    ) -> Complex128[np.ndarray, "frames names"]:
+        """Joints as x + iy; NaN where one has not the score, or is missing."""
+        indices = [*map(self.skeleton.index, names)]
+        points, score = self.points[:, indices].astype(np.float64), self.score[:, indices]
+        found = (score > 0) & (score >= min_score)
+        return np.where(found, points @ (1, 1j), complex(np.nan, np.nan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

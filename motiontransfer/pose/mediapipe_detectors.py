@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-import cv2
 import numpy as np
 from jaxtyping import Float32
 
@@ -28,7 +27,7 @@ from motiontransfer.pose.landmarks import (
     boxes_of_people,
     detector_of,
 )
-from motiontransfer.pose.openvino_holistic import HANDS, around_hand, placed
+from motiontransfer.pose.openvino_holistic import HANDS, around_hand, crop_of, placed
 
 _UNUSED = ("matplotlib", "matplotlib.pyplot")  # half of MediaPipe's start, for its own plots
 _unused = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
@@ -128,14 +127,7 @@ def _missed_hands(
         side = _AROUND * float(np.linalg.norm(tilted[:, 0]))
         (center,) = placed(np.full((1, 2), 0.5), tilted)
         square = np.column_stack([side * np.eye(2), center - side / 2])
-        crop = cv2.warpAffine(
-            frame,
-            square / [_SQUARE_PX, _SQUARE_PX, 1],
-            (_SQUARE_PX, _SQUARE_PX),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        for hand in look(crop).multi_hand_landmarks or ():
+        for hand in look(crop_of(frame, square, _SQUARE_PX)).multi_hand_landmarks or ():
             points = placed(_unpack(hand.landmark)[:, :2].astype(float), square)
             known = [one[:, :2] * size for key, one in {**person, **found}.items() if key in HANDS]
             apart = [np.linalg.norm((points - one).mean(axis=0)) for one in known]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import cpu_clock
@@ -73,6 +73,18 @@ def openvino_core() -> Any:  # noqa: ANN401 - an extra, which type checkers woul
     return import_module("openvino").Core()
 
 
+def crop_of(
+    frame: Frame, square: Square, side: int, *, border: int = cv2.BORDER_REPLICATE
+) -> UInt8[np.ndarray, "side side 3"]:
+    """A square of a frame, with so many pixels a side.
+
+    Args:
+        border: OpenCV's rule for pixels outside the frame.
+    """
+    flags, matrix = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, square / [side, side, 1]
+    return cv2.warpAffine(frame, matrix, (side, side), flags=flags, borderMode=border)
+
+
 class _Model:
     def __init__(
         self, path: Path, *outputs: str, low: int = 0, border: int = cv2.BORDER_REPLICATE
@@ -95,13 +107,7 @@ class _Model:
 
     def look(self, frame: Frame, square: Square) -> Outputs:
         """Outputs for a square of the frame."""
-        crop = cv2.warpAffine(
-            frame,
-            square / [self.side, self.side, 1],
-            (self.side, self.side),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=self._border,
-        )
+        crop = crop_of(frame, square, self.side, border=self._border)
         fed = crop[None] * np.float32((1 - self._low) / 255) + np.float32(self._low)
         found = self._run(fed)
         return [found[name][0].astype(np.float64) for name in self._outputs]

@@ -56,6 +56,25 @@ def joints_by_presence(seen: JointMask) -> Iterator[tuple[Int64[np.ndarray, " so
         yield np.flatnonzero(of_joint.reshape(-1) == index), patterns[:, index]
 
 
+def least_path(
+    costs: Float64[np.ndarray, "frames states"], steps: Float64[np.ndarray, "_ states states"]
+) -> Int64[np.ndarray, " frames"]:
+    """States with the least sum of costs, and of steps between two frames (Viterbi 1967).
+
+    Args:
+        steps: of each pair of frames, from the earlier state to the later one.
+    """
+    total, came = costs[0], []
+    for step, after in zip(steps, costs[1:], strict=True):
+        both = total[:, None] + step
+        came.append(both.argmin(axis=0))
+        total = both.min(axis=0) + after
+    path = [int(total.argmin())]
+    for before in reversed(came):
+        path.append(int(before[path[-1]]))
+    return np.array(path[::-1])
+
+
 def window_frames(seconds: float, frame_rate: Fraction) -> int:
     """Odd window length nearest to a duration; at least 1."""
     return 2 * round(seconds * float(frame_rate) / 2) + 1

@@ -28,7 +28,6 @@ Glossary:
     occluder: object in front of the person that most references do not show.
     body scale: size of the body in a frame, relative to the clip's median.
     distance: how unlike a part is in a pose and in a reference, % of the body's height.
-    hysteresis: distance by which another reference must be nearer to be chosen.
     seam: place where parts from different references meet.
     texture: the puppet as it is drawn: RGB and coverage.
 """

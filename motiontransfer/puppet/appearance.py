@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,39 +11,25 @@ from motiontransfer.body.parts import SCALE_LINES, BodyPart, body_parts
 from motiontransfer.plate.shadow import Light
 from motiontransfer.pose.skeleton import Skeleton
 
-_PERSONS_KEPT = 8  # decoded: a frame shows parts of about five references
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Patch:
-    """A person, or one of their body parts, cut out of a reference frame."""
+    """A body part cut out of a reference frame."""
 
     corner: tuple[int, int]
     """(x, y) of its first pixel in the frame."""
     size: tuple[int, int]
     encoded: UInt8[np.ndarray, " bytes"]
-    """Lossless WebP of its pixels; with a person, of their difference from the person's colors."""
+    """Lossless WebP of its pixels."""
     shown: float = 1.0
     """Share of it that was shown before hidden pixels were filled; see `puppet.visibility`."""
     sharpness: float = 1.0
     """Relative to the sharpest of other references in similar poses; see `puppet.sharpness`."""
-    person: "Patch | None" = None
-    """The whole person, of whom this is a part."""
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
         """RGB and coverage, decoded anew each time."""
-        pixels = _decoded(self.encoded)
-        if self.person is not None:
-            (x, y), (height, width) = np.subtract(self.corner, self.person.corner), self.size
-            # Modulo 256, as the difference was taken.
-            pixels[..., :3] += _person_pixels(self.person)[y : y + height, x : x + width, :3]
-        return pixels
-
-
-@lru_cache(_PERSONS_KEPT)
-def _person_pixels(person: Patch) -> UInt8[np.ndarray, "height width 4"]:
-    return person.pixels
+        return _decoded(self.encoded)
 
 
 def _decoded(encoded: UInt8[np.ndarray, " bytes"]) -> UInt8[np.ndarray, "height width 4"]:
@@ -55,6 +40,12 @@ def _decoded(encoded: UInt8[np.ndarray, " bytes"]) -> UInt8[np.ndarray, "height 
     # What is covered everywhere is decoded without coverage.
     is_opaque = image.shape[2] == 3
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGBA if is_opaque else cv2.COLOR_BGRA2RGBA)
+
+
+_NOT_SEEN = Patch(
+    corner=(0, 0), size=(0, 0), encoded=np.zeros(0, np.uint8), shown=0.0, sharpness=0.0
+)
+"""How a part is stored that a reference does not show."""
 
 
 def covered_area(coverage: UInt8[np.ndarray, "height width"]) -> float:
@@ -89,6 +80,10 @@ class Appearance:
         return body_parts(self.skeleton, has_skirt=self.has_skirt)
 
 
+_ARRAYS = "points", "score", "frames", "full_lengths", "differences"
+"""Fields that are stored as they are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedAppearance:
     """All of an appearance but its arrays."""
@@ -99,28 +94,16 @@ class PackedAppearance:
 
 
 def pack_appearance(appearance: Appearance) -> tuple[dict[str, np.ndarray], PackedAppearance]:
-    num_columns = 1 + len(appearance.parts)  # the whole person, and the parts
-    boxes = np.zeros((len(appearance.patches), num_columns, 4), np.int32)
-    lengths, pixels = np.zeros(boxes.shape[:2], np.int32), [np.zeros(0, np.uint8)]
-    measures = np.zeros((*boxes.shape[:2], 2), np.float32)
-    for reference, patches in enumerate(appearance.patches):
-        person = next((patch.person for patch in patches if patch is not None), None)
-        for column, patch in enumerate((person, *patches)):
-            if patch is not None:
-                boxes[reference, column] = *patch.corner, *patch.size
-                lengths[reference, column] = len(patch.encoded)
-                measures[reference, column] = patch.shown, patch.sharpness
-                pixels.append(patch.encoded)
-    arrays = {
-        "points": appearance.points,
-        "score": appearance.score,
-        "frames": appearance.frames,
-        "full_lengths": appearance.full_lengths,
-        "patch_boxes": boxes,
-        "patch_bytes": lengths,
-        "patch_measures": measures,
+    shape = len(appearance.patches), len(appearance.parts)
+    patches = [patch or _NOT_SEEN for row in appearance.patches for patch in row]
+    boxes = [(*patch.corner, *patch.size) for patch in patches]
+    measures = [(patch.shown, patch.sharpness) for patch in patches]
+    pixels = [patch.encoded for patch in patches]
+    arrays = {name: getattr(appearance, name) for name in _ARRAYS} | {
+        "patch_boxes": np.array(boxes, np.int32).reshape(*shape, 4),
+        "patch_bytes": np.array([*map(len, pixels)], np.int32).reshape(shape),
+        "patch_measures": np.array(measures, np.float32).reshape(*shape, 2),
         "patch_pixels": np.concatenate(pixels),
-        "patch_differences": appearance.differences,
         "background": _lossless(appearance.background),
     }
     if appearance.overlay is not None:
@@ -149,7 +132,7 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     """
     skeleton = Skeleton(groups=tuple((name, tuple(joints)) for name, joints in packed.groups))
     parts = body_parts(skeleton, has_skirt=packed.has_skirt)
-    rows, columns, lengths = len(arrays["points"]), 1 + len(parts), arrays["patch_bytes"]
+    rows, columns, lengths = len(arrays["points"]), len(parts), arrays["patch_bytes"]
     shapes = {
         "points": (rows, len(skeleton.joints), 2),
         "score": (rows, len(skeleton.joints)),
@@ -159,58 +142,33 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
         "patch_bytes": (rows, columns),
         "patch_measures": (rows, columns, 2),
         "patch_pixels": (int(lengths.sum()),),
-        "patch_differences": (columns - 1, rows, rows),
+        "differences": (columns, rows, rows),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name}: expected an array {shape}, got {arrays[name].shape}")
     if not rows or not packed.height_px > 0:
         raise ValueError(f"expected a reference and a height, got {rows}, {packed.height_px} px")
-    encoded = iter(np.split(arrays["patch_pixels"], np.cumsum(lengths)[:-1]))
-    patches: list[list[Patch | None]] = []
-    columns_of = (arrays["patch_boxes"].tolist(), arrays["patch_measures"].tolist())
-    for (person_box, *boxes), (of_person, *measures) in zip(*columns_of, strict=True):
-        person = _read_patch(person_box, of_person, next(encoded))
-        patches.append(
-            [
-                _read_patch(box, of_part, next(encoded), person)
-                for box, of_part in zip(boxes, measures, strict=True)
-            ]
-        )
+    patches: list[Patch | None] = []
+    for (x, y, *size), (shown, sharpness), encoded in zip(
+        arrays["patch_boxes"].reshape(-1, 4).tolist(),
+        arrays["patch_measures"].reshape(-1, 2).tolist(),
+        np.split(arrays["patch_pixels"], np.cumsum(lengths)[:-1]),
+        strict=True,
+    ):
+        place = {"corner": (x, y), "size": tuple(size)}
+        patch = Patch(**place, encoded=encoded, shown=shown, sharpness=sharpness)
+        patches.append(patch if len(encoded) else None)
     background, overlay = _decoded(arrays["background"])[..., :3], arrays.get("overlay")
     if overlay is not None:
         overlay = Patch(corner=(0, 0), size=background.shape[:2], encoded=overlay)
     return Appearance(
         skeleton=skeleton,
-        points=arrays["points"],
-        score=arrays["score"],
-        frames=arrays["frames"],
-        full_lengths=arrays["full_lengths"],
         height_px=packed.height_px,
         has_skirt=packed.has_skirt,
-        patches=patches,
-        differences=arrays["patch_differences"],
+        patches=[patches[first : first + columns] for first in range(0, len(patches), columns)],
         background=np.ascontiguousarray(background),
         overlay=overlay,
         shadow=arrays.get("shadow"),
-    )
-
-
-def _read_patch(
-    box: Sequence[int],
-    measures: Sequence[float],
-    encoded: UInt8[np.ndarray, " bytes"],
-    person: Patch | None = None,
-) -> Patch | None:
-    """A patch; None without any bytes."""
-    if not len(encoded):
-        return None
-    (x, y, height, width), (shown, sharpness) = box, measures
-    return Patch(
-        corner=(x, y),
-        size=(height, width),
-        encoded=encoded,
-        shown=shown,
-        sharpness=sharpness,
-        person=person,
+        **{name: arrays[name] for name in _ARRAYS},
     )

@@ -63,22 +63,18 @@ def plot_appearance(
 def best_views(appearance: Appearance) -> dict[str, list[Cell | None]]:
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
     scales = body_scales(poses, appearance.full_lengths)
-    best: dict[tuple[str, int], tuple[int, Patch]] = {}
+    best: dict[tuple[str, int], Patch] = {}
     for number, part in enumerate(appearance.parts):
         sectors = _sectors(part, poses, scales).tolist()
-        for row, (patches, sector) in enumerate(zip(appearance.patches, sectors, strict=True)):
-            patch = patches[number]
-            if patch is None or sector < 0:
-                continue
-            _, before = best.get((part.name, sector), (row, None))
-            if patch.shown > (0 if before is None else before.shown):
-                best[part.name, sector] = row, patch
+        for patches, sector in zip(appearance.patches, sectors, strict=True):
+            patch, before = patches[number], best.get((part.name, sector))
+            if patch and sector >= 0 and patch.shown > (before.shown if before else 0):
+                best[part.name, sector] = patch
     views: dict[str, list[Cell | None]] = {
         part.name: [None] * len(_DIRECTIONS) for part in appearance.parts
     }
-    in_turn = sorted(best, key=lambda place: best[place][0])  # each whole person is decoded once
-    for name, sector in in_turn:
-        views[name][sector] = best[name, sector][1].pixels
+    for (name, sector), patch in best.items():
+        views[name][sector] = patch.pixels
     return views
 
 

@@ -62,7 +62,7 @@ def fit_head_views(
     yaws, places, openings = [], [], []
     for clip, size in zip(clips, heights_px, strict=True):
         heads = _measure_heads(clip, min_score)
-        offset = _complex(clip, joints, min_score) - heads.ears[:, None]
+        offset = clip.places(joints, min_score=min_score) - heads.ears[:, None]
         of_clip = offset * (heads.across.conj() * (1 / size))[:, None]
         lips = [joints.index(lip) for lip in _LIPS if lip in joints]
         yaws.append(heads.yaw_degrees)
@@ -155,7 +155,7 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _MeasuredHeads:
     The ears of a profile lie behind each other: there a head is as tilted as the body.
     """
     names = (*_EARS, "nose", *_TRUNK)
-    left, right, nose, *trunk = _complex(keypoints, names, min_score).T
+    left, right, nose, *trunk = keypoints.places(names, min_score=min_score).T
     ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
     body = _unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
     width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
@@ -174,13 +174,3 @@ def _unit_vectors(vectors: Vectors, *, otherwise: Vectors | complex) -> Vectors:
     """Unit vectors; another where one is not known, or has no length."""
     length = np.abs(vectors)
     return np.where(length > 0, vectors / np.where(length > 0, length, 1), otherwise)
-
-
-def _complex(
-    keypoints: Keypoints, joints: Sequence[str], min_score: float
-) -> Complex128[np.ndarray, "frames joints"]:
-    """Joints as x + iy; NaN where one was not found."""
-    indices = [keypoints.skeleton.index(joint) for joint in joints]
-    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
-    found = (score > 0) & (score >= min_score)
-    return np.where(found, points[..., 0] + 1j * points[..., 1], complex(np.nan, np.nan))

@@ -134,11 +134,9 @@ def _places_on_head(
 ) -> Complex128[np.ndarray, "frames joints"]:
     """Joints in the head's own coordinates; NaN where one was not found."""
     ears, face, found = _heads(keypoints, min_score)
-    indices = [keypoints.skeleton.index(joint) for joint in joints]
-    points, score = keypoints.points[:, indices].astype(np.float64), keypoints.score[:, indices]
-    seen = (score > 0) & (score >= min_score) & found[:, None]
-    offset = points[..., 0] + 1j * points[..., 1] - ears[:, None]
-    return np.where(seen, offset / np.where(found, face, 1)[:, None], complex(np.nan, np.nan))
+    offset = keypoints.places(joints, min_score=min_score) - ears[:, None]
+    places = offset / np.where(found, face, 1)[:, None]
+    return np.where(found[:, None], places, complex(np.nan, np.nan))
 
 
 def fit_leg_shape(

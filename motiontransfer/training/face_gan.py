@@ -51,7 +51,6 @@ from motiontransfer.training.windows import (
     WindowBatch,
     WindowDataset,
     WindowInputs,
-    excluded_references,
     window_losses,
 )
 from motiontransfer.video.geometry import resize
@@ -61,6 +60,7 @@ _NUM_SAMPLES = 8  # faces, one a column
 _RUN_FRAMES = 8  # that the main generator generates in a row
 _TIMES_DRAWN = 10  # how often each generated face is trained on, about
 _WINDOW_FRAMES = 2
+_LEAST_DISTANCE = 2.0  # % of the body's height, of drawn faces' references: no frame is its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +180,11 @@ def _drawn_faces(
     *,
     crop_size: int,
 ) -> list[Frame]:
-    """The puppet's faces in a run, from frames at least a second away, over the room."""
+    """The puppet's faces in a run, from frames in other poses, over the room."""
     assert network.puppet is not None
     assert network.background_image is not None
-    excluded = excluded_references(network.puppet, clips, run.clip)[run.frames]
-    clip = network.puppet.follow(clips[run.clip].keypoints.part(run.frames), excluded=excluded)
+    poses = clips[run.clip].keypoints.part(run.frames)
+    clip = network.puppet.beyond(_LEAST_DISTANCE).follow(poses)
     (room,) = tensor_to_frames(network.background_image[None])
     size = crop_size, crop_size
     return [

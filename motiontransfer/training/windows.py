@@ -1,6 +1,5 @@
 """Windows of consecutive training frames with their poses, whole or in the viewport."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,8 +23,6 @@ from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.boxes import Viewport, equal_viewports, person_boxes
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.puppet.draw.retrieval import Excluded
-from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.training.data import FrameCache, TensorBatch
 from motiontransfer.training.gan import (
     PosedGanTask,
@@ -44,7 +41,6 @@ WindowBoxes = Int64[np.ndarray, "windows 4"]
 _BackgroundMask = Bool[np.ndarray, "rows columns"]
 """True at coarse pixels that surely show no part of the person."""
 
-_APART_SECONDS = 1  # between a frame and the references it is trained with
 _UNLIKE_LEVELS = 20  # of 255: noise and compression change less
 _CLOSE_SECONDS = 0.125  # between two masks: nobody moves far
 
@@ -275,13 +271,6 @@ class WindowDataset:
             for values in (clip.keypoints.points, clip.keypoints.score)
         ]
         return padded[0], padded[1]
-
-
-def excluded_references(puppet: Puppet, clips: Sequence[TargetClip], index: int) -> Excluded:
-    """References less than a second away from each frame of a clip."""
-    keypoints = clips[index].keypoints
-    within = math.ceil(_APART_SECONDS * keypoints.frame_rate)
-    return puppet.references.excluded(index, keypoints.num_frames, within=within)
 
 
 def window_losses(

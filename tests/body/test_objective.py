@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from motiontransfer.body.descent import minimize
 from motiontransfer.body.objective import Bends, Observed, State, error
 from motiontransfer.body.skeleton import BONE_NAMES, LENGTHS, USUAL_LENGTHS
 
@@ -60,15 +59,3 @@ def test_nothing_is_smooth_across_runs(compared):
         own["directions"] = state.directions[:, frames]
         total += len(frames) * error(film.part(frames, STARTS[frames]), state._replace(**own))[0]
     assert error(film, state)[0] * FRAMES == pytest.approx(total)
-
-
-def test_the_descent_finds_the_bottom_of_a_curved_valley():
-    """Rosenbrock's, whose lowest point is (1, 1)."""
-
-    def valley(point):
-        x, y = point
-        slope = np.array([-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)])
-        return 100 * (y - x**2) ** 2 + (1 - x) ** 2, slope
-
-    found = minimize(valley, np.array([-1.2, 1.0]), steps=60, tolerance=0.0)
-    np.testing.assert_allclose(found, [1, 1], atol=1e-4)

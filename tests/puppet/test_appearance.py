@@ -1,4 +1,4 @@
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -30,8 +30,9 @@ def test_an_appearance_is_packed_and_unpacked(appearance):
     assert back.frames.tolist() == [[0, 0], [1, 0]]
 
 
-OF_PATCHES = ("boxes", "bytes", "measures", "pixels", "differences")
-ARRAYS = ("points", "score", "frames", "full_lengths", *(f"patch_{of}" for of in OF_PATCHES))
+OF_PATCHES = ("boxes", "bytes", "measures", "pixels")
+OTHERS = ("points", "score", "frames", "full_lengths", "differences")
+ARRAYS = (*OTHERS, *(f"patch_{of}" for of in OF_PATCHES))
 
 
 def less_a_row(name):
@@ -41,7 +42,7 @@ def less_a_row(name):
 def without_references(arrays, packed):
     of_references = [name for name in ARRAYS if name != "full_lengths"]
     arrays.update({name: arrays[name][:0] for name in of_references})
-    arrays["patch_differences"] = np.zeros((len(PARTS), 0, 0), np.uint8)
+    arrays["differences"] = np.zeros((len(PARTS), 0, 0), np.uint8)
 
 
 # Before a colon: what the error names.
@@ -72,17 +73,5 @@ def test_a_patch_keeps_what_is_covered_and_beside_it(coverage):
     for one in (pixels[:4], pixels):
         patch = encode_patch((3, 5), one)
         expected = one.copy()
-        expected[5 if coverage else 0 :] = 0
+        expected[6 if coverage else 0 :] = 0
         assert np.array_equal(patch.pixels, expected)
-
-
-def test_colors_that_parts_share_are_stored_once(appearance):
-    """A part stores none but those of what another one hides: of neck and trunk."""
-    patches = dict(zip(PARTS, appearance.patches[0], strict=True))
-    assert len({patch.person for patch in patches.values() if patch is not None}) == 1
-    with_own = {
-        part.name
-        for part, patch in patches.items()
-        if patch is not None and replace(patch, person=None).pixels[..., :3].any()
-    }
-    assert with_own == {"neck", "torso"}

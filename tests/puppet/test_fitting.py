@@ -6,7 +6,6 @@ import pytest
 from motiontransfer.core.errors import TrainingError, WeightsError
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.target_clips import HeldOut
-from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.fit.fitting import fit_target
@@ -96,8 +95,7 @@ def test_references_and_background_have_the_full_size(tmp_path):
     appearance = appearance_of([clip], num_references=9)
     assert appearance.frames[:, 1].tolist() == [*range(9)]
     assert appearance.background.shape == (48, 40, 3)
-    expected = resize_points(keypoints.points[:9], np.full(2, 2.0))
-    assert np.array_equal(appearance.points, expected)
+    assert np.array_equal(appearance.points, keypoints.resized((48, 40)).points[:9])
     empty = picture(dance(1, size=(48, 40), missing=[0]), 0)
     person = inside(difference_mask(frames[2], empty), by_px=2)
     is_body = person & (frames[2] == (200, 30, 40)).all(axis=2)  # not the hand before it

@@ -1,5 +1,7 @@
 """A hat in a hand: told where the hand is beside the body, and avoided before the trunk."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -67,8 +69,8 @@ def test_a_trunk_behind_a_hand_that_holds_a_hat_elsewhere_is_avoided(has_hat):
 def test_a_hat_between_hip_and_hand_is_the_trunks_unless_that_hand_holds_it(held, coverage):
     pose = posed(left_elbow=(45, -45), left_wrist=(38, -8))
     frame = cv2.circle(painted(pose)[0], (153, 118), 10, COLORS[NUMBER_OF["torso"]].tolist(), -1)
-    person = silhouette_of(pose, difference_mask(frame, room()))
-    trunk = cut_parts(PARTS, scene(room()), person, frame, held=held)[NUMBER_OF["torso"]]
+    person = replace(silhouette_of(pose, difference_mask(frame, room())), held=held)
+    trunk = cut_parts(PARTS, scene(room()), person, frame)[NUMBER_OF["torso"]]
     left, top = trunk.corner
     assert trunk.coverage[118 - top, 134 - left] == 255
     assert trunk.coverage[123 - top, 156 - left] == coverage

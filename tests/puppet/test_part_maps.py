@@ -7,7 +7,7 @@ import pytest
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw import part_maps
-from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
+from motiontransfer.puppet.draw.part_maps import Placement
 from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, posed
 
 LIMB, TORSO, HAND = (PARTS[NUMBER_OF[name]] for name in ("left_shin", "torso", "left_hand"))
@@ -124,7 +124,8 @@ def placement(pose, *references, chosen=-1):
         chosen=[chosen] * len(PARTS),
         growth=np.full(1, 1.0),
         height_px=HEIGHT_PX,
-        drawn=DrawnBox(corner=np.zeros(2), rate=np.ones(2)),
+        corner=np.zeros(2),
+        rate=np.ones(2),
     )
 
 

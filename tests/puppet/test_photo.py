@@ -9,17 +9,11 @@ import pytest
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.inpainting import blended, inpainted
 from motiontransfer.plate.shadow import with_shadow, without_shadow
-from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.closed_form import closed_form_matte
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.fitting import (
-    ClipPoses,
-    choose_references,
-    fit_appearance,
-    target_appearance,
-)
+from motiontransfer.puppet.fit.fitting import choose_references, fit_appearance, target_appearance
 from motiontransfer.puppet.fit.photo import _soft_shadow, photo_background
 from motiontransfer.rendering.compositing import draw_puppet
 from motiontransfer.video.frame_store import write_frames
@@ -232,8 +226,7 @@ def doll(keypoints, frame, *, of_photo=True):
     mask = difference_mask(frame, empty)
     matted = np.dstack([frame, mask]) if of_photo else frame
     return fit_appearance(
-        HOLISTIC,
-        [ClipPoses(keypoints.points, keypoints.score)],
+        [keypoints],
         [matted.copy],
         {(0, 0): mask},
         background=scene(empty)._replace(of_photo=of_photo),

@@ -55,7 +55,8 @@ def masks_of(person, *, frame=None, frame_size=PERSON_SIZE, not_room=None):
     if frame is not None:
         image[:] = frame[person.place()]
     coverages = []
-    for place, mask, _ in part_masks(PARTS, distances, person, image, not_room=not_room):
+    not_room = np.zeros_like(person.coverage) if not_room is None else not_room
+    for place, mask, _ in part_masks(PARTS, distances, person, image, not_room):
         coverages.append(np.zeros(frame_size, np.uint8))
         coverages[-1][place] = mask
     return coverages
@@ -345,7 +346,8 @@ def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     distances = module.part_distances(PARTS, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     number = NUMBER_OF["torso"]
-    (_, _, hidden) = list(part_masks(PARTS, distances, person, image))[number]
+    masks = list(part_masks(PARTS, distances, person, image, np.zeros_like(person.coverage)))
+    hidden = masks[number].hidden
     away = distances[number].radii
     assert hidden[(away > 0.3) & (away < 0.8)].max() > 200
     assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
@@ -359,7 +361,8 @@ def test_an_arm_that_is_all_behind_a_head_is_hidden_as_far_as_its_hair():
     parts = [PARTS[arm], *PARTS[:arm], *PARTS[arm + 1 :]]
     distances = module.part_distances(parts, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
-    _, shown, hidden = next(part_masks(parts, distances, person, image))
+    not_room = np.zeros_like(person.coverage)
+    _, shown, hidden = next(part_masks(parts, distances, person, image, not_room))
     own, of_head = distances[0].radii, distances[1 + head].within(distances[0].box)
     behind_hair = (own < 0.6) & (of_head > 0.5) & (of_head < 0.65)
     assert behind_hair.any()

@@ -234,11 +234,17 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
 
     Found again at 20.5, it comes from where the upper arm does: the other is hardly nearer.
     """
-    forearm = NUMBER_OF["left_forearm"]
+    forearm, unlike = NUMBER_OF["left_forearm"], looks_unlike(puppet, levels=10)
     clip = joined(*(with_forearm(degrees) for degrees in (0, 19.5, 20.5, 40, 20.5, 19.5, 0)))
-    assert PuppetFollower(puppet).follow(clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
+    assert PuppetFollower(unlike).follow(clip).chosen[:, forearm].tolist() == [0, 0, 0, 1, 1, 1, 0]
     clip = lost(clip, "left_wrist", [1])
-    assert PuppetFollower(puppet).follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
+    assert PuppetFollower(unlike).follow(clip).chosen[:4, forearm].tolist() == [0, -1, 0, 1]
+
+
+def looks_unlike(puppet, *, levels):
+    """The same with references between which each part differs by so many levels."""
+    differences = np.full_like(puppet.appearance.differences, levels)
+    return Puppet(replace(puppet.appearance, differences=differences))
 
 
 @pytest.mark.parametrize(
@@ -247,25 +253,23 @@ def test_a_reference_is_kept_while_another_is_hardly_nearer_and_the_part_is_ther
 def test_head_and_hands_change_their_reference_sooner(part, about, smallest):
     """A hand opens from 0.4 of its size to all of it, and closes; at 0.7 both are as near."""
     of_size = partial(with_part, part, about)
-    opening = Puppet(appearance_of(*map(of_size, (smallest, 1))))
+    opening = looks_unlike(Puppet(appearance_of(*map(of_size, (smallest, 1)))), levels=10)
     shares = np.array([0, 0.31, 0.36, 0.6, 0.29, 0.24, 0]) / 0.6
     sizes = smallest + shares * (1 - smallest)
     chosen = PuppetFollower(opening).follow(joined(*map(of_size, sizes))).chosen
     assert chosen[:, NUMBER_OF[part]].tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
-@given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3), st.data())
+@given(st.lists(st.integers(-80, 80), min_size=1, max_size=7), st.integers(1, 3))
 @settings(max_examples=15, deadline=None)
 def test_frames_may_arrive_one_by_one_or_in_batches_and_the_future_changes_nothing(
-    puppet, angles, size, data
+    puppet, angles, size
 ):
     keypoints = joined(*map(with_forearm, angles))
-    excluded = np.zeros((len(angles), len(REFERENCES)), bool)
-    excluded[data.draw(st.integers(0, len(angles) - 1)), 1] = True
-    whole = PuppetFollower(puppet).follow(keypoints, excluded=excluded)
+    whole = PuppetFollower(puppet).follow(keypoints)
     follower = PuppetFollower(puppet)
     batches = [
-        follower.follow(keypoints.part(range(len(angles))[of]), excluded=excluded[of])
+        follower.follow(keypoints.part(range(len(angles))[of]))
         for of in (slice(start, start + size) for start in range(0, len(angles), size))
     ]
     for name in ("chosen", "distances", "scales"):
@@ -281,17 +285,6 @@ def test_in_a_whole_clip_a_switch_that_does_not_last_is_not_made(puppet):
     assert puppet.follow(clip).chosen[:, forearm].tolist() == [0] * 6
 
 
-@given(st.lists(st.sampled_from(range(8)), min_size=3, max_size=3))
-@settings(max_examples=15, deadline=None)
-def test_excluded_references_are_never_chosen(puppet, masks):
-    excluded = np.array([[mask >> number & 1 for number in range(3)] for mask in masks], bool)
-    of_clip = puppet.follow(joined(*REFERENCES), excluded=excluded)
-    for chosen, left_out in zip(of_clip.chosen, excluded, strict=True):
-        assert (chosen == -1).all() == left_out.all()
-        all_views = np.tile(left_out, 3)  # nor exchanged or mirrored
-        assert not all_views[chosen[chosen >= 0]].any()
-
-
 @pytest.mark.parametrize(
     "follow", [Puppet.follow, lambda puppet, clip: PuppetFollower(puppet).follow(clip)]
 )
@@ -303,15 +296,6 @@ def test_references_nearer_than_a_distance_are_left_out(puppet, follow):
     assert (distances >= least).all()
     assert np.isfinite(distances).any()
     assert puppet.least_distance == 0
-
-
-def test_references_less_than_so_many_frames_away_are_excluded(puppet):
-    frames = np.array([(0, 3), (0, 8), (1, 4)])
-    other = Puppet(replace(puppet.appearance, frames=frames))
-    excluded = other.references.excluded(0, 10, within=3)
-    assert np.flatnonzero(excluded[:, 0]).tolist() == [1, 2, 3, 4, 5]
-    assert np.flatnonzero(excluded[:, 1]).tolist() == [6, 7, 8, 9]
-    assert not excluded[:, 2].any()
 
 
 def test_a_reference_that_shows_less_of_a_part_is_not_asked_for_it():
@@ -456,10 +440,10 @@ def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
 
 
 @pytest.mark.parametrize("by", [2, ZOOM, 6])
-def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(
+def test_a_texture_smaller_than_the_references_has_nearly_the_mean_of_each_area(
     monkeypatch, large_of_one, by
 ):
-    """At 6 copies half as large are drawn: 2 levels off; displaced by half a pixel of theirs, 5.
+    """At a third, 4 levels off; patches that are sampled as they are, 10.
 
     That is before the outline of a large person is made firm.
     """
@@ -468,18 +452,7 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(
     height, width = (side // by for side in SIZE_OF_LARGE)
     small = drawn(large_of_one, ACROSS, size=(height, width))
     means = texture.reshape(height, by, width, by, 4).mean(axis=(1, 3))
-    if by < 6:
-        assert apart(small, means).max() <= 1
-    else:
-        assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 3
-
-
-def test_areas_that_are_averaged_in_patches_alone_have_nearly_the_same_means(large_of_one):
-    """At a quarter, 4 levels off; patches that are sampled as they are, 9."""
-    in_patches = Puppet(large_of_one.appearance, PERSON_SIZE, averaged="patches")
-    size = tuple(side // 4 for side in SIZE_OF_LARGE)
-    expected, got = (drawn(puppet, ACROSS, size=size) for puppet in (large_of_one, in_patches))
-    assert apart(got, expected)[expected[..., 3] > 0].mean(axis=0).max() < 5
+    assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 7
 
 
 def test_a_puppet_and_a_pose_of_different_detectors_share_the_parts_that_both_know(of_one):

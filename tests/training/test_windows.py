@@ -10,12 +10,10 @@ from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.plate.masks import read_masks, write_masks
 from motiontransfer.pose.boxes import equal_viewports, person_boxes
-from motiontransfer.puppet.draw.warping import Puppet
-from motiontransfer.training.windows import excluded_references
 from motiontransfer.video.tensors import levels_to_images
 from tests.films import film, training_clip
 from tests.people import SIZE, dance, picture
-from tests.training.small import VIEWPORT, poses_of, target_of, windows_of
+from tests.training.small import VIEWPORT, poses_of, windows_of
 
 FIRST_FRAMES = [0, 3, 5]
 
@@ -130,23 +128,3 @@ def test_what_moves_beside_the_person_is_the_background_in_training(clip, tmp_pa
         assert np.array_equal(shown[window, t], expected), number
     as_filmed = windows_of([clip], viewport=VIEWPORT).batch(starts).whole.coarse.numpy()
     assert (as_filmed == frame).all()
-
-
-def test_a_puppet_is_not_made_of_frames_less_than_a_second_away(clip, tmp_path):
-    """But of another clip's frames of the same number."""
-    other = training_clip(tmp_path, dance(4, seed=5))
-    appearance = target_of([clip, other], num_references=12).appearance
-    references = [*([0, index] for index in range(8)), *([1, index] for index in range(4))]
-    assert appearance.frames.tolist() == references
-    both, whole, puppets = [clip, other], Puppet(appearance), []
-    for number, each in enumerate(both):
-        excluded = excluded_references(whole, both, number)
-        puppets.append(whole.follow(each.keypoints, excluded=excluded))
-    for number, (puppet, seconds_apart) in enumerate(zip(puppets, (2, 25), strict=True)):
-        drawn = puppet.chosen >= 0
-        assert drawn.any(axis=1).all()
-        filmed = puppet.chosen % len(appearance.frames)  # behind them come the mirrored ones
-        clips, frames = appearance.frames[filmed].transpose(2, 0, 1)
-        apart = np.abs(frames - np.arange(len(frames))[:, None])
-        assert ((clips != number) | (apart >= seconds_apart))[drawn].all()
-    assert (appearance.frames[puppets[0].chosen % len(appearance.frames)][..., 0] == 0).any()

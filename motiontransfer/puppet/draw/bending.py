@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Complex, Complex64, Float32, Int64
+from jaxtyping import Complex, Complex64, Float32
 
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Affine
@@ -154,20 +154,14 @@ def sampling_grid(
     # What is interpolated lies between a cell's corners.
     corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[:-1, 1:], grid[1:, 1:]])
     is_near = ((corners.max(axis=0) > -1) & (corners.min(axis=0) < patch)).all(axis=2)
-    (left, right), (top, bottom) = (
-        _within(np.flatnonzero(is_near.any(axis=axis)), step, length)
-        for axis, length in enumerate(size)
+    column, row, width, height = cv2.boundingRect(is_near.view(np.uint8))
+    first, last = (column, row), (column + width, row + height)
+    left, top = (max(step * cell - step // 2 - 1, 0) for cell in first)
+    right, bottom = (
+        min(step * cell - step // 2 + 1, side) for cell, side in zip(last, size, strict=True)
     )
     near = enlarged[step + top : step + bottom, step + left : step + right]
     return near, (corner[0] + left, corner[1] + top)
-
-
-def _within(cells: Int64[np.ndarray, " cells"], step: int, length: int) -> tuple[int, int]:
-    """First pixel of a box in ascending cells of the grid, and the one behind the last."""
-    if not cells.size:
-        return 0, 0
-    first, last = int(cells[0]) * step - step // 2 - 1, int(cells[-1] + 1) * step - step // 2 + 1
-    return max(first, 0), min(last, length)
 
 
 def margin_px(bends: Sequence[Bend]) -> float:

@@ -36,11 +36,9 @@ class ChoiceConfig:
     # Parts together, and over time.
     seam: float = 1.5  # of different references of parts that meet
     most_of_skirt: float = 13.0  # distance at which a skirt is drawn: beyond, it floats
-    hysteresis: tuple[float, float] = (0.25, 0.1)
-    """Live: by which another one must be nearer, a share and a distance."""
-    fast_hysteresis: tuple[float, float] = (0.1, 0.0)  # of head and hands, whose look changes fast
     switch: Kinds = field(default_factory=lambda: {"head": 0.0012, "hand": 0.002, "other": 0.016})
     """Of a switch, times seconds, for each level of 255 by which the references look different."""
+    lasts_seconds: float = 0.2  # live, for which another reference is taken to be the better one
     other_view: float = 60.0  # levels between references of which one is mirrored or exchanged
     num_candidates: int = 6  # the best of each frame, compared over a clip: time is limited
     fade: int = 2  # frames before and after a switch, in which colors pass over

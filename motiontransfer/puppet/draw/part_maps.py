@@ -8,7 +8,6 @@ joints, in the body's size.
 import cmath
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -102,15 +101,6 @@ def _direction(of: _Numbers) -> _Numbers:
     return np.exp(1j * np.arctan2(of.imag, of.real))
 
 
-class DrawnBox(NamedTuple):
-    """What is drawn of a frame."""
-
-    corner: Vector
-    """(x, y) of the first pixel drawn, in pixels of the references."""
-    rate: Vector
-    """Pixels drawn per pixel of the references, in x and in y."""
-
-
 class Placement:
     """Parts of references in one frame of a clip, as it is drawn."""
 
@@ -123,7 +113,8 @@ class Placement:
         chosen: Sequence[int],
         growth: Series,
         height_px: float,
-        drawn: DrawnBox,
+        corner: Vector,
+        rate: Vector,
     ) -> None:
         """Set what is drawn of the frame.
 
@@ -132,14 +123,16 @@ class Placement:
             chosen: reference of each part; -1: none.
             growth: size of the body in the frame relative to each reference.
             height_px: of the upright body in the frame, in pixels of the references.
+            corner: (x, y) of the first pixel drawn, in pixels of the references.
+            rate: pixels drawn per pixel of the references, in x and in y.
         """
         self.parts, self._references = parts, references
         self._pose, self._chosen = pose, chosen
         self._growth, self._height_px = growth, height_px
-        self._corner, self._rate = drawn
+        self._corner, self._rate = corner, rate
         cosine = float(cosine_from_front(pose, np.array([height_px]))[0])
         self._frontal = 0.0 if math.isnan(cosine) else min(cosine**2, 1.0)
-        self.pixels_per_radius = height_px * float(drawn.rate.mean())
+        self.pixels_per_radius = height_px * float(rate.mean())
         """Pixels drawn, of a part whose radius is the body's height."""
         self._maps: dict[tuple[int, int], Affine | None] = {}
         self._middles: dict[tuple[str, ...], complex | None] = {}

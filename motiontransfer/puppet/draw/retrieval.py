@@ -30,8 +30,6 @@ from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.sharpness import SHARP
 
-Excluded = Bool[np.ndarray, "frames filmed_references"]
-"""References that may not be used for a frame, as filmed or mirrored."""
 Distances = Float64[np.ndarray, "frames references"]
 
 
@@ -92,11 +90,6 @@ class References:
         own = costs.hidden * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
-
-    def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
-        """The references that are less than so many frames away from each frame of a clip."""
-        clips, frames = self._appearance.frames.T
-        return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""

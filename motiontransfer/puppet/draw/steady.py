@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from motiontransfer.pose.time_series import least_path
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 
 Costs = Float64[np.ndarray, "frames parts references"]
@@ -62,7 +63,7 @@ def _least_path(
     before: int,
     choice: ChoiceConfig,
 ) -> Int64[np.ndarray, " frames"]:
-    """References with the least sum of costs and switches, by dynamic programming."""
+    """References with the least sum of costs and switches."""
     number = min(choice.num_candidates, costs.shape[1])
     best = np.argpartition(costs, number - 1, axis=1)[:, :number]
     known = [before] if before >= 0 else []
@@ -73,14 +74,6 @@ def _least_path(
     steps = switch * levels
     np.fill_diagonal(steps, 0)
     costs = costs[:, candidates]
-    total = costs[0] + (steps[candidates == before][0] if before >= 0 else 0)
-    came_from = np.zeros(costs.shape, int)
-    for frame in range(1, len(costs)):
-        reached = total[:, None] + steps
-        came_from[frame] = reached.argmin(axis=0)
-        total = reached.min(axis=0) + costs[frame]
-    path = np.zeros(len(costs), int)
-    path[-1] = total.argmin()
-    for frame in range(len(costs) - 1, 0, -1):
-        path[frame - 1] = came_from[frame, path[frame]]
-    return candidates[path]
+    if before >= 0:
+        costs[0] += steps[candidates == before][0]
+    return candidates[least_path(costs, np.broadcast_to(steps, (len(costs) - 1, *steps.shape)))]

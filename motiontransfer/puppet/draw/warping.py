@@ -20,20 +20,12 @@ from motiontransfer.plate.shadow import with_shadow
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
-from motiontransfer.puppet.draw.canvas import (
-    AveragedAreas,
-    Canvas,
-    DrawnPart,
-    Texture,
-    lay_over,
-    supersampling,
-    to_texture,
-)
+from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_over, to_texture
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.draw.part_maps import DrawnBox, Placement
-from motiontransfer.puppet.draw.retrieval import Excluded, References
+from motiontransfer.puppet.draw.part_maps import Placement
+from motiontransfer.puppet.draw.retrieval import References
 from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
 
 _Resized = UInt8[np.ndarray, "rows columns 4"]
@@ -57,19 +49,15 @@ class Puppet:
         appearance: Appearance,
         size: tuple[int, int] | None = None,
         *,
-        averaged: AveragedAreas = "canvas",
-        choice: ChoiceConfig | None = None,
+        choice: ChoiceConfig = CHOICE,
     ) -> None:
         """Prepare the choice of references.
 
         Args:
             size: (height, width) of the image in which poses are given; None: that of the
                 references.
-            averaged: of textures smaller than the references; in patches it takes half the time.
-            choice: None: as usual.
         """
-        self.choice = choice or CHOICE
-        self.appearance, self.averaged = appearance, averaged
+        self.appearance, self.choice = appearance, choice
         self.references = References(appearance, self.choice)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
@@ -101,9 +89,9 @@ class Puppet:
         other.least_distance = distance
         return other
 
-    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
+    def follow(self, keypoints: Keypoints) -> "PuppetClip":
         """Choose a reference for each part in each frame of a whole clip, with few switches."""
-        return PuppetFollower(self, looks_ahead=True).follow(keypoints, excluded=excluded)
+        return PuppetFollower(self, looks_ahead=True).follow(keypoints)
 
 
 class PuppetFollower:
@@ -117,17 +105,11 @@ class PuppetFollower:
         """
         self._puppet, self._looks_ahead = puppet, looks_ahead
         self._current = np.full(len(puppet.parts), -1)
-        choice = puppet.choice
-        hysteresis = [
-            choice.fast_hysteresis if part.changes_fast else choice.hysteresis
-            for part in puppet.parts
-        ]
-        self._share, self._least = np.array(hysteresis).T
-        self._switch = np.array([choice.switch[part.kind] for part in puppet.parts])
+        self._switch = np.array([puppet.choice.switch[part.kind] for part in puppet.parts])
         names = [part.name for part in puppet.parts]
         self._neck, self._head = names.index("neck"), names.index("head")
 
-    def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
+    def follow(self, keypoints: Keypoints) -> "PuppetClip":
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
         poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
         scales = body_scales(poses, puppet.appearance.full_lengths)
@@ -137,9 +119,6 @@ class PuppetFollower:
             block = slice(start, start + _FRAMES_AT_ONCE)
             found = self._distances(poses[block], scales[block])
             found[found < puppet.least_distance] = np.inf
-            if excluded is not None:
-                all_views = np.tile(excluded[block, None], 3)  # filmed, exchanged, mirrored
-                found[np.broadcast_to(all_views, found.shape)] = np.inf
             chosen[block] = self._choose(found, float(keypoints.frame_rate))
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
@@ -164,30 +143,19 @@ class PuppetFollower:
     def _choose(
         self, distances: Float64[np.ndarray, "frames parts references"], frame_rate: float
     ) -> Chosen:
-        """References of the next frames.
-
-        Without looking ahead those of the frame before are preferred by hysteresis.
-        """
-        costs = distances + self._puppet.references.penalties.T
+        """References of the next frames, together or one after the other."""
         if self._looks_ahead:
-            return self._choose_together(costs, distances, frame_rate * self._switch)
-        chosen = []
-        for number, frame in enumerate(costs):
-            parts = np.flatnonzero(self._current >= 0)
-            frame[parts, self._current[parts]] *= 1 - self._share[parts]
-            frame[parts, self._current[parts]] -= self._least[parts]
-            of = slice(number, number + 1)
-            chosen.append(self._choose_together(costs[of], distances[of], 0 * self._switch))
-        return np.concatenate(chosen)
+            return self._choose_together(distances, frame_rate * self._switch)
+        switch = self._switch / self._puppet.choice.lasts_seconds
+        return np.concatenate([self._choose_together(frame[None], switch) for frame in distances])
 
     def _choose_together(
         self,
-        costs: Float64[np.ndarray, "frames parts references"],
         distances: Float64[np.ndarray, "frames parts references"],
         switch: Float64[np.ndarray, " parts"],
     ) -> Chosen:
         chosen = choose_over_clip(
-            costs,
+            distances + self._puppet.references.penalties.T,
             self._puppet.appearance.differences,
             choice=self._puppet.choice,
             joined=self._puppet.joined,
@@ -267,10 +235,10 @@ class PuppetClip:
         """
         x0, y0, x1, y1 = box
         height, width = size or (round(y1 - y0), round(x1 - x0))
-        zoom = self.puppet.zoom
-        rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / zoom
-        finer, shrink = supersampling(float(rate.max()), averaged=self.puppet.averaged)
-        canvas = np.zeros((4, finer * height, finer * width), np.float32)
+        corner = np.array([x0, y0]) * self.puppet.zoom
+        rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / self.puppet.zoom
+        shrink = max(round(1 / rate.max()), 1)  # areas are averaged in patches
+        canvas = np.zeros((4, height, width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
@@ -280,7 +248,8 @@ class PuppetClip:
             chosen=self.chosen[index].tolist(),
             growth=self.scales[index] / references.scales,
             height_px=height_px,
-            drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
+            corner=corner,
+            rate=rate,
         )
         warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
         chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
@@ -295,8 +264,8 @@ class PuppetClip:
                 own = faded(own, warped(number, other), share=share, unlike=unlike)
             drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
-            _lay_before(canvas, self.puppet.overlay, np.array([x0, y0]) * zoom, finer * rate)
-        return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
+            _lay_before(canvas, self.puppet.overlay, corner, rate)
+        return to_texture(canvas, drawn, height_px=height_px * float(rate.max()))
 
     def _warped(
         self,

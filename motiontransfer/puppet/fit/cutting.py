@@ -15,9 +15,8 @@ from motiontransfer.core.arrays import Frame, Mask, MaskedFrame, PixelMask
 from motiontransfer.plate.background import Background
 from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.plate.inpainting import blended, inpainted
-from motiontransfer.plate.masks import HALF, SOLID, and_beside, covered_box, disc_of, opened
+from motiontransfer.plate.masks import HALF, SOLID, covered_box, disc_of, opened
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.fit.held import NOTHING_HELD
 from motiontransfer.puppet.fit.matting import person_matte, unlike_room
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
@@ -40,6 +39,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 # Encoding.
 _COVERAGE_STEP = 17  # levels of 255: 16 of them look smooth at edges, and take little of the file
+_INTERPOLATED = np.ones((5, 5), np.uint8)  # two pixels beside: as far as enlarging looks
 
 _Levels = Num[np.ndarray, "pixels 3"]
 
@@ -210,6 +210,11 @@ class CutPart:
         kept = cv2.dilate(np.isin(pieces, large).astype(np.uint8), rim)
         return replace(self, coverage=cv2.copyTo(self.coverage, kept))
 
+    def patch(self, *, shown: float, sharpness: float) -> Patch:
+        coverage = self.coverage // _COVERAGE_STEP * _COVERAGE_STEP
+        patch = encode_patch(self.corner, np.dstack([self.colors, coverage]))
+        return replace(patch, shown=shown, sharpness=sharpness)
+
     def stored(self, file: ImagesOnDisk) -> "StoredPart":
         images = (self.colors, self.coverage, self.hidden)
         return StoredPart(self.corner, tuple(map(file.append, images)))
@@ -240,14 +245,11 @@ def cut_parts(
     person: Silhouette,
     frame: Frame | MaskedFrame,
     by_depth: Sequence[int] | None = None,
-    *,
-    held: Sequence[float] = NOTHING_HELD,
 ) -> list[CutPart | None]:
     """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
 
     Args:
         by_depth: numbers of the parts from the farthest to the nearest; None: their own order.
-        held: how surely each hand holds something, see `held_by_hands`.
     """
     order = [*range(len(parts))] if by_depth is None else by_depth
     parts = [parts[number] for number in order]
@@ -272,9 +274,7 @@ def cut_parts(
             height_px=person.height_px,
         )
     cut: list[CutPart | None] = [None] * len(parts)
-    masks = part_masks(
-        parts, distances, person, small, not_room=not_room, is_photo=background.of_photo, held=held
-    )
+    masks = part_masks(parts, distances, person, small, not_room)
     for number, mask in zip(order, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
@@ -296,54 +296,19 @@ def cut_parts(
     return cut
 
 
-def whole_person(cut: Sequence[CutPart | None]) -> Patch | None:
-    """The person, composited from all parts of a reference, shown or hidden."""
-    parts = [part for part in cut if part is not None]
-    if not parts:
-        return None
-    corners = np.array([part.corner for part in parts])
-    ends = corners + [part.hidden.shape[::-1] for part in parts]
-    x0, y0, x1, y1 = *corners.min(axis=0).tolist(), *ends.max(axis=0).tolist()
-    colors = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
-    for part, (x, y) in zip(parts, corners.tolist(), strict=True):
-        kept = and_beside((part.coverage >= _COVERAGE_STEP) | (part.hidden > 0))
-        height, width = kept.shape
-        cv2.copyTo(part.colors, kept, colors[y - y0 :, x - x0 :][:height, :width])
-    size = y1 - y0, x1 - x0
-    return Patch(corner=(x0, y0), size=size, encoded=_encoded(colors))
-
-
-def part_patch(
-    cut: CutPart, filled: CutPart, person: Patch | None, *, shown: float, sharpness: float
-) -> Patch:
-    """A part as it is stored.
-
-    Args:
-        cut: the part in the colors of the person.
-        filled: the same with its hidden pixels filled.
-    """
-    coverage = filled.coverage // _COVERAGE_STEP * _COVERAGE_STEP
-    patch = encode_patch(cut.corner, cv2.merge([filled.colors - cut.colors, coverage]), person)
-    return replace(patch, shown=shown, sharpness=sharpness)
-
-
-def encode_patch(
-    corner: tuple[int, int],
-    pixels: UInt8[np.ndarray, "height width 4"],
-    person: Patch | None = None,
-) -> Patch:
+def encode_patch(corner: tuple[int, int], pixels: UInt8[np.ndarray, "height width 4"]) -> Patch:
     """Keep what is covered, and pixels beside it, of whose colors interpolation takes a share.
 
     Args:
-        pixels: RGB and coverage; with a person, their difference from the person's RGB, modulo 256.
-        person: the whole person, of whom this is a part.
+        pixels: RGB and coverage.
     """
-    kept = cv2.copyTo(pixels, and_beside(pixels[..., 3] > 0))
-    return Patch(corner=corner, size=kept.shape[:2], encoded=_encoded(kept), person=person)
+    covered = (pixels[..., 3] > 0).view(np.uint8)
+    kept = cv2.copyTo(pixels, cv2.dilate(covered, _INTERPOLATED))
+    return Patch(corner=corner, size=kept.shape[:2], encoded=_encoded(kept))
 
 
-def _encoded(pixels: UInt8[np.ndarray, "height width channels"]) -> UInt8[np.ndarray, " bytes"]:
-    """Encode RGB, or RGB and coverage, as lossless WebP, with libwebp's least effort.
+def _encoded(pixels: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, " bytes"]:
+    """Encode RGB and coverage as lossless WebP, with libwebp's least effort.
 
     The next one, of 6, takes five times as long for files of 6/7 of the size.
     """

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Frame, MaskedFrame
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
 
@@ -37,6 +38,11 @@ class Margin:
     def corner(self) -> Float32[np.ndarray, "2"]:
         """The film's first pixel in what it is continued to."""
         return np.array([self.side, 0], np.float32)
+
+    def placed(self, keypoints: Keypoints) -> Keypoints:
+        """Joints of the film in what it is continued to."""
+        points = np.where(keypoints.score[..., None] > 0, keypoints.points + self.corner, 0)
+        return replace(keypoints, points=points.astype(np.float32))
 
     def scaled(self, zoom: float) -> "Margin":
         return Margin(side=round(zoom * self.side), bottom=round(zoom * self.bottom))
@@ -132,10 +138,6 @@ def within_film(appearance: Appearance, margin: Margin, background: Frame) -> Ap
         x, y = patch.corner
         return replace(patch, corner=(x - margin.side, y))
 
-    patches: list[list[Patch | None]] = []
-    for row in appearance.patches:
-        person = next((patch.person for patch in row if patch and patch.person), None)
-        person = person and moved(person)
-        patches.append([patch and replace(moved(patch), person=person) for patch in row])
+    patches = [[patch and moved(patch) for patch in row] for row in appearance.patches]
     points = appearance.points - margin.corner
     return replace(appearance, points=points, patches=patches, background=background)

@@ -20,11 +20,11 @@ from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, SOLID
+from motiontransfer.plate.masks import GRAY, SOLID, touching
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
-from motiontransfer.puppet.fit.cutting import CutPart, StoredPart, part_patch
+from motiontransfer.puppet.fit.cutting import CutPart, StoredPart
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.part_masks import THIN
 from motiontransfer.puppet.fit.visibility import (
@@ -101,9 +101,7 @@ def occluder_mask(
     # It goes on in its colors up to where most others show them: a ball comes to a knee again.
     away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
     goes_on = covered & (2 * alike <= shown) & (away < OTHER_COLOR)
-    _, objects = cv2.connectedComponents((found | goes_on).astype(np.uint8))
-    found = np.isin(objects, objects[found])
-    return cv2.dilate(found.astype(np.float32), around)  # its blurred rim
+    return cv2.dilate(touching(goes_on, found).astype(np.float32), around)  # its blurred rim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +226,7 @@ class _PartViews:
         measured = {}
         for reference, cut in self.cut.items():
             zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
-            face = self._face(reference)
+            face = self._joints(reference) if self.part.is_head else None
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         # A face has as much detail in most poses, and in some no reference is sharp.
         least_share = 0.5 if self.part.is_head else 0.0
@@ -239,11 +237,10 @@ class _PartViews:
 
         No other frame tells where that ends.
         """
-        points, found = self.poses.joints(self.part.joints, reference)
+        joints = self._joints(reference)
         inside = np.zeros_like(self.cut[reference].coverage)
-        if found.any():
-            corners = points[found] - self.cut[reference].corner
-            hull = cv2.convexHull(corners.round().astype(np.int32))
+        if len(joints):
+            hull = cv2.convexHull(joints.round().astype(np.int32))
             cv2.fillConvexPoly(inside, hull, 255)
             if self.other_side is not None:
                 beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
@@ -252,17 +249,17 @@ class _PartViews:
                 cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
-    def _face(self, reference: int) -> Float[np.ndarray, "joints 2"] | None:
-        """Joints of a head in its patch; None of another part."""
+    def _joints(self, reference: int) -> Float[np.ndarray, "joints 2"]:
+        """The part's joints that were found, (x, y) in its patch."""
         points, found = self.poses.joints(self.part.joints, reference)
-        return points[found] - self.cut[reference].corner if self.part.is_head else None
+        return points[found] - self.cut[reference].corner
 
-    def differences(self, num_references: int) -> UInt8[np.ndarray, "references references"]:
+    def differences(self) -> UInt8[np.ndarray, "references references"]:
         """Levels by which the part looks different in any two references, in the same pose.
 
         255 where one of them does not show it.
         """
-        apart = np.full((num_references, num_references), 255, np.uint8)
+        apart = np.full((len(self.scales),) * 2, 255, np.uint8)
         if not self.cut:
             return apart
         small = self._small
@@ -326,21 +323,16 @@ class _PartViews:
         return cut.synthesized(cv2.bitwise_and(cut.hidden, self._inside(reference)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _StoredViews:
+class _Stored(NamedTuple):
     """One part in all references, which one worker fills."""
 
-    part: BodyPart
-    poses: BodyPoses
-    scales: Float64[np.ndarray, " references"]
-    height_px: float
-    """Of the upright body at scale 1."""
-    stored: Mapping[int, StoredPart]
-    """The part in the references that show it."""
+    views: _PartViews
+    """Without what was cut out."""
+    cut: Mapping[int, StoredPart]
     other_side: Mapping[int, StoredPart] | None
 
     def __str__(self) -> str:
-        return self.part.name
+        return self.views.part.name
 
 
 def fill_hidden(
@@ -348,7 +340,6 @@ def fill_hidden(
     poses: BodyPoses,
     scales: Float64[np.ndarray, " references"],
     stored: Sequence[Sequence[StoredPart | None]],
-    persons: Sequence[Patch | None],
     *,
     height_px: float,
     num_workers: int | None,
@@ -361,7 +352,6 @@ def fill_hidden(
 
     Args:
         poses: of the references.
-        persons: the whole person in each reference, in the colors of the cut parts.
         height_px: of the upright body at scale 1.
         num_workers: see `run_parallel`.
         of_photos: what none of them shows is made up, by a part's other side and its texture.
@@ -373,48 +363,31 @@ def fill_hidden(
         return {n: part for n, row in enumerate(stored) if (part := row[column]) is not None}
 
     work = (
-        _StoredViews(
-            part=one,
-            poses=poses,
-            scales=scales,
-            height_px=height_px,
-            stored=views(one.name),
-            other_side=views(mirrored(one.name)) if of_photos else None,
+        _Stored(
+            _PartViews(part=one, poses=poses, scales=scales, height_px=height_px, cut={}),
+            views(one.name),
+            views(mirrored(one.name)) if of_photos else None,
         )
         for one in parts
     )
-    patches: list[list[Patch | None]] = [[] for _ in stored]
-    differences = np.zeros((len(parts), len(stored), len(stored)), np.uint8)
     filled = run_parallel(_filled, work, num_workers=num_workers)
-    progress = track(filled, "filling what is hidden", total=len(parts))
-    for apart, (of_part, levels) in zip(differences, progress, strict=True):
-        apart[:] = levels
-        for reference, (row, person) in enumerate(zip(patches, persons, strict=True)):
-            patch = of_part.get(reference)
-            row.append(patch and replace(patch, person=person))
-    return patches, differences
+    patches, differences = zip(
+        *track(filled, "filling what is hidden", total=len(parts)), strict=True
+    )
+    rows = [[of_part.get(reference) for of_part in patches] for reference in range(len(stored))]
+    return rows, np.stack(differences)
 
 
-def _filled(
-    work: _StoredViews,
-) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
-    """Patches by reference, without the whole person, and differences."""
-    cut = {reference: part.read() for reference, part in work.stored.items()}
-    others = work.other_side
-    other_side = None if others is None else {n: part.read() for n, part in others.items()}
-    views = _PartViews(
-        part=work.part,
-        poses=work.poses,
-        scales=work.scales,
-        height_px=work.height_px,
-        cut=cut,
-        other_side=other_side,
-    ).without_occluders()
+def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
+    """Patches by reference, and differences."""
+    cut, other_side = (
+        of and {reference: part.read() for reference, part in of.items()}
+        for of in (work.cut, work.other_side)
+    )
+    views = replace(work.views, cut=cut, other_side=other_side).without_occluders()
     patches = {}
-    for reference, own in views.cut.items():
+    for reference in views.cut:
         filled = views.filled(reference)
         shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
-        patches[reference] = part_patch(
-            own, filled, None, shown=shown, sharpness=views.sharpness[reference]
-        )
-    return patches, views.differences(len(work.scales))
+        patches[reference] = filled.patch(shown=shown, sharpness=views.sharpness[reference])
+    return patches, views.differences()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import UInt8
 
 from motiontransfer.body.parts import BodyPart, BodyPoses, body_parts, body_scales, full_lengths
 from motiontransfer.core.arrays import Frame, Mask, MaskedFrame
@@ -22,12 +22,11 @@ from motiontransfer.plate.background import BACKGROUND_FRAMES, Background, media
 from motiontransfer.plate.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.plate.overlays import behind_overlays
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import resize_points
+from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.pose.shown import HALF, what_is_shown
-from motiontransfer.pose.skeleton import Skeleton
-from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
-from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch, whole_person
+from motiontransfer.puppet.fit.cutting import StoredPart, cut_parts, encode_patch
 from motiontransfer.puppet.fit.edges import (
     NO_MARGIN,
     ContinuedFrame,
@@ -36,22 +35,13 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import NOTHING_HELD, held_by_hands, hidden_by_held
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
-from motiontransfer.puppet.fit.silhouette import Silhouette, shows_skirt, silhouette
+from motiontransfer.puppet.fit.silhouette import NOTHING_HELD, Silhouette, shows_skirt, silhouette
 
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them
 _SHARE = 5  # references that a worker cuts at once: it ends them before it stops
-
-
-class ClipPoses(NamedTuple):
-    """Joints in all frames of a clip."""
-
-    points: Float[np.ndarray, "frames joints 2"]
-    score: Float[np.ndarray, "frames joints"]
-    depth: Float32[np.ndarray, "frames joints"] | None = None
-    """See `Keypoints.depth`."""
 
 
 def fit_target(
@@ -88,26 +78,17 @@ def target_appearance(
 ) -> Appearance:
     """The target as reference frames show them, (clip, frame_index)."""
     clips, size = frames.clips, frames.size
-    image_size = clips[0].keypoints.image_size
-    zoom = np.array([size[1] / image_size[1], size[0] / image_size[0]])
+    poses = [clip.keypoints for clip in clips]
+    image_size = poses[0].image_size
     for _ in track(frames.read(chosen), "reading references", total=len(chosen)):
         pass
     heights = [body_height_px(clips[clip].training_keypoints) for clip in {c for c, _ in chosen}]
-    height_px = float(np.median(heights) * zoom[1])
-    poses = [clip.keypoints for clip in clips]
+    height_px = float(np.median(heights) * size[0] / image_size[0])
     is_cut = any(it.completed is not None and what_is_shown(it) in HALF for it in poses)
     margin = margin_of(height_px) if is_cut else NO_MARGIN
     coarse = margin.scaled(min(1.0, 2 * image_size[0] / size[0]))
     appearance = fit_appearance(
-        clips[0].keypoints.skeleton,
-        [
-            ClipPoses(
-                resize_points(clip.keypoints.points, zoom) + margin.corner,
-                clip.keypoints.score,
-                clip.keypoints.depth,
-            )
-            for clip in clips
-        ],
+        [margin.placed(keypoints.resized(size)) for keypoints in poses],
         [ContinuedFrame(frames.reader(key), margin) for key in chosen],
         {
             (clip, frame): margin.scaled(len(mask) / size[0]).around(
@@ -169,8 +150,7 @@ def choose_references(frames: FullSizeFrames, *, count: int) -> list[tuple[int, 
 
 
 def fit_appearance(
-    skeleton: Skeleton,
-    clips: Sequence[ClipPoses],
+    clips: Sequence[Keypoints],
     frames: Sequence[Callable[[], Frame | MaskedFrame]],
     masks: Mapping[tuple[int, int], UInt8[np.ndarray, "_ _"]],
     *,
@@ -182,6 +162,7 @@ def fit_appearance(
     """Cut reference frames into body parts.
 
     Args:
+        clips: in pixels of the frames.
         frames: functions that read the references in any process, one for each mask.
         masks: of the person, in any size, by clip and frame_index.
         height_px: of the upright body.
@@ -189,6 +170,7 @@ def fit_appearance(
             the frames.
         num_workers: see `run_parallel`; a photo is short.
     """
+    skeleton = clips[0].skeleton
     points = np.stack([clips[clip].points[frame] for clip, frame in masks])
     score = np.stack([clips[clip].score[frame] for clip, frame in masks])
     poses = BodyPoses(skeleton, points, score)
@@ -218,32 +200,25 @@ def fit_appearance(
         heights_px = height_px * body_scales(of_clip, full)
         orders.append(parts_by_depth(parts, of_clip, heights_px, clip.depth))
     by_depth = [orders[clip][frame].tolist() for clip, frame in masks]
-    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
     held: Sequence[float] = NOTHING_HELD
     if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
         held = held_by_hands(parts, (person() for person in people))
+        people = [partial(person, held=held) for person in people]
+    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
-            _Share(
-                parts=cut_by,
-                background=background,
-                references=references[first : first + _SHARE],
-                held=held,
-                file=Path(folder) / f"references from {first} on",
-            )
+            _Share(references[first : first + _SHARE], Path(folder) / f"references from {first} on")
             for first in range(0, len(masks), _SHARE)
         ]
         num_workers = None if background.of_photo else num_workers
-        cut = run_parallel(_cut, shares, num_workers=num_workers)
+        cut = run_parallel(partial(_cut, cut_by, background), shares, num_workers=num_workers)
         cut = chain.from_iterable(track(cut, "cutting body parts", total=len(shares)))
-        stored, persons = zip(*cut, strict=True)
         patches, differences = fill_hidden(
             parts,
             poses,
             scales,
-            stored,
-            persons,
+            [*cut],
             height_px=height_px,
             num_workers=num_workers,
             of_photos=background.of_photo,
@@ -284,15 +259,10 @@ class _Reference(NamedTuple):
     """Parts, from the farthest to the nearest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
+class _Share(NamedTuple):
     """References that one worker cuts."""
 
-    parts: Sequence[BodyPart]
-    background: Background
     references: Sequence[_Reference]
-    held: Sequence[float]
-    """How surely each hand holds something."""
     file: Path
     """For the images of cut parts."""
 
@@ -300,19 +270,18 @@ class _Share:
         return self.file.name
 
 
-def _cut(share: _Share) -> list[tuple[list[StoredPart | None], Patch | None]]:
-    """Parts, and the whole person, of each reference."""
+def _cut(
+    parts: Sequence[BodyPart], background: Background, share: _Share
+) -> list[list[StoredPart | None]]:
+    """Parts of each reference."""
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
         for person, read, by_depth in share.references:
             frame = read()
-            cut = cut_parts(
-                share.parts, share.background, person(), frame, by_depth, held=share.held
-            )
+            cut = cut_parts(parts, background, person(), frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
-                cut = continued_parts(share.parts, cut, read.margin, frame.shape[:2])
-            for overlay in (one for one in share.background.overlays if one.is_in(frame)):
+                cut = continued_parts(parts, cut, read.margin, frame.shape[:2])
+            for overlay in (one for one in background.overlays if one.is_in(frame)):
                 cut = [part and part.behind(overlay.over(part.place)) for part in cut]
-            stored = [None if part is None else part.stored(file) for part in cut]
-            found.append((stored, whole_person(cut)))
+            found.append([None if part is None else part.stored(file) for part in cut])
     return found

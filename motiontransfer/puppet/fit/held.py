@@ -15,8 +15,6 @@ from motiontransfer.body.parts import BodyPart, BodyPoses
 from motiontransfer.core.arrays import Series
 from motiontransfer.puppet.fit.silhouette import Silhouette
 
-NOTHING_HELD = 0.0, 0.0  # by the left and the right hand
-
 HANDS = "left_index", "right_index"
 REACH = 0.12  # of the body's height, from a hand: so far what it holds hides a trunk
 

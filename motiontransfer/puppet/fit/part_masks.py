@@ -5,19 +5,19 @@ hides it. Parts that meet at a joint overlap there. Where two parts that do not 
 their colors decide.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial, reduce
+from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Complex128, Float, UInt8
 
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
-from motiontransfer.puppet.fit.held import HANDS, NOTHING_HELD, REACH
+from motiontransfer.puppet.fit.held import HANDS, REACH
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
 
@@ -91,48 +91,94 @@ class PartMask(NamedTuple):
     """Share of each pixel in which another part hides it, of 255."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A part in the box around it, and the parts that reach into the box."""
+
+    parts: Sequence[BodyPart]
+    number: int
+    person: Silhouette
+    box: Box
+    distances: Mapping[int, Field]
+    """From these parts, by number."""
+    frame: Frame
+    """In the box."""
+
+    @property
+    def part(self) -> BodyPart:
+        return self.parts[self.number]
+
+    @property
+    def own(self) -> Field:
+        """Distance from the part itself."""
+        return self.distances[self.number]
+
+    @property
+    def is_person(self) -> Bool[np.ndarray, "height width"]:
+        x0, y0, x1, y1 = self.box
+        return self.person.coverage[y0:y1, x0:x1] >= 1
+
+    @property
+    def pixels(self) -> Complex128[np.ndarray, "height width"]:
+        """Their places x + iy."""
+        rows, columns = np.ogrid[self.box[1] : self.box[3], self.box[0] : self.box[2]]
+        return columns + 1j * rows
+
+    def joints(
+        self, *names: str
+    ) -> tuple[Complex128[np.ndarray, " names"], Bool[np.ndarray, " names"]]:
+        """Places x + iy of joints, and where they were found."""
+        points, found = self.person.joints(names)
+        return points @ (1, 1j), found
+
+    def away(self, place: complex, length: float) -> Field:
+        """Distance of the pixels from a place, in lengths that are a share of the height."""
+        away = np.abs(self.pixels - place) / (length * self.person.height_px)
+        return away.astype(np.float32)
+
+    def nearest(self, numbers: Iterable[int]) -> Field:
+        """Distance from the nearest of some parts; cloth ends where it reaches."""
+        reached = {n: self.parts[n].reach if self.parts[n].is_cloth else FAR for n in numbers}
+        found = (np.where(self.distances[n] < reached[n], self.distances[n], FAR) for n in reached)
+        return reduce(np.minimum, found, np.full_like(self.own, FAR))
+
+
 def part_masks(
     parts: Sequence[BodyPart],
     distances: Sequence[Distance],
     person: Silhouette,
     frame: Frame,
-    *,
-    not_room: Field | None = None,
-    is_photo: bool = False,
-    held: Sequence[float] = NOTHING_HELD,
+    not_room: Field | None,
 ) -> Iterator[PartMask | None]:
     """Divide the person: yield the mask of each part, None where it was not found.
 
     Args:
         frame: the person's box in the size of the coverage.
-        not_room: share of each of its pixels that surely is not the room's; None: not known.
-        is_photo: forearms too are told by edges: no other frame shows what they take with them.
-        held: how surely each hand holds something, see `held_by_hands`.
+        not_room: share of each of its pixels that surely is not the room's; None: it is a photo.
+            Of that forearms too are told by edges: no other frame shows what they take with them.
     """
+    is_photo = not_room is None
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
             yield None
             continue
         x0, y0, x1, y1 = box
-        around = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
+        near = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
+        around = _Around(parts, number, person, box, near, frame[y0:y1, x0:x1])
         reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
-        mask = _mask_by_distance(parts, around, number, reach)
-        is_person, image = person.coverage[y0:y1, x0:x1] >= 1, frame[y0:y1, x0:x1]
-        not_behind, shown = _shares_by_color(
-            parts, around, number, is_person, image, is_photo=is_photo
-        )
-        mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
-        mask = mask * _share_below_shoulders(part, person, box)
-        mask = mask * _share_at_elbow(parts, around, number, person, box)
-        mask = mask * _share_not_held(parts, around, number, person, box, held)
-        for in_front in (n for n in around if n > number):
-            shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
+        mask = _mask_by_distance(around, reach)
+        not_behind, shown = _shares_by_color(around, is_photo=is_photo)
+        mask = mask * not_behind * _share_by_jaw(around) * _share_below_shoulders(around)
+        mask = mask * _share_at_elbow(around) * _share_not_held(around)
+        for in_front in (n for n in near if n > number):
+            shown = shown * (1 - _hidden_by(around, in_front))
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= _within(distance, _REACH_AT_OTHERS)
             disc = disc_of(THIN * part.radius * person.height_px)
-            kept = np.maximum(_not_thin(seen * is_person, disc), distance < _MIDDLE_OF_PART)
+            kept = _not_thin(seen * around.is_person, disc)
+            kept = np.maximum(kept, distance < _MIDDLE_OF_PART)
             beside_hidden = cv2.dilate(hidden, disc)
             seen, hidden = kept * seen, np.maximum(hidden, (1 - kept) * seen * beside_hidden)
         seen, hidden = (person.enlarged(box, 255 * share) for share in (seen, hidden))
@@ -144,134 +190,97 @@ def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
     return np.minimum(opened(seen, disc) / np.maximum(seen, np.float32(1e-3)), 1)
 
 
-def _mask_by_distance(
-    parts: Sequence[BodyPart], distances: Mapping[int, Field], number: int, reach: Field | float
-) -> Field:
+def _mask_by_distance(around: _Around, reach: Field | float) -> Field:
     """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
-    part, own = parts[number], distances[number]
+    part, own = around.part, around.own
     mask, before_others = np.ones_like(own), np.zeros_like(own)
-    for other, distance in distances.items():
-        if other < number and not part.meets(parts[other]):
+    for number, distance in around.distances.items():
+        other = around.parts[number]
+        if number < around.number and not part.meets(other):
             before_others = np.maximum(before_others, _within(distance, np.maximum(own, _CLOSE)))
         else:
-            is_under = other < number and parts[other].is_limb
+            is_under = number < around.number and other.is_limb
             edge = _HINGE_EDGE if is_under else _EDGE
-            has_sleeve = part.is_trunk and parts[other].is_arm and part.meets(parts[other])
+            has_sleeve = part.is_trunk and other.is_arm and part.meets(other)
             overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
             mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
-def _share_at_elbow(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, Field],
-    number: int,
-    person: Silhouette,
-    box: Box,
-) -> Field | float:
-    """Share of each pixel of a box that is not beside an elbow, where the other half is nearer.
+def _share_at_elbow(around: _Around) -> Field | float:
+    """Share of each pixel that is not beside an elbow, where the other half of the arm is nearer.
 
     It would stand off once the arm is straight. The halves of a folded arm lie on each other.
     """
-    part, own = parts[number], distances[number]
-    meets = (n for n in distances if n != number and parts[n].is_arm and part.meets(parts[n]))
-    if not part.is_arm or (other := next(meets, None)) is None:
+    part, parts = around.part, around.parts
+    others = (n for n in around.distances if n != around.number and parts[n].is_arm)
+    other = next((n for n in others if part.meets(parts[n])), None)
+    if not part.is_arm or other is None:
         return 1.0
     elbow = part.meets(parts[other])
-    names = (*elbow, *part.ends - elbow, *parts[other].ends - elbow)
-    joint, *ends = person.joints(names)[0] @ (1, 1j)
+    (joint, *ends), _ = around.joints(*elbow, *part.ends - elbow, *parts[other].ends - elbow)
     one, two = ((end - joint) / max(abs(end - joint), 1) for end in ends)
     is_folded = np.float32(np.clip(2 - 2 * abs(one - two), 0, 1))  # from 60 degrees, from 29 wholly
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    away = np.abs(columns + 1j * rows - joint).astype(np.float32) / (_ELBOW * person.height_px)
-    is_beside = 1 - np.maximum(_within(away, 1.0), is_folded)
-    return 1 - is_beside * (1 - _within(own - distances[other], _EDGE))
+    is_beside = 1 - np.maximum(_within(around.away(joint, _ELBOW), 1.0), is_folded)
+    return 1 - is_beside * (1 - _within(around.own - around.distances[other], _EDGE))
 
 
-def _share_not_held(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, Field],
-    number: int,
-    person: Silhouette,
-    box: Box,
-    held: Sequence[float],
-) -> Field | float:
-    """Share of each pixel of a box that is not what a hand holds beside all parts, of a trunk."""
-    if not parts[number].is_trunk or not any(held):
+def _share_not_held(around: _Around) -> Field | float:
+    """Share of each pixel that is not what a hand holds beside all parts, of a trunk."""
+    if not around.part.is_trunk or not any(around.person.held):
         return 1.0
-    points, found = person.joints(HANDS)
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    near = np.zeros((rows.size, columns.size))
-    for (x, y), sure in zip(points.tolist(), found * np.array(held), strict=True):
-        away = np.hypot(columns - x, rows - y) / (REACH * person.height_px)
-        near = np.maximum(near, sure * _within(away, 1.0))
-    beside = 1 - _within(_nearest(parts, distances, distances), _BESIDE_ALL)
-    return 1 - beside * near.astype(np.float32)
+    near, (hands, found) = np.zeros_like(around.own), around.joints(*HANDS)
+    for hand, sure in zip(hands, found * np.array(around.person.held, np.float32), strict=True):
+        near = np.maximum(near, sure * _within(around.away(hand, REACH), 1.0))
+    return 1 - (1 - _within(around.nearest(around.distances), _BESIDE_ALL)) * near
 
 
-def _share_below_shoulders(part: BodyPart, person: Silhouette, box: Box) -> Field | float:
-    """Share of each pixel of a box that is not far above both shoulders, of a trunk."""
-    if not part.is_trunk:
+def _share_below_shoulders(around: _Around) -> Field | float:
+    """Share of each pixel that is not far above both shoulders, of a trunk."""
+    if not around.part.is_trunk:
         return 1.0
     ends = "left_shoulder", "right_shoulder", "mid_hip", "mid_shoulder"
-    (left, right, hip, middle), found = person.joints(ends)
-    length = math.dist(hip, middle)
-    if not found.all() or not length:
+    (left, right, hip, middle), found = around.joints(*ends)
+    if not found.all() or hip == middle:
         return 1.0
-    up = (middle - hip) / length
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    highest = max(float(up @ left), float(up @ right))
-    above = (columns * up[0] + rows * up[1] - highest) / (part.radius * person.height_px)
-    return _within(above.astype(np.float32), _ABOVE_SHOULDERS)
+    up = ((middle - hip) / abs(middle - hip)).conj()
+    above = (around.pixels * up).real - max((left * up).real, (right * up).real)
+    radius_px = around.part.radius * around.person.height_px
+    return _within((above / radius_px).astype(np.float32), _ABOVE_SHOULDERS)
 
 
-def _hidden_by(
-    part: BodyPart, other: BodyPart, distance: Field, person: Silhouette, box: Box
-) -> Field:
-    """Share of each pixel of a box in which another part lies in front of a part.
-
-    Args:
-        distance: from the other part.
-    """
+def _hidden_by(around: _Around, number: int) -> Field:
+    """Share of each pixel in which another part lies in front of the part."""
+    part, other = around.part, around.parts[number]
     limits = _SOLID_HIDES if other.is_solid else _HIDES
     if not part.is_limb and other.is_hand:
         limits = _HAND_HIDES
-    hidden = _within(distance, limits)
+    hidden = _within(around.distances[number], limits)
     if hidden.any():
         for joint in part.meets(other) - {other.anchor}:
-            ((x, y),), _ = person.joints((joint,))
-            rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-            away = np.hypot(columns - x, rows - y) / (other.radius * person.height_px)
-            hidden = hidden * (1 - _within(away, _JOINT_DISC).astype(np.float32))
+            (place,), _ = around.joints(joint)
+            hidden = hidden * (1 - _within(around.away(place, other.radius), _JOINT_DISC))
     return hidden
 
 
-def _share_by_jaw(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, Field],
-    number: int,
-    person: Silhouette,
-    box: Box,
-    frame: Frame,
-) -> Field | float:
-    """Share of each pixel of a box that is a head's: below its jaw, what has the color of its hair.
+def _share_by_jaw(around: _Around) -> Field | float:
+    """Share of each pixel that is a head's: below its jaw, what has the color of its hair.
 
     Above, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
     parts, and where no face was found.
     """
-    own = distances[number]
-    if not parts[number].face:
+    if not around.part.face:
         return 1.0
-    (eye, mouth), found = person.joints(("mid_eye", "mid_mouth"))
+    (eye, mouth), found = around.joints("mid_eye", "mid_mouth")
     if not found.all():
         return 1.0
-    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
-    x, y = mouth - eye
-    is_below = (columns - mouth[0]) * x + (rows - mouth[1]) * y > 0
-    neck = next((distances[n] for n in distances if parts[n].is_neck), own)
-    trunk = next((distances[n] for n in distances if parts[n].is_trunk), own)
+    own, frame = around.own, around.frame
+    is_below = ((around.pixels - mouth) * (mouth - eye).conj()).real > 0
+    near = around.distances.items()
+    neck = next((distance for n, distance in near if around.parts[n].is_neck), own)
+    trunk = next((distance for n, distance in near if around.parts[n].is_trunk), own)
     is_outside = own > _JAW - _EDGE
-    is_beside = (person.coverage[box[1] : box[3], box[0] : box[2]] >= 1) & (own > _JAW)
+    is_beside = around.is_person & (own > _JAW)
     at_shoulders = ~is_below & (trunk < _SHOULDERS) & is_outside
     skin, cloth = is_beside & is_below & (neck < _SURE), is_beside & (trunk < _SURE)
     hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
@@ -281,33 +290,16 @@ def _share_by_jaw(
     return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), no_cloth)
 
 
-def _nearest(
-    parts: Sequence[BodyPart], distances: Mapping[int, Field], numbers: Iterable[int]
-) -> Field:
-    """Distance from the nearest of some parts; cloth ends where it reaches."""
-    reached = {n: parts[n].reach if parts[n].is_cloth else FAR for n in numbers}
-    found = (np.where(distances[n] < reached[n], distances[n], FAR) for n in reached)
-    return reduce(np.minimum, found, np.full_like(next(iter(distances.values())), FAR))
-
-
-def _shares_by_color(
-    parts: Sequence[BodyPart],
-    distances: Mapping[int, Field],
-    number: int,
-    is_person: Bool[np.ndarray, "height width"],
-    frame: Frame,
-    *,
-    is_photo: bool,
-) -> tuple[Field, Field]:
+def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
     """Share of each pixel that shows a part rather than one behind it, and than one before it.
 
     1 where they look alike.
     """
-    part, own = parts[number], distances[number]
-    nearest = partial(_nearest, parts, distances)
-    in_front = [n for n in distances if n > number]
+    part, own, parts, distances = around.part, around.own, around.parts, around.distances
+    nearest, is_person, frame = around.nearest, around.is_person, around.frame
+    in_front = [n for n in distances if n > around.number]
     apart = {n for n in distances if not part.meets(parts[n]) or parts[n].is_solid or part.is_solid}
-    behind = nearest(n for n in distances if n in apart and n < number)
+    behind = nearest(n for n in distances if n in apart and n < around.number)
     before = nearest(n for n in in_front if n in apart)
     is_shown = is_person & (nearest(in_front) > _CLOSE)
     inside = own < part.reach  # beyond, it has nothing

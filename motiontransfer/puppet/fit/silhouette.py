@@ -27,6 +27,7 @@ _BESIDE = 1.5  # from the thighs, beyond which what is between them is cloth
 _SKIRT_SHARE = 0.8  # of what is between them, from which there is a skirt
 
 FAR = 1e6  # radii, and pixels: beyond every frame
+NOTHING_HELD = 0.0, 0.0  # by the left and the right hand
 
 Field = Float32[np.ndarray, "height width"]
 Place = tuple[slice, slice]
@@ -47,6 +48,8 @@ class Silhouette:
     """Pixels of the frame per pixel of the coarse image, in x and in y."""
     coverage: Field
     """Share of each coarse pixel that the person covers."""
+    held: Sequence[float] = NOTHING_HELD
+    """How surely each hand holds something, see `held_by_hands`."""
 
     def joints(
         self, names: tuple[str, ...]
@@ -83,6 +86,7 @@ def silhouette(
     height_px: float,
     coarse_size: tuple[int, int],
     frame_size: tuple[int, int],
+    held: Sequence[float] = NOTHING_HELD,
 ) -> Silhouette:
     """The person with some margin.
 
@@ -104,6 +108,7 @@ def silhouette(
         height_px=height_px,
         zoom=np.array(frame_size[::-1]) / limit,
         coverage=np.clip((probability - _MASK_EDGE) / (1 - 2 * _MASK_EDGE), 0, 1),
+        held=held,
     )
 
 
