@@ -35,6 +35,8 @@ _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap wh
 _SLEEVE_OVERLAP = 0.45  # the same of a trunk with an upper arm, whose sleeve would hang at it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
 _HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
+_CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
+_BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
@@ -124,6 +126,7 @@ def part_masks(
         mask = mask * not_behind * _share_by_jaw(parts, around, number, person, box, image)
         mask = mask * _share_below_shoulders(part, person, box)
         mask = mask * _share_at_elbow(parts, around, number, person, box)
+        mask = mask * _share_at_shoulders(parts, number, person, box)
         mask = mask * _share_not_held(parts, around, number, person, box, held)
         for in_front in (n for n in around if n > number):
             shown = shown * (1 - _hidden_by(part, parts[in_front], around[in_front], person, box))
@@ -186,6 +189,35 @@ def _share_at_elbow(
     away = np.abs(columns + 1j * rows - joint).astype(np.float32) / (_ELBOW * person.height_px)
     is_beside = 1 - np.maximum(_within(away, 1.0), is_folded)
     return 1 - is_beside * (1 - _within(own - distances[other], _EDGE))
+
+
+def _share_at_shoulders(
+    parts: Sequence[BodyPart], number: int, person: Silhouette, box: Box
+) -> Field | float:
+    """Share of each pixel of a box that is not beyond a disc around a shoulder, of a trunk.
+
+    It is as round as the arm that is drawn over it: else it would stand off where that hangs
+    otherwise.
+    """
+    part = parts[number]
+    names = "left_shoulder", "right_shoulder", "left_hip", "right_hip"
+    points, found = person.joints(names)
+    if not part.is_trunk or not found.all():
+        return 1.0
+    radius = next(p.radius for p in parts if p.is_arm and part.meets(p)) * person.height_px
+    rows, columns = np.ogrid[box[1] : box[3], box[0] : box[2]]
+    places = (columns + 1j * rows) / radius
+    left, right, left_hip, right_hip = points @ (1, 1j) / radius
+    is_broad = np.clip(abs(left - right) / 2 - _BROAD, 0, 1)
+    share = np.ones(places.shape, np.float32)
+    for shoulder, other, hip in ((left, right, right_hip), (right, left, left_hip)):
+        lateral, up = (way / max(abs(way), 1e-6) for way in (shoulder - other, shoulder - hip))
+        away, ways = places - shoulder, (lateral, (lateral + up) / 2)
+        outside = [(away * way.conjugate()).real / _EDGE for way in ways]
+        is_outside = np.clip(np.minimum(*outside), 0, 1)
+        is_beyond = 1 - _within(np.abs(away), _CAP)
+        share *= 1 - is_broad * is_outside * is_beyond
+    return share
 
 
 def _share_not_held(
