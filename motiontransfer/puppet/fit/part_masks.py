@@ -196,8 +196,8 @@ def _share_at_shoulders(
 ) -> Field | float:
     """Share of each pixel of a box that is not beyond a disc around a shoulder, of a trunk.
 
-    It is as round as the arm that is drawn over it: else it would stand off where that hangs
-    otherwise.
+    That is aside, from straight above to 60 degrees below. What is there goes with the arm: of
+    a trunk, it would stand off an arm that hangs otherwise.
     """
     part = parts[number]
     names = "left_shoulder", "right_shoulder", "left_hip", "right_hip"
@@ -211,12 +211,12 @@ def _share_at_shoulders(
     is_broad = np.clip(abs(left - right) / 2 - _BROAD, 0, 1)
     share = np.ones(places.shape, np.float32)
     for shoulder, other, hip in ((left, right, right_hip), (right, left, left_hip)):
-        lateral, up = (way / max(abs(way), 1e-6) for way in (shoulder - other, shoulder - hip))
-        away, ways = places - shoulder, (lateral, (lateral + up) / 2)
-        outside = [(away * way.conjugate()).real / _EDGE for way in ways]
-        is_outside = np.clip(np.minimum(*outside), 0, 1)
+        away = places - shoulder
+        aside, upward = (way / max(abs(way), 1e-6) for way in (shoulder - other, shoulder - hip))
+        limits = [(away * way.conjugate()).real for way in (aside, (aside + upward) / 2)]
+        is_aside = 1 - _within(np.minimum(*limits), _EDGE)
         is_beyond = 1 - _within(np.abs(away), _CAP)
-        share *= 1 - is_broad * is_outside * is_beyond
+        share *= 1 - is_broad * is_aside * is_beyond
     return share
 
 
