@@ -147,6 +147,17 @@ def test_what_is_filled_is_not_darker_at_the_edge_of_its_source():
     assert filled.colors[0, :5] == pytest.approx(90)
 
 
+def test_what_lies_beyond_a_part_is_not_filled_from_the_next_reference():
+    """The first shows four columns and the room in two of the others; what hides it in two more."""
+    own = replace(cut_part(np.zeros((4, 8))), hidden=np.full((4, 8), 255, np.uint8))
+    first = cut_part([[255] * 4 + [0] * 4] * 4)
+    first.hidden[:, 6:] = 255
+    for source in (first, cut_part(np.full((4, 8), 255))):
+        own = own.filled_from(source, np.eye(2, 3))
+    assert own.coverage[0].tolist() == [255] * 4 + [0] * 2 + [255] * 2
+    assert not own.hidden.any()
+
+
 def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():
     """Nothing shows it in any reference: the colors around go on."""
     torso = NUMBER_OF["torso"]

@@ -259,6 +259,18 @@ def test_beside_an_elbow_an_upper_arm_ends_if_it_is_not_folded(wrist, stays):
     assert (beside == 255).all() if stays else (beside < 10).all()
 
 
+@pytest.mark.parametrize(("shoulder_x", "ends"), [(20, True), (5, False)])
+def test_beyond_a_shoulder_a_trunk_ends_in_a_disc_if_it_is_broad(shoulder_x, ends):
+    """6.9 px, 1.15 radii of an arm, as far as loose clothes go in profile."""
+    keypoints = posed(left_shoulder=(shoulder_x, -50), right_shoulder=(-shoulder_x, -50))
+    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    trunk = mask_of(person, "torso")
+    x, y = keypoints.joint("left_shoulder")[0][0].astype(int)
+    outside, above = trunk[y - 5, x + 8], trunk[y - 5, x - 7]
+    assert trunk[y - 3, x + 3] == above == 255
+    assert (outside < 10) if ends else (outside == 255)
+
+
 def test_nothing_is_cut_where_joints_are_missing():
     keypoints = lost(posed(), "left_wrist", [0])
     appearance = appearance_of(keypoints)

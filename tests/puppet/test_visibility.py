@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.parts import BodyPoses
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
 from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
 
+HEAD = PARTS[NUMBER_OF["head"]]
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)
 
 
@@ -34,6 +36,17 @@ def test_a_trunk_in_profile_shows_what_nothing_hides(hidden_rows):
     aside = {f"{side}_{joint}": (0, y) for side in ("left", "right") for joint, y in joints.items()}
     share = share_of("torso", cut_part(hidden_rows=hidden_rows), posed(**aside))
     assert share == pytest.approx(1 - hidden_rows / 40)
+
+
+@pytest.mark.parametrize(("hidden_rows", "share"), [(0, 1), (10, 0.75)])
+def test_hands_beside_a_face_hide_a_head(hidden_rows, share):
+    """The face lies below what is hidden: its hair."""
+    pose = posed()
+    top = int(pose.points[0, [HOLISTIC.index(joint) for joint in HEAD.joints], 1].min())
+    cut = replace(cut_part(hidden_rows=hidden_rows), corner=(128 - 15, top - 12))
+    face = share_of("head", replace(cut, hidden=0 * cut.hidden), pose)
+    assert face > 0
+    assert share_of("head", cut, pose) == pytest.approx(share * face)
 
 
 def test_a_limb_shows_a_share_of_its_outline():

@@ -71,7 +71,7 @@ class CutPart:
         return cv2.mean(cv2.remap(self.coverage, x, y, cv2.INTER_NEAREST))[0] / 255
 
     def filled_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
-        """Copy hidden pixels from another reference.
+        """Copy hidden pixels from another reference; what lies beyond it there is no part.
 
         Args:
             matrix: map from that reference's part to this one.
@@ -79,7 +79,10 @@ class CutPart:
         box = covered_box(self.hidden)
         size = box[1].stop, box[0].stop
         hidden = self.hidden[box].astype(np.float32)
-        shown = hidden * cv2.warpAffine(other.coverage, matrix, size)[box] / np.float32(255)
+        covers, unknown = (
+            cv2.warpAffine(mask, matrix, size)[box] for mask in (other.coverage, other.hidden)
+        )
+        shown = hidden * covers / np.float32(255)
         covered = self.coverage[box] + shown
         share = (shown / np.maximum(covered, 1))[..., None]
         color = self.colors[box].astype(np.float32)
@@ -90,7 +93,7 @@ class CutPart:
             corner=self.corner,
             colors=_replaced(self.colors, box, color),
             coverage=_replaced(self.coverage, box, covered),
-            hidden=_replaced(self.hidden, box, hidden - shown),
+            hidden=_replaced(self.hidden, box, np.minimum(hidden - shown, unknown)),
         )
 
     @property

@@ -35,6 +35,8 @@ _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap wh
 _SLEEVE_OVERLAP = 0.45  # the same of a trunk with an upper arm, whose sleeve would hang at it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
 _HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
+_CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
+_BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
@@ -169,7 +171,8 @@ def part_masks(
         mask = _mask_by_distance(around, reach)
         not_behind, shown = _shares_by_color(around, is_photo=is_photo)
         mask = mask * not_behind * _share_by_jaw(around) * _share_below_shoulders(around)
-        mask = mask * _share_at_elbow(around) * _share_not_held(around)
+        mask = mask * _share_at_elbow(around) * _share_at_shoulders(around)
+        mask = mask * _share_not_held(around)
         for in_front in (n for n in near if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
         seen, hidden = mask * shown, mask * (1 - shown)
@@ -223,6 +226,30 @@ def _share_at_elbow(around: _Around) -> Field | float:
     is_folded = np.float32(np.clip(2 - 2 * abs(one - two), 0, 1))  # from 60 degrees, from 29 wholly
     is_beside = 1 - np.maximum(_within(around.away(joint, _ELBOW), 1.0), is_folded)
     return 1 - is_beside * (1 - _within(around.own - around.distances[other], _EDGE))
+
+
+def _share_at_shoulders(around: _Around) -> Field | float:
+    """Share of each pixel that is not beyond a disc around a shoulder, of a trunk.
+
+    That is aside, from straight above to 60 degrees below. What is there goes with the arm: of
+    a trunk, it would stand off an arm that hangs otherwise.
+    """
+    names = "left_shoulder", "right_shoulder", "left_hip", "right_hip"
+    (left, right, left_hip, right_hip), found = around.joints(*names)
+    if not around.part.is_trunk or not found.all():
+        return 1.0
+    arm = next(part for part in around.parts if part.is_arm and around.part.meets(part))
+    radius_px = arm.radius * around.person.height_px
+    is_broad = np.clip(abs(left - right) / radius_px / 2 - _BROAD, 0, 1)
+    share = np.ones_like(around.own)
+    for shoulder, other, hip in ((left, right, right_hip), (right, left, left_hip)):
+        away = (around.pixels - shoulder) / radius_px
+        aside, upward = (way / max(abs(way), 1) for way in (shoulder - other, shoulder - hip))
+        limits = [(away * way.conjugate()).real for way in (aside, (aside + upward) / 2)]
+        is_aside = 1 - _within(np.minimum(*limits), _EDGE)
+        is_beyond = 1 - _within(np.abs(away), _CAP)
+        share *= 1 - is_broad * is_aside * is_beyond
+    return share
 
 
 def _share_not_held(around: _Around) -> Field | float:

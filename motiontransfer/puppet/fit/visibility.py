@@ -43,18 +43,18 @@ def shown_share(
 
     Of its outline in the same pose: a fist shows less than an open hand, and hides nothing. Cloth
     beyond it makes up for nothing that is hidden. A trunk has none in profile, where its joints lie
-    on a line: what nothing hides of it is its share.
+    on a line: what nothing hides of it is its share. So is it a head's, times what its face shows.
 
     Args:
         height_px: of the upright body in the reference.
         usual: colors of the part; others are of what it holds or lies on. None: all are.
     """
     shown = cut.coverage
-    if part.is_trunk:
+    if part.is_trunk or part.is_head:
         area, whole = covered_area(shown), covered_area(shown) + covered_area(cut.hidden)
-    elif part.is_head:
-        shown, whole = _face(shown, poses.joints(part.joints, reference), cut.corner)
-        area = covered_area(shown)
+        if part.is_head:
+            shown, hull = _face(shown, poses.joints(part.joints, reference), cut.corner)
+            area, whole = area * covered_area(shown), whole * hull
     else:
         area, whole = _in_outline(part, cut, poses, reference, radius_px=part.radius * height_px)
     own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
