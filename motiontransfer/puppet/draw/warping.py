@@ -227,19 +227,20 @@ class PuppetClip:
         shrink = max(round(1 / rate.max()), 1)  # areas are averaged in patches
         canvas = np.zeros((4, height, width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
+        chosen = self.chosen[index].tolist()
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
             self.puppet.parts,
             references.poses,
             pose,
-            chosen=self.chosen[index].tolist(),
+            chosen=chosen,
             growth=self.scales[index] / references.scales,
             height_px=height_px,
             corner=corner,
             rate=rate,
         )
         warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
-        chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
+        fades = fading(self.chosen, index, reach=self.fade)
         drawn = []
         for number in self.by_depth[index].tolist():
             own = warped(number, chosen[number])
