@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -317,15 +316,22 @@ class Detections(_Joints):
 
 def write_keypoints(path: Path, keypoints: Keypoints) -> None:
     """Write one subject's keypoints as Parquet: a row for every frame, person 0 in each."""
-    frame_index = np.arange(keypoints.num_frames, dtype=np.int32)
-    person, unusual = np.zeros_like(frame_index), keypoints.unusual
-    marks = {name: getattr(keypoints, name) for name in _OF_JOINTS}
-    _write(path, keypoints, frame_index, person, marks=marks, unusual=unusual)
+    frame_index, skeleton = np.arange(keypoints.num_frames, dtype=np.int32), keypoints.skeleton
+    optional = {
+        f"{group}_{name}": values[:, skeleton.slice(group)]
+        for name in _OF_JOINTS
+        if (values := getattr(keypoints, name)) is not None
+        for group, _ in skeleton.groups
+    }
+    unusual = {"unusual": keypoints.unusual} if keypoints.unusual else {}
+    _write(path, keypoints, frame_index, np.zeros_like(frame_index), optional, unusual)
 
 
 def write_detections(path: Path, detections: Detections) -> None:
     """Write multi-person keypoints as Parquet: no row where a person was not seen."""
-    _write(path, detections, detections.frame_index, detections.person, world=detections.world)
+    world = detections.world
+    optional = {} if world is None else {_WORLD: world.reshape(len(world), -1)}
+    _write(path, detections, detections.frame_index, detections.person, optional, {})
 
 
 def read_keypoints(path: Path) -> Keypoints:
@@ -383,10 +389,8 @@ def _write(
     joints: Keypoints | Detections,
     frame_index: Int32[np.ndarray, " rows"],
     person: Int32[np.ndarray, " rows"],
-    *,
-    unusual: tuple[tuple[int, int], ...] = (),
-    marks: Mapping[str, Shaped[np.ndarray, "rows joints"] | None] = MappingProxyType({}),
-    world: Float32[np.ndarray, "rows body 3"] | None = None,
+    optional: Mapping[str, Shaped[np.ndarray, "rows _"]],
+    described: Mapping[str, object],
 ) -> None:
     skeleton, rate = joints.skeleton, joints.frame_rate
     seconds = [float(index / rate) for index in frame_index.tolist()]
@@ -398,14 +402,6 @@ def _write(
     packed = np.concatenate([joints.points, joints.score[..., None]], axis=2)
     for group, names in skeleton.groups:
         columns[group] = packed[:, skeleton.slice(group)].reshape(-1, 3 * len(names))
-    for mark, of_joints in marks.items():
-        if of_joints is not None:
-            columns |= {
-                f"{group}_{mark}": of_joints[:, skeleton.slice(group)]
-                for group, _ in skeleton.groups
-            }
-    if world is not None:
-        columns[_WORLD] = world.reshape(len(world), -1)
     description = {
         "schema_version": SCHEMA_VERSION,
         "groups": [[group, list(names)] for group, names in skeleton.groups],
@@ -413,9 +409,9 @@ def _write(
         "frame_rate": str(rate),
         "num_frames": joints.num_frames,
         "detector": joints.detector,
-        **({"unusual": unusual} if unusual else {}),
+        **described,
     }
-    write_table(path, columns, key=_METADATA_KEY, description=description)
+    write_table(path, {**columns, **optional}, key=_METADATA_KEY, description=description)
 
 
 def _read(path: Path) -> dict[str, Any]:

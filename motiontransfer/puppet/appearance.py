@@ -1,7 +1,7 @@
 """Appearance of a person: reference frames cut into body parts, and the background image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,11 +25,19 @@ class Patch:
     """Share of it that was shown before hidden pixels were filled; see `puppet.visibility`."""
     sharpness: float = 1.0
     """Relative to the sharpest of other references in similar poses; see `puppet.sharpness`."""
+    is_mirrored: bool = False
+    """It is a limb of the other side."""
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
         """RGB and coverage, decoded anew each time."""
-        return _decoded(self.encoded)
+        pixels = _decoded(self.encoded)
+        return np.ascontiguousarray(pixels[:, ::-1]) if self.is_mirrored else pixels
+
+    def mirrored(self, frame_width: int) -> "Patch":
+        """The same in the mirrored frame."""
+        x, y = self.corner
+        return replace(self, corner=(frame_width - x - self.size[1], y), is_mirrored=True)
 
 
 def _decoded(encoded: UInt8[np.ndarray, " bytes"]) -> UInt8[np.ndarray, "height width 4"]:
@@ -150,14 +158,15 @@ def unpack_appearance(arrays: Mapping[str, np.ndarray], packed: PackedAppearance
     if not rows or not packed.height_px > 0:
         raise ValueError(f"expected a reference and a height, got {rows}, {packed.height_px} px")
     patches: list[Patch | None] = []
-    for (x, y, *size), (shown, sharpness), encoded in zip(
+    for (x, y, height, width), (shown, sharpness), encoded in zip(
         arrays["patch_boxes"].reshape(-1, 4).tolist(),
         arrays["patch_measures"].reshape(-1, 2).tolist(),
         np.split(arrays["patch_pixels"], np.cumsum(lengths)[:-1]),
         strict=True,
     ):
-        place = {"corner": (x, y), "size": tuple(size)}
-        patch = Patch(**place, encoded=encoded, shown=shown, sharpness=sharpness)
+        patch = Patch(
+            corner=(x, y), size=(height, width), encoded=encoded, shown=shown, sharpness=sharpness
+        )
         patches.append(patch if len(encoded) else None)
     background, overlay = _decoded(arrays["background"])[..., :3], arrays.get("overlay")
     if overlay is not None:

@@ -30,10 +30,7 @@ from motiontransfer.retargeting.statistics import (
 Centering = Literal["median", "image"]
 
 _MIN_SPREAD = 1e-3  # of the thinnest direction of a pose to its widest
-_SMALLEST_RATIO, _LARGEST_RATIO = (
-    0.5,
-    2.0,
-)  # of a segment's lengths; beyond, one is a wrong detection
+_RATIOS = 0.5, 2.0  # of a segment's lengths; beyond, one is a wrong detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +86,8 @@ def normalize_poses(
     return MODES[mode].normalize(keypoints, source=source, target=target, floor=floor)
 
 
-def keep_poses(
-    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
-) -> Keypoints:
+def keep_poses(keypoints: Keypoints, *, target: PoseStatistics, **_: object) -> Keypoints:
     """The poses as they are, in an image of the same size."""
-    del source, floor
     if keypoints.image_size != target.image_size:
         raise ParamsError(
             f"normalization.mode none: expected source and target of one image size, got "
@@ -103,10 +97,9 @@ def keep_poses(
 
 
 def normalize_by_affine_map(
-    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, floor: Series | None
+    keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, **_: object
 ) -> Keypoints:
     """One affine map for the whole clip, between the median poses."""
-    del floor
     pose = median_pose([keypoints], min_score=source.min_score)
     matrix = fit_affine(pose, target.median_pose_px)
     return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
@@ -281,7 +274,7 @@ def proportion_ratios(source: Mapping[str, float], target: Mapping[str, float]) 
     shin.
     """
     known = {
-        part: float(np.clip(target[part] / source[part], _SMALLEST_RATIO, _LARGEST_RATIO))
+        part: float(np.clip(target[part] / source[part], *_RATIOS))
         for part in source.keys() & target.keys()
     }
     otherwise = {"face_height": known.get("head", 1.0), "foot": known.get("shin", 1.0)}

@@ -11,10 +11,8 @@ which only the left one was filmed. A side that was never filmed comes from the 
 right are exchanged by name. The front then replaces the back.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64, UInt8
+from jaxtyping import Bool, Complex128, Float64
 
 from motiontransfer.body.parts import (
     SIDES,
@@ -26,28 +24,11 @@ from motiontransfer.body.parts import (
 )
 from motiontransfer.core.arrays import Series
 from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.sharpness import SHARP
 
 Distances = Float64[np.ndarray, "frames references"]
-
-
-@dataclass(frozen=True, slots=True)
-class MirroredPatch:
-    """A limb cut out of a reference frame, mirrored: the limb of the other side."""
-
-    filmed: Patch
-    frame_width: int
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        (x, y), (_, width) = self.filmed.corner, self.filmed.size
-        return self.frame_width - x - width, y
-
-    @property
-    def pixels(self) -> UInt8[np.ndarray, "height width 4"]:
-        return np.ascontiguousarray(self.filmed.pixels[:, ::-1])
 
 
 class References:
@@ -70,7 +51,7 @@ class References:
         )
         self.scales = body_scales(self.poses, appearance.full_lengths)
         exchanged = [[row[other] for other in others] for row in appearance.patches]
-        in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
+        in_mirror = [[patch and patch.mirrored(width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
         distance = np.repeat([0.0, costs.exchanged, costs.mirrored], self.num_filmed)

@@ -115,11 +115,13 @@ class PuppetFollower:
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
-        for start in range(0, len(points), _FRAMES_AT_ONCE):
-            block = slice(start, start + _FRAMES_AT_ONCE)
+        at_once = _FRAMES_AT_ONCE if self._looks_ahead else 1
+        rate = keypoints.frame_rate if self._looks_ahead else 1 / puppet.choice.lasts_seconds
+        for start in range(0, len(points), at_once):
+            block = slice(start, start + at_once)
             found = self._distances(poses[block], scales[block])
             found[found < puppet.least_distance] = np.inf
-            chosen[block] = self._choose(found, float(keypoints.frame_rate))
+            chosen[block] = self._choose(found, float(rate) * self._switch)
             of_chosen = np.maximum(chosen[block], 0)[..., None]
             distances[block] = np.take_along_axis(found, of_chosen, axis=2)[..., 0]
         # A skirt stays behind a raised leg, which has its own piece of it.
@@ -141,19 +143,14 @@ class PuppetFollower:
         return np.concatenate([references.distances(poses[of], scales[of]) for of in blocks])
 
     def _choose(
-        self, distances: Float64[np.ndarray, "frames parts references"], frame_rate: float
-    ) -> Chosen:
-        """References of the next frames, together or one after the other."""
-        if self._looks_ahead:
-            return self._choose_together(distances, frame_rate * self._switch)
-        switch = self._switch / self._puppet.choice.lasts_seconds
-        return np.concatenate([self._choose_together(frame[None], switch) for frame in distances])
-
-    def _choose_together(
         self,
         distances: Float64[np.ndarray, "frames parts references"],
         switch: Float64[np.ndarray, " parts"],
     ) -> Chosen:
+        """References of the next frames, together.
+
+        The neck is taken from the reference of the head, if that shows one.
+        """
         chosen = choose_over_clip(
             distances + self._puppet.references.penalties.T,
             self._puppet.appearance.differences,
@@ -162,21 +159,11 @@ class PuppetFollower:
             switch=switch,
             before=self._current,
         )
-        for parts, found in zip(chosen, distances, strict=True):
-            self._join_neck(parts, found)
+        head = chosen[:, self._head]
+        has_neck = np.isfinite(distances[np.arange(len(head)), self._neck, head])
+        chosen[:, self._neck] = np.where((head >= 0) & has_neck, head, chosen[:, self._neck])
         self._current = chosen[-1]
         return chosen
-
-    def _join_neck(
-        self,
-        chosen: Int64[np.ndarray, " parts"],
-        distances: Float64[np.ndarray, "parts references"],
-    ) -> None:
-        """Take the neck from the reference of the head, if that shows one."""
-        head = int(chosen[self._head])
-        has_neck = head >= 0 and self._puppet.references.patches[head][self._neck] is not None
-        if has_neck and np.isfinite(distances[self._neck, head]):
-            chosen[self._neck] = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,19 +227,20 @@ class PuppetClip:
         shrink = max(round(1 / rate.max()), 1)  # areas are averaged in patches
         canvas = np.zeros((4, height, width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
+        chosen = self.chosen[index].tolist()
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
         placement = Placement(
             self.puppet.parts,
             references.poses,
             pose,
-            chosen=self.chosen[index].tolist(),
+            chosen=chosen,
             growth=self.scales[index] / references.scales,
             height_px=height_px,
             corner=corner,
             rate=rate,
         )
         warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
-        chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
+        fades = fading(self.chosen, index, reach=self.fade)
         drawn = []
         for number in self.by_depth[index].tolist():
             own = warped(number, chosen[number])
