@@ -28,6 +28,15 @@ def _open_lpips(file):
     return open_lpips(file, param="evaluate.lpips_weights")
 
 
+def test_equal_images_are_at_zero_and_more_noise_is_farther(tmp_path):
+    distance = _lpips(_alexnet(), tmp_path)
+    for size in ((80, 72), (20, 31)):
+        image = textured(0, size)
+        near, far = (distance(image, noisy(image, deviation)) for deviation in (10, 60))
+        assert distance(image, image) == pytest.approx(0, abs=1e-5)
+        assert 1e-4 < near < far
+
+
 def test_lpips_is_that_of_its_authors(tmp_path):
     """As torchmetrics took it over, with the same weights of AlexNet."""
     image = textured(0, (80, 72))

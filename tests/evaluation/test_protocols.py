@@ -303,6 +303,19 @@ def test_the_ceiling_is_the_truth_half_a_pixel_aside(with_truth, metrics):
     assert "ceiling" not in with_truth.metrics["temporal"]["background_flicker"]
 
 
+@pytest.mark.parametrize(
+    ("heights", "size"),
+    [((300, 400), (256, 192)), ((300, 180), (180, 135)), ((129, 300), (128, 96))],
+)
+def test_images_are_moved_as_large_as_all_are_up_to_the_detectors_size(heights, size, tmp_path):
+    posed, keypoints = {}, figure([(9, 9)], size=(128, 96))
+    for name, height in zip(("truth", "ours"), heights, strict=True):
+        path = film(tmp_path / f"{name}.mkv", [np.zeros((height, 96, 3), np.uint8)])
+        posed[name] = PosedFrames(frames=[(path, 0)], keypoints=keypoints)
+    posed["nearest_neighbours"] = replace(posed["ours"], frames=[(tmp_path / "absent.mkv", 0)])
+    assert protocols._size_of_detection(posed, (128, 96)) == size
+
+
 def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
     assert set(frozen.metrics) == {"frames", "detection", "temporal"}
     ours = frozen.metrics["detection"]["ours"]

@@ -96,6 +96,11 @@ def test_sides_that_touch_in_truth_alone_are_not_doubled():
     assert compare(feet(0), third).faults == [("doubled", "foot")]
 
 
+def test_a_far_side_that_shows_a_little_more_is_not_doubled():
+    profile = without("thigh right")
+    assert compare(profile, with_box("thigh right", 90, 120, 57, 62, profile)).faults == []
+
+
 def test_overlap_is_of_both_sides_of_a_limb_and_of_each_side_of_the_trunk():
     found = compare(TRUTH, with_box("trunk back", 40, 90, 45, 60)).iou
     assert found["trunk front"] == pytest.approx(0.5)

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +88,14 @@ def test_weights_are_those_of_the_sections_detector_and_each_videos_own(load, se
     Path("mine.pth").touch()
     load(**section, own=own)
     assert [file.name[:9] for file in detectors.pretrained_weights()] == names
+
+
+@pytest.mark.parametrize("detector", ["mediapipe_tasks", "keypointrcnn"])
+def test_a_file_is_a_model(load, detector, tmp_path):
+    (tmp_path / "mine.task").touch()
+    config = load(detector, model=str(tmp_path / "mine.task"))
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert config.label.endswith(" mine.task")
 
 
 def test_a_video_may_have_a_detector_of_its_own_and_needs_its_settings(load):

@@ -49,6 +49,13 @@ def test_boxes_are_square_and_inside_the_image_whatever_the_pose(frames):
     assert not valid[(x < -1) | (x > 65) | (head < -1) | (head > 101)].any()
 
 
+def test_a_box_is_a_pixel_at_least_and_the_image_at_most():
+    for y, tall, side in ((80.0, 1, 1), (350.0, 300, 64)):
+        boxes, valid = face_boxes(stick_person([y], tall))
+        assert valid.all()
+        assert sides(boxes).tolist() == [[side] * 2]
+
+
 @pytest.mark.parametrize(
     ("x", "is_inside"), [(-0.5, False), (0.5, True), (319.5, True), (320.5, False)]
 )

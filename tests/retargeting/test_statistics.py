@@ -263,6 +263,8 @@ def test_a_film_from_the_waist_up_has_the_statistics_of_a_body_that_stands_below
     assert "left_ankle" not in statistics.median_pose_px
     module.write_statistics(tmp_path / "half.json", statistics)
     assert module.read_statistics(tmp_path / "half.json") == statistics
+    module.write_statistics(tmp_path / "whole.json", module.fit_statistics([WALK], **PAPER))
+    assert "shows" not in (tmp_path / "whole.json").read_text()
 
 
 def test_who_lies_is_where_the_trunk_is_on_the_floor_below_the_lowest_joint():

@@ -1,4 +1,5 @@
 import logging
+import math
 import shutil
 import signal
 import time
@@ -235,3 +236,12 @@ def test_with_a_time_limit_the_learning_rate_follows_whichever_is_further():
     for rate, at in moments.items():
         rates = [plan.learning_rate_at(step, minutes=minutes) for step, minutes in at]
         assert rates == pytest.approx([rate] * len(at))
+
+
+def test_training_is_over_when_steps_or_minutes_are():
+    plan, unlimited = plan_of(steps=8, max_minutes=2.0), plan_of(steps=8)
+    ends = [(7, 1.99), (8, 0.0), (1, 2.0)]
+    assert [plan.is_over(step, minutes=it) for step, it in ends] == [False, True, True]
+    assert [plan.seconds_left(minutes) for minutes in (0.0, 0.5, 11.0)] == [120, 90, 0]
+    assert not unlimited.is_over(7, minutes=1e6)
+    assert unlimited.seconds_left(1e6) == math.inf
