@@ -12,6 +12,7 @@ from motiontransfer.pose.skeleton import Limb, mirrored
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
+_AWAY = 0.03  # body heights by which a wrist is deeper than its elbow: 12 degrees of a forearm
 # What the trunk hides, from the spine: (behind, beside), body heights. Nearer, depth errs; of what
 # the detector does not see, that is the reason.
 _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
@@ -31,10 +32,11 @@ def parts_by_depth(
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    Parts of arms that the trunk hides are behind all else, others before it. In profile, the
-    farther one of both legs' parts is behind the nearer one. A leg whose knee is above its hip, as
-    the trunk sees it, and nearer than the hips is before the trunk. Else, and without depth, the
-    order is that of `body_parts`.
+    Parts of arms that the trunk hides are behind all else, others before it. Where a forearm points
+    away, it is behind its upper arm, and the hand behind both. In profile, the farther one of both
+    legs' parts is behind the nearer one. A leg whose knee is above its hip, as the trunk sees it,
+    and nearer than the hips is before the trunk. Else, and without depth, the order is that of
+    `body_parts`.
 
     Args:
         heights_px: of the upright body in each frame.
@@ -50,9 +52,12 @@ def parts_by_depth(
             continue
         side, _, segment = part.name.partition("_")
         if segment in _OF_ARM:
-            wrist = f"{side}_wrist"
+            elbow, wrist = f"{side}_elbow", f"{side}_wrist"
             bone = (wrist, wrist) if part.is_hand else part.bones[0]
-            places[:, number] = np.where(_is_hidden(bone, poses, heights_px, depth, is_seen), 2, -2)
+            is_hidden = _is_hidden(bone, poses, heights_px, depth, is_seen)
+            away = _deep((wrist, wrist), poses, depth) - _deep((elbow, elbow), poses, depth)
+            behind_arm = _OF_ARM.index(segment) * (away > _AWAY)
+            places[:, number] = np.where(is_hidden, 2, -4) + behind_arm
         else:
             start, end = part.bones[0]
             other = mirrored(start), mirrored(end)
