@@ -12,13 +12,14 @@ from motiontransfer.pose.skeleton import Limb, mirrored
 _PROFILE = 0.8  # cosine of 37 degrees; nearer to the front, legs hardly hide each other
 _RAISED = 0.15  # above the hip, share of the trunk: less in a squat, whose trunk leans forward
 _OF_ARM = ("upper_arm", "forearm", "hand")
-_AWAY = 0.03  # body heights by which a wrist is deeper than its elbow: 12 degrees of a forearm
 # What the trunk hides, from the spine: (behind, beside), body heights. Nearer, depth errs; of what
 # the detector does not see, that is the reason.
 _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
 _SEEN = 0.5  # score from which on a joint is seen
 _SMALLEST_PX = 1e-6  # keeps quotients finite
 
+AWAY = 0.09
+"""Body heights by which a wrist is deeper than its elbow: 37 degrees of a forearm."""
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
 
@@ -29,6 +30,8 @@ def parts_by_depth(
     heights_px: Series,
     depth: Depth | None = None,
     score: Scores | None = None,
+    *,
+    away: float = np.inf,
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
@@ -41,6 +44,8 @@ def parts_by_depth(
     Args:
         heights_px: of the upright body in each frame.
         score: of the detected joints; None: all were seen.
+        away: see `AWAY`; by default no forearm points away. Where depth errs, an upper arm would
+            be cut out of its reference with the forearm's pixels.
     """
     places = np.zeros((len(poses), len(parts)), np.int64)
     if depth is None:
@@ -55,8 +60,8 @@ def parts_by_depth(
             elbow, wrist = f"{side}_elbow", f"{side}_wrist"
             bone = (wrist, wrist) if part.is_hand else part.bones[0]
             is_hidden = _is_hidden(bone, poses, heights_px, depth, is_seen)
-            away = _deep((wrist, wrist), poses, depth) - _deep((elbow, elbow), poses, depth)
-            behind_arm = _OF_ARM.index(segment) * (away > _AWAY)
+            deeper = _deep((wrist, wrist), poses, depth) - _deep((elbow, elbow), poses, depth)
+            behind_arm = _OF_ARM.index(segment) * (deeper > away)
             places[:, number] = np.where(is_hidden, 2, -4) + behind_arm
         else:
             start, end = part.bones[0]
