@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.draw.occlusion import parts_by_depth
+from motiontransfer.puppet.draw.occlusion import AWAY, parts_by_depth
 from motiontransfer.puppet.draw.warping import Puppet
 from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed, rotated
 
@@ -31,11 +31,11 @@ def turned(degrees, keypoints=None, **forward):
     return replace(keypoints, points=points.astype(np.float32), depth=depth.astype(np.float32))
 
 
-def orders(keypoints, height_px=HEIGHT_PX):
+def orders(keypoints, height_px=HEIGHT_PX, **how):
     poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
     heights_px = np.full(keypoints.num_frames, float(height_px))
-    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth, keypoints.score).tolist()
-    return [[NAMES[number] for number in of_frame] for of_frame in numbers]
+    numbers = parts_by_depth(PARTS, poses, heights_px, keypoints.depth, keypoints.score, **how)
+    return [[NAMES[number] for number in of_frame] for of_frame in numbers.tolist()]
 
 
 def order(keypoints, height_px=HEIGHT_PX):
@@ -104,6 +104,16 @@ def test_a_hand_that_is_not_seen_is_hidden_with_its_forearm_by_the_trunk_it_is_n
         scores[:, HOLISTIC.index("left_wrist")] = score
         names = order(turned(180, replace(pose, score=scores), left_wrist=behind_px))
         assert names == with_first(*hidden)
+
+
+@pytest.mark.parametrize(("forward", "away"), [(14, True), (13, False), (-20, False)])
+def test_a_forearm_that_points_away_is_behind_its_upper_arm_and_the_hand_behind_both(forward, away):
+    """From behind, beside the trunk; 13.5 px are .09 of the height."""
+    pose = posed(left_elbow=(60, -30), left_wrist=(80, -60))
+    arm = of_side("left", ARM)
+    (names,) = orders(turned(180, pose, left_elbow=10, left_wrist=10 + forward), away=AWAY)
+    assert [name for name in names if name in arm] == (arm[::-1] if away else arm)
+    assert names[-6:] == [name for name in names if name.endswith(ARM)]
 
 
 @pytest.mark.parametrize(("forward", "hidden"), [(10, ["left_forearm"]), (5, [])])

@@ -18,6 +18,8 @@ _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
 _SEEN = 0.5  # score from which on a joint is seen
 _SMALLEST_PX = 1e-6  # keeps quotients finite
 
+AWAY = 0.09
+"""Body heights by which a wrist is deeper than its elbow: 37 degrees of a forearm."""
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
 
@@ -28,17 +30,22 @@ def parts_by_depth(
     heights_px: Series,
     depth: Depth | None = None,
     score: Scores | None = None,
+    *,
+    away: float = np.inf,
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    Parts of arms that the trunk hides are behind all else, others before it. In profile, the
-    farther one of both legs' parts is behind the nearer one. A leg whose knee is above its hip, as
-    the trunk sees it, and nearer than the hips is before the trunk. Else, and without depth, the
-    order is that of `body_parts`.
+    Parts of arms that the trunk hides are behind all else, others before it. Where a forearm points
+    away, it is behind its upper arm, and the hand behind both. In profile, the farther one of both
+    legs' parts is behind the nearer one. A leg whose knee is above its hip, as the trunk sees it,
+    and nearer than the hips is before the trunk. Else, and without depth, the order is that of
+    `body_parts`.
 
     Args:
         heights_px: of the upright body in each frame.
         score: of the detected joints; None: all were seen.
+        away: see `AWAY`; by default no forearm points away. Where depth errs, an upper arm would
+            be cut out of its reference with the forearm's pixels.
     """
     places = np.zeros((len(poses), len(parts)), np.int64)
     if depth is None:
@@ -50,9 +57,12 @@ def parts_by_depth(
             continue
         side, _, segment = part.name.partition("_")
         if segment in _OF_ARM:
-            wrist = f"{side}_wrist"
+            elbow, wrist = f"{side}_elbow", f"{side}_wrist"
             bone = (wrist, wrist) if part.is_hand else part.bones[0]
-            places[:, number] = np.where(_is_hidden(bone, poses, heights_px, depth, is_seen), 2, -2)
+            is_hidden = _is_hidden(bone, poses, heights_px, depth, is_seen)
+            deeper = _deep((wrist, wrist), poses, depth) - _deep((elbow, elbow), poses, depth)
+            behind_arm = _OF_ARM.index(segment) * (deeper > away)
+            places[:, number] = np.where(is_hidden, 2, -4) + behind_arm
         else:
             start, end = part.bones[0]
             other = mirrored(start), mirrored(end)
