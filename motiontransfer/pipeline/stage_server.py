@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from motiontransfer.core.parallel import end_workers, start_method
+from motiontransfer.core.parallel import start_method
 
 _VARIABLE = "MOTIONTRANSFER_STAGE_SERVER"
 """Of the environment: the server's address."""
@@ -157,10 +157,7 @@ def _run_stage(call: bytes, descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
-    try:
-        runpy.run_module("stages", run_name="__main__", alter_sys=True)
-    finally:
-        end_workers()
+    runpy.run_module("stages", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
