@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
@@ -124,13 +125,13 @@ def run_parallel(
     first = list(islice(remaining, num_workers or loky.cpu_count()))
     if not first:
         return
-    executor = _pool(len(first))
+    executor, call = _pool(len(first)), partial(_call, function)
     waiting: deque[tuple[str, Future[_Result | MotionTransferError]]] = deque()
     try:
         for item in chain(first, remaining):
             if len(waiting) == 2 * len(first):
                 yield _next_result(waiting)
-            waiting.append((str(item), executor.submit(_call, function, item)))
+            waiting.append((str(item), executor.submit(call, item)))
         while waiting:
             yield _next_result(waiting)
     except BrokenProcessPool as error:

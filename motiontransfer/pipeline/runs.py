@@ -48,7 +48,7 @@ _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
 _KILLED = 9  # the number of SIGKILL, which Windows lacks
-_NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
+_NICENESS = 19  # of what must not slow others down: a seventieth of their share of a core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,19 +179,20 @@ class LocalExecutor:
         *,
         urgency: Mapping[str, float] = _NO_URGENCY,
     ) -> None:
-        """Prepare to run stages.
-
-        Args:
-            urgency: of stages, seconds until all that waits for them is done; one that begins
-                beside a more urgent one has a lower priority.
-        """
+        """Prepare to run stages."""
         self.shares: Sequence[Mapping[str, str]] = shares
-        self._urgency = urgency
+        self.urgency = urgency
+        """Of stages, seconds until all that waits for them is done; one that begins beside a more
+        urgent one has a lower priority."""
         self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
         self._stops = threading.Event()
+
+    def load(self) -> None:
+        """Load DVC, beside what goes on here."""
+        self._idle.append(_start_server())
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run a stage, once no other process runs it or uses what it reads and writes."""
@@ -226,7 +227,7 @@ class LocalExecutor:
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
         assert server.stdout
-        urgency, now = self._urgency, time.monotonic()
+        urgency, now = self.urgency, time.monotonic()
         left = [urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
         is_nice = urgency.get(stage, 0.0) < max(left)
         environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
