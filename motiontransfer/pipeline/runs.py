@@ -48,7 +48,7 @@ _NO_URGENCY: Mapping[str, float] = MappingProxyType({})
 _BUSY = re.compile(r"'(?P<path>[^']+)' is busy, it is being blocked by: \(PID (?P<pid>\d+)\)")
 _WAIT_SECONDS = 1.0  # until it is looked again whether another process still runs
 _KILLED = 9  # the number of SIGKILL, which Windows lacks
-_NICENESS = 19  # of what must not slow others down: a seventieth of their share of a core
+_NICENESS = 10  # of what must not slow others down: a tenth of their share of a core
 
 
 @dataclass(frozen=True, kw_only=True)
