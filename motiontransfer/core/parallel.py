@@ -33,13 +33,14 @@ _Result = TypeVar("_Result")
 
 _MAX_PENDING = 8
 _IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
+"""Environment variables that glibc reads as a process begins, also for its forks. Else it gives
+memory back to the system, and asks for it again, at each image of another size."""
 _WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     # loky ends a worker that takes more memory than this beyond its first item's, as leaking.
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
-    # glibc gives memory back to the system, and asks for it again, at each image of another size.
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "134217728",
+    **KEPT_MEMORY,
 }
 
 
