@@ -16,6 +16,7 @@ from motiontransfer.core.storage import write_text
 from tests.forks import FORKS
 
 ONE, TWO, ALL = 1, 2, 0
+FORKED = pytest.mark.skipif(parallel.start_method() == "spawn", reason="no fork: loky's workers")
 
 
 def slower_first(item):
@@ -141,6 +142,7 @@ def test_a_child_process_does_not_wait_until_its_workers_are_idle():
     assert child.exitcode == 0
 
 
+@FORKED
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     file = tmp_path / "worker"
     child = FORKS.Process(target=wait_for_a_worker, args=(file,))
@@ -156,6 +158,7 @@ def is_loaded(name):
     return name in sys.modules
 
 
+@FORKED
 def test_a_worker_has_what_is_loaded_here(monkeypatch):
     monkeypatch.setitem(sys.modules, "loaded_here", types.ModuleType("loaded_here"))
     assert list(run_parallel(is_loaded, ["loaded_here"], num_workers=ONE)) == [True]
