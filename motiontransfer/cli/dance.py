@@ -7,6 +7,7 @@ import json
 import logging
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from motiontransfer.cli.options import command
-from motiontransfer.cli.side_by_side import run_side_by_side
+from motiontransfer.cli.side_by_side import executor_of, run_side_by_side
 from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
@@ -24,6 +25,7 @@ from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.plan import Graph
+    from motiontransfer.pipeline.runs import LocalExecutor
     from motiontransfer.project.dances import Dance
 
 _Trim = tuple[float, float]
@@ -32,6 +34,11 @@ _PART = "start and end in seconds; 0 0: all."
 _WHO = "a place, shares of width and height, and a time in seconds."
 _PLAIN = ", ".join(layout.PLAIN_BACKGROUNDS)
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
+_STAGES = (
+    *("decode", "detect_keypoints", "clean_keypoints", "segment_person", "fit_appearance"),
+    *("train_gan", "train_face_gan", "render", "encode", "evaluate", "evaluate_transfer", "report"),
+)
+"""What is loaded while films are looked at."""
 
 
 @command
@@ -100,38 +107,42 @@ def dance(  # noqa: PLR0913 - a command's options
         dances = [how(*me, wishes=wishes)]
         return [*dances, how(other, other=dances[0])] if other else dances
 
-    with scratch_project() as root:  # nothing of the project changes before all is known
-        entered = add(entry_only=True, root=root)
-        of_result = height if scene != "dancer" else None
-        if of_result:
-            _check_height(of_result, highest=_decoded_height(entered[0].target))
-        if check:
-            looks = _look(trim, person), _look(trim_me, person_me)
-            _check(entered, *looks, height=of_result, root=root if dry else None)
-        # of whom to train on before the second of two can be shown
-        shown = 0 if preview and entered[0].is_trained else -1
-        event = _planned(entered[0], entered[shown], preview=preview, root=root)
-    if dry:
-        emit(event)
-        width = max(map(len, event.stages), default=0)
-        lines = (f"  {stage:<{width}}{took / 60:7.1f} min" for stage, took in event.stages.items())
-        emit(Note(text="\n".join(lines)))
-        return
-    dances = add()
-    emit(event)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # what libraries report
-    made: list[Made] = []
-    try:
-        took = _perform(dances[shown], event.stages, preview=preview, opens=open_, made=made)
-    except MotionTransferError as error:
-        if not made and not isinstance(error.__cause__, KeyboardInterrupt):
-            for each in reversed(dances):
-                take_back(each)
-        raise
-    if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
-        emit(Took(stages=long))
-        for event in made:  # is not to be looked for above
+    with nullcontext() if dry else executor_of(_STAGES) as executor:
+        with scratch_project() as root:  # nothing of the project changes before all is known
+            entered = add(entry_only=True, root=root)
+            of_result = height if scene != "dancer" else None
+            if of_result:
+                _check_height(of_result, highest=_decoded_height(entered[0].target))
+            if check:
+                looks = _look(trim, person), _look(trim_me, person_me)
+                _check(entered, *looks, height=of_result, root=root if dry else None)
+            # of whom to train on before the second of two can be shown
+            shown = 0 if preview and entered[0].is_trained else -1
+            event = _planned(entered[0], entered[shown], preview=preview, root=root)
+        if dry:
             emit(event)
+            width = max(map(len, event.stages), default=0)
+            lines = (
+                f"  {stage:<{width}}{took / 60:7.1f} min" for stage, took in event.stages.items()
+            )
+            emit(Note(text="\n".join(lines)))
+            return
+        dances = add()
+        emit(event)
+        logging.basicConfig(level=logging.INFO, format="%(message)s")  # what libraries report
+        made: list[Made] = []
+        try:
+            how = {"preview": preview, "opens": open_, "made": made, "executor": executor}
+            took = _perform(dances[shown], event.stages, **how)
+        except MotionTransferError as error:
+            if not made and not isinstance(error.__cause__, KeyboardInterrupt):
+                for each in reversed(dances):
+                    take_back(each)
+            raise
+        if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
+            emit(Took(stages=long))
+            for event in made:  # is not to be looked for above
+                emit(event)
 
 
 def _look(part: _Trim | None, who: _Place | None) -> dict[str, object]:
@@ -283,7 +294,13 @@ def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
 
 
 def _perform(
-    dance: "Dance", forecasts: Mapping[str, float], *, preview: bool, opens: bool, made: list[Made]
+    dance: "Dance",
+    forecasts: Mapping[str, float],
+    *,
+    preview: bool,
+    opens: bool,
+    made: list[Made],
+    executor: "LocalExecutor | None",
 ) -> Mapping[str, float]:
     """Run a dance's stages, and report what is there; return the seconds that each took.
 
@@ -314,7 +331,9 @@ def _perform(
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
     who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
-    return run_side_by_side(wanted, transfer, forecasts, told=makes, tell=tell, who=who)
+    return run_side_by_side(
+        wanted, transfer, forecasts, told=makes, tell=tell, who=who, executor=executor
+    )
 
 
 @command

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from motiontransfer.core.progress import RunMeter
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.plan import Graph
-    from motiontransfer.pipeline.runs import RunState
+    from motiontransfer.pipeline.runs import LocalExecutor, RunState
 
 
 def run_side_by_side(
@@ -28,6 +28,7 @@ def run_side_by_side(
     tell: Callable[[str], None],
     who: Mapping[str, str] = MappingProxyType({}),
     keep_going: bool = False,
+    executor: "LocalExecutor | None" = None,
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
 
@@ -44,24 +45,41 @@ def run_side_by_side(
         tell: called with each of them once its outputs are there, which may be now.
         who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
+        executor: one of `executor_of`.
     """
     from motiontransfer.pipeline.plan import plan, urgencies
-    from motiontransfer.pipeline.runs import LocalExecutor, num_at_once, run_stages
-    from motiontransfer.pipeline.stage_server import server_of
+    from motiontransfer.pipeline.runs import run_stages
 
     graph = plan(*wanted)
     for stage in told:
         if stage not in graph:
             tell(stage)
     tells = {stage: tell for stage in told if stage in graph}
-    urgency, jobs = urgencies(graph, forecasts, first=next(iter(told))), num_at_once()
+    urgency = urgencies(graph, forecasts, first=next(iter(told)))
     with (
         endings_as_interrupt(),
-        server_of(graph) as environment,
-        metered(title, forecasts, jobs=jobs, tell=tells, who=who) as show,
+        nullcontext(executor) if executor else executor_of(graph) as runs_stages,
+        metered(title, forecasts, jobs=len(runs_stages.shares), tell=tells, who=who) as show,
     ):
-        executor = LocalExecutor([environment] * jobs, urgency=urgency)
-        return run_stages(graph, executor, keep_going=keep_going, show=show).done
+        runs_stages.urgency = urgency
+        return run_stages(graph, runs_stages, keep_going=keep_going, show=show).done
+
+
+@contextmanager
+def executor_of(stages: Collection[str]) -> Generator["LocalExecutor"]:
+    """Yield an executor for as many stages at once as there are cores for.
+
+    It begins to load what they need, which takes seconds, beside what is done in the block.
+    """
+    from motiontransfer.pipeline.runs import LocalExecutor, num_at_once
+    from motiontransfer.pipeline.stage_server import server_of
+
+    with (
+        server_of(stages) as environment,
+        closing(LocalExecutor([environment] * num_at_once())) as executor,
+    ):
+        executor.load()
+        yield executor
 
 
 @contextmanager

@@ -1,17 +1,26 @@
-"""Ordered work in other threads, and in processes of this machine (loky).
+"""Ordered work in other threads, and in processes of this machine.
 
 Order and results are those of the caller's thread. A worker process computes with one thread,
 because a floating-point sum depends on how it is split up. The bytes are the same with any number
 of workers.
+
+Workers are forked: loading their libraries takes a second of each. Where there is no fork, loky
+starts them and keeps them for the next call.
 """
 
+import gc
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
@@ -24,13 +33,14 @@ _Result = TypeVar("_Result")
 
 _MAX_PENDING = 8
 _IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
+"""Environment variables that glibc reads as a process begins, also for its forks. Else it gives
+memory back to the system, and asks for it again, at each image of another size."""
 _WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     # loky ends a worker that takes more memory than this beyond its first item's, as leaking.
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",
-    # glibc gives memory back to the system, and asks for it again, at each image of another size.
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "134217728",
+    **KEPT_MEMORY,
 }
 
 
@@ -116,18 +126,16 @@ def run_parallel(
     first = list(islice(remaining, num_workers or loky.cpu_count()))
     if not first:
         return
-    executor = loky.get_reusable_executor(
-        max_workers=len(first), timeout=_IDLE_SECONDS, env=_WORKER_ENVIRONMENT
-    )
+    executor, call = _pool(len(first)), partial(_call, function)
     waiting: deque[tuple[str, Future[_Result | MotionTransferError]]] = deque()
     try:
         for item in chain(first, remaining):
             if len(waiting) == 2 * len(first):
                 yield _next_result(waiting)
-            waiting.append((str(item), executor.submit(_call, function, item)))
+            waiting.append((str(item), executor.submit(call, item)))
         while waiting:
             yield _next_result(waiting)
-    except loky.BrokenProcessPool as error:
+    except BrokenProcessPool as error:
         unfinished = [name for name, future in waiting if not future.done() or future.exception()]
         raise ComputeError(
             "a worker was killed, perhaps out of memory, at "
@@ -136,17 +144,48 @@ def run_parallel(
     finally:
         if waiting:
             wait([future for _, future in waiting if not future.cancel()])
+        if waiting or isinstance(executor, ProcessPoolExecutor):
             executor.shutdown()  # cancelled items would count as running for a while
 
 
+def _pool(num_workers: int) -> Executor:
+    if start_method() == "fork":
+        context = multiprocessing.get_context("fork")
+        return ProcessPoolExecutor(num_workers, context, initializer=_begin_worker)
+    import loky
+
+    return loky.get_reusable_executor(
+        max_workers=num_workers, timeout=_IDLE_SECONDS, env=_WORKER_ENVIRONMENT
+    )
+
+
+def _begin_worker() -> None:
+    """Make a fork a worker of one thread, which ends with its parent."""
+    gc.freeze()  # a decoder of the parent waits for threads that are not here when it is freed
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    os.environ.update(_WORKER_ENVIRONMENT)
+    if torch := sys.modules.get("torch"):  # its threads are not here
+        torch.set_num_threads(1)
+
+
+def end_with_parent() -> None:
+    """End this process, which multiprocessing started, as soon as its parent has ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def end_workers() -> None:
-    """End the local workers that are kept for the next call.
+    """End the workers that are kept for the next call.
 
     A process that multiprocessing started waits at its end until they have been idle for a minute.
     """
-    import loky
+    if start_method() == "spawn":
+        import loky
 
-    loky.get_reusable_executor().shutdown()
+        loky.get_reusable_executor().shutdown()
 
 
 def _call(function: Callable[[_Item], _Result], item: _Item) -> _Result | MotionTransferError:

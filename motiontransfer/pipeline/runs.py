@@ -177,16 +177,20 @@ class LocalExecutor:
 
         Args:
             shares: environment variables of each of the stages that run at once.
-            urgency: of stages, seconds until all that waits for them is done; one that begins
-                beside a more urgent one has a lower priority.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
         self.urgency: Mapping[str, float] = urgency
+        """Of stages, seconds until all that waits for them is done; one that begins beside a more
+        urgent one has a lower priority."""
         self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
         self._interrupted: set[int] = set()
         self._stops = threading.Event()
+
+    def load(self) -> None:
+        """Load DVC, beside what goes on here."""
+        self._idle.append(_start_server())
 
     def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
         """Run and record a stage, once no other process runs it or uses what it reads and writes.

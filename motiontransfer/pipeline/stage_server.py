@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from motiontransfer.core.parallel import end_workers, start_method
+from motiontransfer.core.parallel import KEPT_MEMORY, start_method
 
 _VARIABLE = "MOTIONTRANSFER_STAGE_SERVER"
 """Of the environment: the server's address."""
@@ -69,7 +69,8 @@ def server_of(stages: Collection[str]) -> Generator[dict[str, str]]:
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         address = str(Path(folder) / "stages")
         command = [sys.executable, "-m", "motiontransfer.pipeline.stage_server", address, *groups]
-        with subprocess.Popen(command, process_group=0, stdin=subprocess.PIPE) as server:
+        own = {**os.environ, **KEPT_MEMORY}
+        with subprocess.Popen(command, process_group=0, stdin=subprocess.PIPE, env=own) as server:
             try:
                 yield {_VARIABLE: address}
             finally:
@@ -157,10 +158,7 @@ def _run_stage(call: bytes, descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
-    try:
-        runpy.run_module("stages", run_name="__main__", alter_sys=True)
-    finally:
-        end_workers()
+    runpy.run_module("stages", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 import gc
 import multiprocessing
-import os
 import signal
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
@@ -15,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
 
 from motiontransfer.core.errors import VideoError
-from motiontransfer.core.parallel import start_method
+from motiontransfer.core.parallel import end_with_parent, start_method
 
 if sys.platform != "win32":
     import resource
@@ -75,9 +73,7 @@ def _results(
     process = context.Process(  # ty: ignore[missing-attribute] - each context has it
         target=_run, args=(receiver, sender, function, arguments, named), daemon=is_daemon
     )
-    with _STARTING, warnings.catch_warnings():
-        # The threads that live here are those of idle libraries.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with _STARTING:
         process.start()
     sender.close()
     try:
@@ -122,7 +118,7 @@ def _run(
     global _send
     gc.freeze()  # a decoder of the parent waits for threads that are not here when it is freed
     receiver.close()  # of the parent, which is the only one to read
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     if sys.platform != "win32":
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
@@ -143,13 +139,6 @@ def _run(
         except Exception as error:  # noqa: BLE001 - raised again by the parent
             error.add_note(traceback.format_exc())
             send("error", error)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _fault(media: object, cause: str) -> str:

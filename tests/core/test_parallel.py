@@ -1,17 +1,22 @@
 import os
 import signal
+import sys
 import threading
 import time
+import types
 from itertools import count
 
+import psutil
 import pytest
 
 from motiontransfer.core import parallel
 from motiontransfer.core.errors import ComputeError, VideoError
 from motiontransfer.core.parallel import end_workers, in_thread, map_ahead, run_parallel
+from motiontransfer.core.storage import write_text
 from tests.forks import FORKS
 
 ONE, TWO, ALL = 1, 2, 0
+FORKED = pytest.mark.skipif(parallel.start_method() == "spawn", reason="no fork: loky's workers")
 
 
 def slower_first(item):
@@ -45,6 +50,15 @@ def die_once(flag):
         flag.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return flag.name
+
+
+def stay(file):
+    write_text(file, str(os.getpid()))
+    time.sleep(60)
+
+
+def wait_for_a_worker(file):
+    list(run_parallel(stay, [file], num_workers=ONE))
 
 
 def use_a_worker():
@@ -126,6 +140,28 @@ def test_a_child_process_does_not_wait_until_its_workers_are_idle():
     child.start()
     child.join(parallel._IDLE_SECONDS / 2)
     assert child.exitcode == 0
+
+
+@FORKED
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
+    file = tmp_path / "worker"
+    child = FORKS.Process(target=wait_for_a_worker, args=(file,))
+    child.start()
+    while not file.exists():
+        time.sleep(0.05)
+    worker = psutil.Process(int(file.read_text()))
+    child.kill()
+    worker.wait(timeout=10)
+
+
+def is_loaded(name):
+    return name in sys.modules
+
+
+@FORKED
+def test_a_worker_has_what_is_loaded_here(monkeypatch):
+    monkeypatch.setitem(sys.modules, "loaded_here", types.ModuleType("loaded_here"))
+    assert list(run_parallel(is_loaded, ["loaded_here"], num_workers=ONE)) == [True]
 
 
 def test_calls_in_a_thread_keep_their_order_and_only_a_few_wait():

@@ -400,6 +400,21 @@ def test_a_stage_that_dvc_runs_is_recorded(tmp_path, monkeypatch, start):
     assert Path("dvc").read_text().endswith("fork_server ") == (start == "fork")
 
 
+def test_dvc_that_was_loaded_before_runs_the_first_stage(monkeypatch):
+    started = []
+    monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", SERVER, json.dumps({"a": ":", "b": ":"})))
+    monkeypatch.setattr(
+        runs,
+        "_start_server",
+        lambda start=runs._start_server: started.append(start()) or started[-1],
+    )
+    executor = LocalExecutor()
+    executor.load()
+    assert len(started) == 1
+    run_stages({"a": [], "b": ["a"]}, executor, keep_going=True, show=lambda progress: None)
+    assert [server.returncode for server in started] == [0]
+
+
 def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, monkeypatch):
     stages = """\
     stages:
