@@ -330,7 +330,7 @@ def write_keypoints(path: Path, keypoints: Keypoints) -> None:
 def write_detections(path: Path, detections: Detections) -> None:
     """Write multi-person keypoints as Parquet: no row where a person was not seen."""
     world = detections.world
-    optional = {} if world is None else {_WORLD: world.reshape(len(world), -1)}
+    optional = {} if world is None else {_WORLD: world.reshape(len(world), 3 * world.shape[1])}
     _write(path, detections, detections.frame_index, detections.person, optional, {})
 
 

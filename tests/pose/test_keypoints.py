@@ -165,7 +165,7 @@ PLACES = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2)]
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 9))), st.booleans())
 def test_detections_survive_the_disk(tmp_path_factory, places, has_world):
-    world = world_of(places) if has_world and places else None
+    world = world_of(places) if has_world else None
     written = detections_at(sorted(places), world=world)
     path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
     module.write_detections(path, written)
