@@ -33,6 +33,11 @@ class ChoiceConfig:
     whole: float = 0.9  # of it, from which on nothing is hidden: masks differ by a few percent
     num_similar: int = 8  # references in similar poses, with which a limb is compared
 
+    # Hair over faces, degrees of a head's yaw: 90 in profile, 180 from behind.
+    shows_face: float = 60.0  # of a reference: beyond, half of a face is seen
+    hair: tuple[float, float] = (75.0, 105.0)  # of a pose: first hair, and no face
+    steps_of_hair: int = 8  # between them: each is drawn once for each reference
+
     # Parts together, and over time.
     seam: float = 1.5  # of different references of parts that meet
     most_of_skirt: float = 13.0  # distance at which a skirt is drawn: beyond, it floats

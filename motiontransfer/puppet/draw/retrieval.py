@@ -14,7 +14,7 @@ right are exchanged by name. The front then replaces the back.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64, UInt8
+from jaxtyping import Bool, Complex128, Float64, Int64, UInt8
 
 from motiontransfer.body.parts import (
     SIDES,
@@ -22,6 +22,7 @@ from motiontransfer.body.parts import (
     body_scales,
     bone_vectors,
     cosine_from_front,
+    head_yaws,
     part_shapes,
 )
 from motiontransfer.core.arrays import Series
@@ -86,6 +87,8 @@ class References:
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
+        filmed = np.abs(head_yaws(self.poses[: self.num_filmed])) < costs.shows_face
+        self._shows_face = np.tile(filmed, 3)
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
@@ -97,6 +100,16 @@ class References:
         """The references that are less than so many frames away from each frame of a clip."""
         clips, frames = self._appearance.frames.T
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
+
+    def hair(self, poses: BodyPoses, chosen: Int64[np.ndarray, " frames"]) -> Series:
+        """Share of hair over the faces of chosen heads, in few steps; see `with_hair`.
+
+        Of a head that is turned away, where its reference looks towards the camera.
+        """
+        yaw, (first, last) = np.nan_to_num(head_yaws(poses)), self._costs.hair
+        share = np.clip((np.abs(yaw) - first) / (last - first), 0, 1)
+        steps = self._costs.steps_of_hair
+        return np.where(self._shows_face[chosen], np.round(share * steps) / steps * np.sign(yaw), 0)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""

@@ -14,11 +14,18 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from motiontransfer.body.parts import BodyPoses, body_scales, joined_parts, meeting_joints
+from motiontransfer.body.parts import (
+    BodyPoses,
+    body_scales,
+    head_yaws,
+    joined_parts,
+    meeting_joints,
+)
 from motiontransfer.core.arrays import Affine, Frame, MaskedFrame, Series
 from motiontransfer.plate.shadow import with_shadow
 from motiontransfer.pose.keypoints import Keypoints, resize_points
-from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.draw.back_of_head import with_hair
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.draw.canvas import (
     AveragedAreas,
@@ -83,13 +90,24 @@ class Puppet:
         areas = [math.prod(patch.size) for row in appearance.patches for patch in row if patch]
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
         self.pixels = lru_cache(int(_CACHE_BYTES / num_bytes))(self._pixels)
-        """RGB and coverage of a patch, by reference, part, and the factor by which it was shrunk
-        before it was enlarged."""
+        """RGB and coverage of a patch, by reference, part, the factor by which it was shrunk before
+        it was enlarged, and of a head the share of hair over its face."""
 
-    def _pixels(self, reference: int, part: int, by: int) -> _Resized:
+    def _pixels(self, reference: int, part: int, by: int, hair: float) -> _Resized:
         patch = self.references.patches[reference][part]
         assert patch is not None
-        return _enlarged(_with_margin(_shrunk(patch.pixels, by)))
+        pixels = self._turned_away(patch, reference, part, hair) if hair else patch.pixels
+        return _enlarged(_with_margin(_shrunk(pixels, by)))
+
+    def _turned_away(self, patch: Patch, reference: int, head: int, hair: float) -> MaskedFrame:
+        """A head with hair over its face, if that is known."""
+        poses, corner = self.references.poses, np.array(patch.corner)
+        middles, known = poses.joints(("mid_eye", "mid_mouth"), reference)
+        if not known.all():
+            return patch.pixels
+        points, found = poses.joints(self.parts[head].joints, reference)
+        eyes, mouth = (middles - corner).astype(np.float64)
+        return with_hair(patch.pixels, points[found] - corner, eyes=eyes, mouth=mouth, share=hair)
 
     def __deepcopy__(self, memo: object) -> "Puppet":
         """The puppet itself, as it never changes: a network and its EMA share it."""
@@ -148,10 +166,11 @@ class PuppetFollower:
             (distances > puppet.choice.most_of_skirt) & [part.is_cloth for part in puppet.parts]
         ] = -1
         distances[chosen < 0] = np.inf
+        hair = puppet.references.hair(poses, chosen[:, self._head])
         heights_px = puppet.appearance.height_px * scales
         by_depth = parts_by_depth(puppet.parts, poses, heights_px, keypoints.depth, keypoints.score)
         fade = puppet.choice.fade if self._looks_ahead else 0
-        return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
+        return PuppetClip(puppet, poses, scales, chosen, distances, hair, by_depth, fade)
 
     def _distances(
         self, poses: BodyPoses, scales: Series
@@ -221,6 +240,8 @@ class PuppetClip:
     chosen: Int64[np.ndarray, "frames parts"]
     """-1: part not drawn."""
     distances: Float64[np.ndarray, "frames parts"]
+    hair: Series
+    """Share of hair over the face; see `with_hair`."""
     by_depth: Int64[np.ndarray, "frames parts"]
     """Parts, from the farthest to the nearest."""
     fade: int
@@ -282,7 +303,13 @@ class PuppetClip:
             height_px=height_px,
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
         )
-        warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
+        warped = partial(
+            self._warped,
+            placement=placement,
+            hair=float(self.hair[index]),
+            shrink=shrink,
+            limits=canvas.shape[1:],
+        )
         chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
         drawn = []
         for number in self.by_depth[index].tolist():
@@ -304,6 +331,7 @@ class PuppetClip:
         reference: int,
         placement: Placement,
         *,
+        hair: float,
         shrink: int,
         limits: tuple[int, int],
     ) -> DrawnPart | None:
@@ -311,6 +339,7 @@ class PuppetClip:
 
         Args:
             reference: -1: none.
+            hair: share of it over the face, if the part is a head.
             shrink: factor by which the reference's pixels are made smaller before.
             limits: (height, width) of what is drawn.
         """
@@ -321,7 +350,8 @@ class PuppetClip:
         if patch is None or own is None:
             return None
         bends = bends_of(placement, self.puppet.joints[number], number, reference)
-        pixels = self.puppet.pixels(reference, number, shrink)
+        over_face = hair if self.puppet.parts[number].is_head else 0.0
+        pixels = self.puppet.pixels(reference, number, shrink, over_face)
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         step = shrink / _ENLARGED
