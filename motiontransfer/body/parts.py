@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
-from motiontransfer.core.arrays import JointMask, Points, Scores, Series, Vectors
+from motiontransfer.core.arrays import FrameMask, JointMask, Points, Scores, Series, Vectors
 from motiontransfer.pose.facing import TRUNK_AND_FEET, head_directions, width_from_front
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 
@@ -340,6 +340,13 @@ class BodyPoses:
     def __getitem__(self, frames: slice) -> "BodyPoses":
         part = copy(self)
         part.points, part.found = self.points[frames], self.found[frames]
+        return part
+
+    def without(self, names: Sequence[str], frames: FrameMask) -> "BodyPoses":
+        """The same poses with joints that are not found in some frames."""
+        part = copy(self)
+        part.found = self.found.copy()
+        part.found[np.ix_(frames, self._indices(tuple(names)))] = False
         return part
 
     def joints(

@@ -78,6 +78,9 @@ class References:
         is_there = [[patch is not None for patch in row] for row in self.patches]
         distance = np.repeat([0.0, costs.exchanged, costs.mirrored], self.num_filmed)
         self._distance = np.where(is_there, distance[:, None], np.inf)
+        heads = [part.is_head for part in self.parts]
+        exchanged = slice(self.num_filmed, 2 * self.num_filmed)
+        self._distance[exchanged, heads] += costs.exchanged_head - costs.exchanged
         # Those mirrored are the last, so that those of other parts than limbs are left out.
         self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
         self._shapes = [
@@ -100,6 +103,12 @@ class References:
         """The references that are less than so many frames away from each frame of a clip."""
         clips, frames = self._appearance.frames.T
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
+
+    def without_faces_behind(self, poses: BodyPoses) -> BodyPoses:
+        """Poses without joints on faces of heads that look away: what was found there is hair."""
+        is_away = np.abs(np.nan_to_num(head_yaws(poses))) > np.mean(self._costs.hair)
+        face = [joint for part in self.parts for joint in part.face]
+        return poses.without(face, is_away)
 
     def hair(self, poses: BodyPoses, chosen: Int64[np.ndarray, " frames"]) -> Series:
         """Share of hair over the faces of chosen heads, in few steps; see `with_hair`.

@@ -147,7 +147,9 @@ class PuppetFollower:
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
-        poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
+        poses = puppet.references.without_faces_behind(
+            BodyPoses(keypoints.skeleton, points, keypoints.score)
+        )
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
