@@ -16,6 +16,7 @@ class ChoiceConfig:
     # Distances. Larger: a reference in another pose is taken instead.
     mirrored: float = 2.0  # of a mirrored limb: light and folds are on the wrong side
     exchanged: float = 4.0  # of the front as the back: it is a guess
+    mirrored_head: float = 0.5  # x
     exchanged_head: float = 1.0  # of a head: hair is drawn over its face
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself

@@ -81,8 +81,11 @@ class References:
         heads = [part.is_head for part in self.parts]
         exchanged = slice(self.num_filmed, 2 * self.num_filmed)
         self._distance[exchanged, heads] += costs.exchanged_head - costs.exchanged
+        self._distance[2 * self.num_filmed :, heads] += costs.mirrored_head - costs.mirrored
         # Those mirrored are the last, so that those of other parts than limbs are left out.
-        self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
+        self._rows = [
+            slice(None if part.is_limb or part.is_head or part.is_neck else 2 * self.num_filmed) for part in self.parts
+        ]
         self._shapes = [
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
@@ -92,6 +95,7 @@ class References:
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
         filmed = np.abs(head_yaws(self.poses[: self.num_filmed])) < costs.shows_face
         self._shows_face = np.tile(filmed, 3)
+        self._distance[2 * self.num_filmed :][np.ix_(filmed, heads)] = np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
