@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
-from motiontransfer.core.arrays import FrameMask, JointMask, Points, Scores, Series, Vectors
+from motiontransfer.core.arrays import JointMask, Points, Scores, Series, Vectors
 from motiontransfer.pose.facing import TRUNK_AND_FEET, head_directions, width_from_front
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 
@@ -342,13 +342,6 @@ class BodyPoses:
         part.points, part.found = self.points[frames], self.found[frames]
         return part
 
-    def without(self, names: Sequence[str], frames: FrameMask) -> "BodyPoses":
-        """The same poses with joints that are not found in some frames."""
-        part = copy(self)
-        part.found = self.found.copy()
-        part.found[np.ix_(frames, self._indices(tuple(names)))] = False
-        return part
-
     def joints(
         self, names: tuple[str, ...], frame: int | slice = _ALL_FRAMES
     ) -> tuple[Float[np.ndarray, "*frames names 2"], Bool[np.ndarray, "*frames names"]]:
@@ -452,6 +445,7 @@ def head_yaws(poses: BodyPoses) -> Series:
 
     0 from the front, ±90 in profile, ±180 from behind.
     """
-    points, found = poses.joints(("left_ear", "right_ear", "nose", "mid_hip"))
+    points, found = poses.joints(("left_ear", "right_ear", "nose", "mid_ear", "mid_hip"))
     places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
-    return np.angle(head_directions(*places.T), deg=True)
+    *head, ears, hips = places.T
+    return np.degrees(np.angle(head_directions(*head, across=1j * (ears - hips))))

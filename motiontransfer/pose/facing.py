@@ -58,15 +58,18 @@ def width_from_front(shoulders: _Pairs, hips: _Pairs, ankles: _Pairs) -> Series:
     return ((shoulders + hips) @ np.array((1, -1)) * across.conj()).real
 
 
-def head_directions(left_ear: Vectors, right_ear: Vectors, nose: Vectors, hips: Vectors) -> Vectors:
-    """Where heads look: 1 towards the camera, -1 away from it, i to the right of the image.
+def head_directions(
+    left_ear: Vectors, right_ear: Vectors, nose: Vectors, *, across: Vectors
+) -> Vectors:
+    """Where heads look: 1 is towards the camera, -1 away, i to the right of the image.
 
-    By nose and ears, which every detector has, also from behind; across the line from hips to head.
-    Neither length nor unit has a meaning. NaN where a joint was not found.
+    By joints that every detector has, also from behind. Not of length 1; NaN where one is missing.
+
+    Args:
+        across: the body, to the right where its head is up.
     """
-    middle = (left_ear + right_ear) / 2
-    across = 1j * (middle - hips)
-    width, depth = (((left_ear - right_ear) * across.conj()).real, ((nose - middle) * across.conj()).real)
+    ears = left_ear - right_ear, nose - (left_ear + right_ear) / 2
+    width, depth = ((each * across.conj()).real for each in ears)
     return width + 1j * depth / _NOSE_PER_WIDTH
 
 

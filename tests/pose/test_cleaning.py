@@ -25,7 +25,7 @@ def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     keypoints = lost(keypoints, "right_wrist", wrist_lost)
     hand = dict(HOLISTIC.groups)["right_hand"]
     expected = {(frame, joint) for frame in removed for joint in hand}
-    assert gone(keypoints, cleaning.remove_stray_hands(keypoints)) == expected
+    assert gone(keypoints, cleaning.remove_strays(keypoints)) == expected
 
 
 STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]

@@ -16,8 +16,9 @@ class ChoiceConfig:
     # Distances. Larger: a reference in another pose is taken instead.
     mirrored: float = 2.0  # of a mirrored limb: light and folds are on the wrong side
     exchanged: float = 4.0  # of the front as the back: it is a guess
-    mirrored_head: float = 0.5  # x
-    exchanged_head: float = 1.0  # of a head: hair is drawn over its face
+    # Of a head less: hair hides its face, and most heads are alike on both sides.
+    mirrored_head: float = 0.5
+    exchanged_head: float = 1.0
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
     foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow
@@ -35,10 +36,10 @@ class ChoiceConfig:
     whole: float = 0.9  # of it, from which on nothing is hidden: masks differ by a few percent
     num_similar: int = 8  # references in similar poses, with which a limb is compared
 
-    # Hair over faces, degrees of a head's yaw: 90 in profile, 180 from behind.
-    shows_face: float = 60.0  # of a reference: beyond, half of a face is seen
-    hair: tuple[float, float] = (85.0, 110.0)  # of a pose: first hair, and no face
-    steps_of_hair: int = 8  # between them: each is drawn once for each reference
+    # Hair over faces; degrees of yaw, 90 in profile, 180 from behind.
+    shows_face: float = 60.0  # of a reference: beyond, its head is seen in profile
+    hair: tuple[float, float] = (75.0, 115.0)  # of a pose: from first hair to no face
+    steps_of_hair: int = 8  # in between: each is made once for each reference
 
     # Parts together, and over time.
     seam: float = 1.5  # of different references of parts that meet

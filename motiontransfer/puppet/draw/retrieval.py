@@ -7,8 +7,9 @@ A reference that hides a part, shows it blurred, or unlike others in similar pos
 is a penalty of the choice; the distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
-which only the left one was filmed. A side that was never filmed comes from the other one: left and
-right are exchanged by name. The front then replaces the back.
+which only the left one was filmed. So may a head in profile. A side that was never filmed comes
+from the other one: left and right are exchanged by name. The front then replaces the back, with
+hair over its face (`back_of_head`).
 """
 
 from dataclasses import dataclass
@@ -76,16 +77,12 @@ class References:
         in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        distance = np.repeat([0.0, costs.exchanged, costs.mirrored], self.num_filmed)
-        self._distance = np.where(is_there, distance[:, None], np.inf)
-        heads = [part.is_head for part in self.parts]
-        exchanged = slice(self.num_filmed, 2 * self.num_filmed)
-        self._distance[exchanged, heads] += costs.exchanged_head - costs.exchanged
-        self._distance[2 * self.num_filmed :, heads] += costs.mirrored_head - costs.mirrored
-        # Those mirrored are the last, so that those of other parts than limbs are left out.
-        self._rows = [
-            slice(None if part.is_limb or part.is_head or part.is_neck else 2 * self.num_filmed) for part in self.parts
-        ]
+        aside = np.abs(head_yaws(self.poses[: self.num_filmed]))
+        self._shows_face = np.tile(aside < costs.shows_face, 3)
+        self._distance = np.where(is_there, self._stand_ins(aside >= costs.shows_face), np.inf)
+        # Those mirrored are the last, so that those of trunk and skirt are left out.
+        may_be_mirrored = [part.is_limb or part.is_head or part.is_neck for part in self.parts]
+        self._rows = [slice(None if may else 2 * self.num_filmed) for may in may_be_mirrored]
         self._shapes = [
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
@@ -93,9 +90,6 @@ class References:
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
-        filmed = np.abs(head_yaws(self.poses[: self.num_filmed])) < costs.shows_face
-        self._shows_face = np.tile(filmed, 3)
-        self._distance[2 * self.num_filmed :][np.ix_(filmed, heads)] = np.inf
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
@@ -103,26 +97,37 @@ class References:
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
+    def _stand_ins(self, is_profile: Bool[np.ndarray, " filmed_references"]) -> Distances:
+        """Distance of each part of each reference as a stand-in.
+
+        Args:
+            is_profile: whether a head is seen from the side. Others are not mirrored.
+        """
+        costs, num_filmed = self._costs, self.num_filmed
+        of_view = [[0.0, costs.exchanged, costs.mirrored]] * len(self.parts)
+        distance = np.repeat(np.transpose(of_view), num_filmed, axis=0)
+        head = [part.is_head for part in self.parts].index(True)
+        distance[num_filmed : 2 * num_filmed, head] = costs.exchanged_head
+        distance[2 * num_filmed :, head] = np.where(is_profile, costs.mirrored_head, np.inf)
+        return distance
+
+    def hair(self, poses: BodyPoses, heads: Int64[np.ndarray, " frames"]) -> Series:
+        """Share of hair over faces, in steps; see `with_hair`.
+
+        It grows as a head turns away whose reference shows a face.
+
+        Args:
+            heads: reference of each head.
+        """
+        yaws, (first, last) = np.nan_to_num(head_yaws(poses)), self._costs.hair
+        share = np.clip((np.abs(yaws) - first) / (last - first), 0, 1)
+        steps = np.round(self._costs.steps_of_hair * share) * np.sign(yaws)
+        return np.where(self._shows_face[heads], steps / self._costs.steps_of_hair, 0)
+
     def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""
         clips, frames = self._appearance.frames.T
         return (clips == clip) & (np.abs(np.arange(num_frames)[:, None] - frames) < within)
-
-    def without_faces_behind(self, poses: BodyPoses) -> BodyPoses:
-        """Poses without joints on faces of heads that look away: what was found there is hair."""
-        is_away = np.abs(np.nan_to_num(head_yaws(poses))) > np.mean(self._costs.hair)
-        face = [joint for part in self.parts for joint in part.face]
-        return poses.without(face, is_away)
-
-    def hair(self, poses: BodyPoses, chosen: Int64[np.ndarray, " frames"]) -> Series:
-        """Share of hair over the faces of chosen heads, in few steps; see `with_hair`.
-
-        Of a head that is turned away, where its reference looks towards the camera.
-        """
-        yaw, (first, last) = np.nan_to_num(head_yaws(poses)), self._costs.hair
-        share = np.clip((np.abs(yaw) - first) / (last - first), 0, 1)
-        steps = self._costs.steps_of_hair
-        return np.where(self._shows_face[chosen], np.round(share * steps) / steps * np.sign(yaw), 0)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""

@@ -14,17 +14,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from motiontransfer.body.parts import (
-    BodyPoses,
-    body_scales,
-    head_yaws,
-    joined_parts,
-    meeting_joints,
-)
+from motiontransfer.body.parts import BodyPoses, body_scales, joined_parts, meeting_joints
 from motiontransfer.core.arrays import Affine, Frame, MaskedFrame, Series
 from motiontransfer.plate.shadow import with_shadow
 from motiontransfer.pose.keypoints import Keypoints, resize_points
-from motiontransfer.puppet.appearance import Appearance, Patch
+from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.back_of_head import with_hair
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.draw.canvas import (
@@ -91,23 +85,19 @@ class Puppet:
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
         self.pixels = lru_cache(int(_CACHE_BYTES / num_bytes))(self._pixels)
         """RGB and coverage of a patch, by reference, part, the factor by which it was shrunk before
-        it was enlarged, and of a head the share of hair over its face."""
+        it was enlarged, and the share of hair over its face."""
 
     def _pixels(self, reference: int, part: int, by: int, hair: float) -> _Resized:
         patch = self.references.patches[reference][part]
         assert patch is not None
-        pixels = self._turned_away(patch, reference, part, hair) if hair else patch.pixels
+        pixels, poses = patch.pixels, self.references.poses
+        middles, are_known = poses.joints(("mid_eye", "mid_mouth"), reference)
+        if hair and are_known.all():
+            points, found = poses.joints(self.parts[part].joints, reference)
+            places = np.concatenate([middles, points[found]]).astype(np.float64) - patch.corner
+            eyes, mouth, *face = places
+            pixels = with_hair(pixels, np.array(face), eyes=eyes, mouth=mouth, share=hair)
         return _enlarged(_with_margin(_shrunk(pixels, by)))
-
-    def _turned_away(self, patch: Patch, reference: int, head: int, hair: float) -> MaskedFrame:
-        """A head with hair over its face, if that is known."""
-        poses, corner = self.references.poses, np.array(patch.corner)
-        middles, known = poses.joints(("mid_eye", "mid_mouth"), reference)
-        if not known.all():
-            return patch.pixels
-        points, found = poses.joints(self.parts[head].joints, reference)
-        eyes, mouth = (middles - corner).astype(np.float64)
-        return with_hair(patch.pixels, points[found] - corner, eyes=eyes, mouth=mouth, share=hair)
 
     def __deepcopy__(self, memo: object) -> "Puppet":
         """The puppet itself, as it never changes: a network and its EMA share it."""
@@ -147,9 +137,7 @@ class PuppetFollower:
 
     def follow(self, keypoints: Keypoints, *, excluded: Excluded | None = None) -> "PuppetClip":
         puppet, points = self._puppet, resize_points(keypoints.points, self._puppet.zoom)
-        poses = puppet.references.without_faces_behind(
-            BodyPoses(keypoints.skeleton, points, keypoints.score)
-        )
+        poses = BodyPoses(keypoints.skeleton, points, keypoints.score)
         scales = body_scales(poses, puppet.appearance.full_lengths)
         chosen = np.full((len(points), len(puppet.parts)), -1)
         distances = np.full(chosen.shape, np.inf)
