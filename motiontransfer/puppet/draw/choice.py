@@ -37,6 +37,7 @@ class ChoiceConfig:
     num_similar: int = 8  # references in similar poses, with which a limb is compared
 
     # Hair over faces; degrees of yaw, 90 in profile, 180 from behind.
+    shows_side: float = 15.0  # of a reference: within, both sides of its head are seen alike
     shows_face: float = 60.0  # of a reference: beyond, its head is seen in profile
     hair: tuple[float, float] = (75.0, 115.0)  # of a pose: from first hair to no face
     steps_of_hair: int = 8  # in between: each is made once for each reference

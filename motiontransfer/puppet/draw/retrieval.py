@@ -77,9 +77,10 @@ class References:
         in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        aside = np.abs(head_yaws(self.poses[: self.num_filmed]))
-        self._shows_face = np.tile(aside < costs.shows_face, 3)
-        self._distance = np.where(is_there, self._stand_ins(aside >= costs.shows_face), np.inf)
+        yaws = head_yaws(self.poses[: self.num_filmed])
+        self._shown_yaws = np.concatenate([yaws, yaws, -yaws])  # of what an image shows
+        is_profile = np.abs(yaws) >= costs.shows_face
+        self._distance = np.where(is_there, self._stand_ins(is_profile), np.inf)
         # Those mirrored are the last, so that those of trunk and skirt are left out.
         may_be_mirrored = [part.is_limb or part.is_head or part.is_neck for part in self.parts]
         self._rows = [slice(None if may else 2 * self.num_filmed) for may in may_be_mirrored]
@@ -114,15 +115,17 @@ class References:
     def hair(self, poses: BodyPoses, heads: Int64[np.ndarray, " frames"]) -> Series:
         """Share of hair over faces, in steps; see `with_hair`.
 
-        It grows as a head turns away whose reference shows a face.
+        It grows as a head turns away whose reference shows a face, from the side that a reference
+        shows more of.
 
         Args:
             heads: reference of each head.
         """
-        yaws, (first, last) = np.nan_to_num(head_yaws(poses)), self._costs.hair
-        share = np.clip((np.abs(yaws) - first) / (last - first), 0, 1)
-        steps = np.round(self._costs.steps_of_hair * share) * np.sign(yaws)
-        return np.where(self._shows_face[heads], steps / self._costs.steps_of_hair, 0)
+        costs, yaws, shown = self._costs, head_yaws(poses), self._shown_yaws[heads]
+        share = (np.abs(yaws) - costs.hair[0]) / (costs.hair[1] - costs.hair[0])
+        steps = np.round(costs.steps_of_hair * np.clip(np.nan_to_num(share), 0, 1))
+        steps *= np.sign(np.where(np.abs(shown) < costs.shows_side, yaws, shown))
+        return np.where(np.abs(shown) < costs.shows_face, steps / costs.steps_of_hair, 0)
 
     def excluded(self, clip: int, num_frames: int, *, within: int) -> Excluded:
         """The references that are less than so many frames away from each frame of a clip."""
