@@ -18,12 +18,15 @@ _LENGTH = 64  # from the eyes to the mouth
 
 _SOFT_PX = 7  # half of the width of edges: hair ends softly
 _AROUND = 2 * _SOFT_PX + 1, 2 * _SOFT_PX + 1
+_LIKE_SKIN = 1.5  # times nearer to the face's color than to the top's: shining hair is not
+_FAR = 65, 65  # pixels: to hair from all of a forehead
 _COVERED = 200  # of 255: less is mixed with the room
 
 # Lengths from the eyes to the mouth.
 _FOREHEAD, _CHIN = np.array((0, -0.9)), np.array((0, 0.8))  # from the eyes, and from the mouth
 _NAPE = 0.45  # from the mouth down to where short hair ends
 _BEHIND_EARS = 0.7  # by which it ends higher there
+_TOP = 0.4  # of the way from the top to the forehead: hair, if there is any
 _CROWN = 0.2  # from the forehead up to the top, at least
 
 _STRETCHED = 0.2, 0.55  # of the way from the top to the forehead: above is a rim, below a parting
@@ -61,7 +64,9 @@ def with_hair(
     rows, across = np.mgrid[: _SIZE[0], : _SIZE[1]].astype(np.float32)
     nape = _MOUTH[1] + _LENGTH * (_NAPE - _BEHIND_EARS * ((across - middle) / half) ** 2)
     is_hair = _ramp(nape - rows)[..., None]
-    hair = _stretched(head[..., :3], is_covered, middle=middle, forehead=points[:, 1].min())
+    forehead = float(points[:, 1].min())
+    hair = _without_skin(head[..., :3], is_covered, forehead)
+    hair = _stretched(hair, is_covered, middle=middle, forehead=forehead)
     back = is_hair * hair + (1 - is_hair) * _between_sides(head[..., :3], is_covered, hidden)
     beside = across - first if share > 0 else last - across
     reached = _ramp(2 * abs(share) * (half + _SOFT_PX) - _SOFT_PX - beside)
@@ -87,6 +92,20 @@ def _hidden(points: Joints, is_covered: _Levels) -> _Levels:
     face = cv2.dilate(face, np.ones(_AROUND, np.uint8))
     face[: _EYES[1], face.any(axis=0)] = 255
     return face * is_covered
+
+
+def _without_skin(colors: _Pixels, is_covered: _Levels, forehead: float) -> _Pixels:
+    """What looks more like the face than like the top of the head, in colors around it."""
+    rows, top = np.arange(_SIZE[0])[:, None], is_covered.any(axis=1).argmax()
+    crown = max(forehead - top, _CROWN * _LENGTH)
+    is_top, is_face = rows < top + _TOP * crown, (rows > _EYES[1]) & (rows < _MOUTH[1])
+    typical = [np.median(colors[is_covered * of > 0], axis=0) for of in (is_top, is_face)]
+    from_top, from_face = (np.abs(colors - color).sum(axis=2) for color in typical)
+    is_hair = (is_covered * (from_top < _LIKE_SKIN * from_face)).astype(np.float32)
+    weight = np.maximum(cv2.blur(is_hair, _FAR), 1e-3)[..., None]
+    around = cv2.blur(colors * is_hair[..., None], _FAR) / weight
+    share = np.clip(2 * cv2.blur(is_hair, _AROUND) - 1, 0, 1)[..., None]
+    return (share * colors + (1 - share) * around).round().astype(np.uint8)
 
 
 def _stretched(colors: _Pixels, is_covered: _Levels, *, middle: float, forehead: float) -> _Pixels:
