@@ -14,11 +14,10 @@ class ChoiceConfig:
     """What a reference costs; % of the body's height, if no other unit is said."""
 
     # Distances. Larger: a reference in another pose is taken instead.
-    mirrored: float = 2.0  # of a mirrored limb: light and folds are on the wrong side
-    exchanged: float = 4.0  # of the front as the back: it is a guess
-    # Of a head less: hair hides its face, and most heads are alike on both sides.
-    mirrored_head: float = 0.5
-    exchanged_head: float = 1.0
+    mirrored: Kinds = field(default_factory=lambda: {"head": 0.5, "hand": 2.0, "other": 2.0})
+    """Of a mirrored part: light and folds are on the wrong side. Most heads are alike on both."""
+    exchanged: Kinds = field(default_factory=lambda: {"head": 1.0, "hand": 4.0, "other": 4.0})
+    """Of the front as the back: it is a guess. Of heads, hair hides their faces."""
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
     foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow

@@ -77,10 +77,15 @@ class References:
         in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
+        kinds = [part.kind for part in self.parts]
+        of_views = [[0.0, costs.exchanged[kind], costs.mirrored[kind]] for kind in kinds]
+        distance = np.repeat(of_views, self.num_filmed, axis=1).T
         yaws = head_yaws(self.poses[: self.num_filmed])
         self._shown_yaws = np.concatenate([yaws, yaws, -yaws])  # of what an image shows
-        is_profile = np.abs(yaws) >= costs.shows_face
-        self._distance = np.where(is_there, self._stand_ins(is_profile), np.inf)
+        is_front = ~(np.abs(self._shown_yaws) >= costs.shows_face)  # no such head is mirrored
+        is_front[: 2 * self.num_filmed] = False
+        distance[is_front, kinds.index("head")] = np.inf
+        self._distance = np.where(is_there, distance, np.inf)
         # Those mirrored are the last, so that those of trunk and skirt are left out.
         may_be_mirrored = [part.is_limb or part.is_head or part.is_neck for part in self.parts]
         self._rows = [slice(None if may else 2 * self.num_filmed) for may in may_be_mirrored]
@@ -98,20 +103,6 @@ class References:
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
 
-    def _stand_ins(self, is_profile: Bool[np.ndarray, " filmed_references"]) -> Distances:
-        """Distance of each part of each reference as a stand-in.
-
-        Args:
-            is_profile: whether a head is seen from the side. Others are not mirrored.
-        """
-        costs, num_filmed = self._costs, self.num_filmed
-        of_view = [[0.0, costs.exchanged, costs.mirrored]] * len(self.parts)
-        distance = np.repeat(np.transpose(of_view), num_filmed, axis=0)
-        head = [part.is_head for part in self.parts].index(True)
-        distance[num_filmed : 2 * num_filmed, head] = costs.exchanged_head
-        distance[2 * num_filmed :, head] = np.where(is_profile, costs.mirrored_head, np.inf)
-        return distance
-
     def hair(self, poses: BodyPoses, heads: Int64[np.ndarray, " frames"]) -> Series:
         """Share of hair over faces, in steps; see `with_hair`.
 
@@ -121,9 +112,9 @@ class References:
         Args:
             heads: reference of each head.
         """
-        costs, yaws, shown = self._costs, head_yaws(poses), self._shown_yaws[heads]
+        costs, shown, yaws = self._costs, self._shown_yaws[heads], np.nan_to_num(head_yaws(poses))
         share = (np.abs(yaws) - costs.hair[0]) / (costs.hair[1] - costs.hair[0])
-        steps = np.round(costs.steps_of_hair * np.clip(np.nan_to_num(share), 0, 1))
+        steps = np.round(costs.steps_of_hair * np.clip(share, 0, 1))
         steps *= np.sign(np.where(np.abs(shown) < costs.shows_side, yaws, shown))
         return np.where(np.abs(shown) < costs.shows_face, steps / costs.steps_of_hair, 0)
 

@@ -91,12 +91,11 @@ class Puppet:
         patch = self.references.patches[reference][part]
         assert patch is not None
         pixels, poses = patch.pixels, self.references.poses
-        middles, are_known = poses.joints(("mid_eye", "mid_mouth"), reference)
+        (eyes, mouth), are_known = poses.joints(("mid_eye", "mid_mouth"), reference)
         if hair and are_known.all():
             points, found = poses.joints(self.parts[part].joints, reference)
-            places = np.concatenate([middles, points[found]]).astype(np.float64) - patch.corner
-            eyes, mouth, *face = places
-            pixels = with_hair(pixels, np.array(face), eyes=eyes, mouth=mouth, share=hair)
+            face = np.array([eyes, mouth, *points[found]], np.float64) - patch.corner
+            pixels = with_hair(pixels, face, share=hair)
         return _enlarged(_with_margin(_shrunk(pixels, by)))
 
     def __deepcopy__(self, memo: object) -> "Puppet":
@@ -294,11 +293,7 @@ class PuppetClip:
             drawn=DrawnBox(corner=np.array([x0, y0]) * zoom, rate=finer * rate),
         )
         warped = partial(
-            self._warped,
-            placement=placement,
-            hair=float(self.hair[index]),
-            shrink=shrink,
-            limits=canvas.shape[1:],
+            self._warped, index=index, placement=placement, shrink=shrink, limits=canvas.shape[1:]
         )
         chosen, fades = self.chosen[index].tolist(), fading(self.chosen, index, reach=self.fade)
         drawn = []
@@ -319,9 +314,9 @@ class PuppetClip:
         self,
         number: int,
         reference: int,
-        placement: Placement,
         *,
-        hair: float,
+        index: int,
+        placement: Placement,
         shrink: int,
         limits: tuple[int, int],
     ) -> DrawnPart | None:
@@ -329,7 +324,6 @@ class PuppetClip:
 
         Args:
             reference: -1: none.
-            hair: share of it over the face, if the part is a head.
             shrink: factor by which the reference's pixels are made smaller before.
             limits: (height, width) of what is drawn.
         """
@@ -340,8 +334,8 @@ class PuppetClip:
         if patch is None or own is None:
             return None
         bends = bends_of(placement, self.puppet.joints[number], number, reference)
-        over_face = hair if self.puppet.parts[number].is_head else 0.0
-        pixels = self.puppet.pixels(reference, number, shrink, over_face)
+        hair = float(self.hair[index]) if self.puppet.parts[number].is_head else 0.0
+        pixels = self.puppet.pixels(reference, number, shrink, hair)
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         step = shrink / _ENLARGED
