@@ -17,7 +17,8 @@ class ChoiceConfig:
     mirrored: Kinds = field(default_factory=lambda: {"head": 0.5, "hand": 2.0, "other": 2.0})
     """Of a mirrored part: light and folds are on the wrong side. Most heads are alike on both."""
     exchanged: Kinds = field(default_factory=lambda: {"head": 1.0, "hand": 4.0, "other": 4.0})
-    """Of the front as the back: it is a guess. Of heads, hair hides their faces."""
+    """Of the front as the back: it is a guess. As little of a head, whose face hair hides, only if
+    none was filmed from behind; else as of others."""
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
     foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow

@@ -77,10 +77,12 @@ class References:
         in_mirror = [[patch and MirroredPatch(patch, width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        kinds = [part.kind for part in self.parts]
-        of_views = [[0.0, costs.exchanged[kind], costs.mirrored[kind]] for kind in kinds]
-        distance = np.repeat(of_views, self.num_filmed, axis=1).T
+        kinds, exchanged = [part.kind for part in self.parts], dict(costs.exchanged)
         yaws = head_yaws(self.poses[: self.num_filmed])
+        if np.any(np.abs(yaws) > costs.hair[1]):  # a filmed back is better
+            exchanged["head"] = costs.exchanged["other"]
+        of_views = [[0.0, exchanged[kind], costs.mirrored[kind]] for kind in kinds]
+        distance = np.repeat(of_views, self.num_filmed, axis=1).T
         self._shown_yaws = np.concatenate([yaws, yaws, -yaws])  # of what an image shows
         is_front = ~(np.abs(self._shown_yaws) >= costs.shows_face)  # no such head is mirrored
         is_front[: 2 * self.num_filmed] = False
