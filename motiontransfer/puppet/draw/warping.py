@@ -84,8 +84,8 @@ class Puppet:
         areas = [math.prod(patch.size) for row in appearance.patches for patch in row if patch]
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
         self.pixels = lru_cache(int(_CACHE_BYTES / num_bytes))(self._pixels)
-        """RGB and coverage of a patch, by reference, part, the factor by which it was shrunk before
-        it was enlarged, and the share of hair over its face."""
+        """RGB and coverage of a patch, by reference, part, and the factor by which it was shrunk
+        before it was enlarged. The last is the share of hair over its face."""
 
     def _pixels(self, reference: int, part: int, by: int, hair: float) -> _Resized:
         patch = self.references.patches[reference][part]
