@@ -41,7 +41,7 @@ def of_face(pixels):
 
 def test_from_behind_a_face_is_hair_down_to_the_nape_and_the_outline_stays():
     before = head()
-    after = with_hair(before, FACE, share=1)
+    after = with_hair(before, FACE, share=1.0)
     assert away(of_face(after), HAIR).max() < 15
     assert (after[..., 3] == before[..., 3]).all()
     assert away(after[:40], before[:40, :, :3]).max() <= 3
@@ -50,18 +50,18 @@ def test_from_behind_a_face_is_hair_down_to_the_nape_and_the_outline_stays():
 
 
 def test_long_hair_hangs_over_the_chin():
-    after = with_hair(head(length=200), FACE, share=1)
+    after = with_hair(head(length=200), FACE, share=1.0)
     assert away(after[EYE_LINE - 15 : CHIN, MIDDLE - 30 : MIDDLE + 30], HAIR).max() < 30
 
 
 def test_the_back_of_a_bald_head_is_skin():
-    after = with_hair(head(hair=SKIN), FACE, share=1)
+    after = with_hair(head(hair=SKIN), FACE, share=1.0)
     assert away(of_face(after), SKIN).max() < 15
 
 
 @pytest.mark.parametrize("parting", [slice(72, 88), slice(30, 70)])
 def test_skin_of_a_parting_or_of_a_bare_temple_is_no_hair(parting):
-    after = with_hair(head(parting=parting), FACE, share=1)
+    after = with_hair(head(parting=parting), FACE, share=1.0)
     assert away(of_face(after), HAIR).max() < 40
 
 
@@ -92,7 +92,7 @@ def test_a_tilted_head_has_the_same_hair():
     tilted = cv2.warpAffine(head(), turn, SIZE[::-1])
     face = FACE @ turn[:, :2].T + turn[:, 2]
     back = cv2.warpAffine(
-        with_hair(tilted, face, share=1), turn, SIZE[::-1], flags=cv2.WARP_INVERSE_MAP
+        with_hair(tilted, face, share=1.0), turn, SIZE[::-1], flags=cv2.WARP_INVERSE_MAP
     )
     assert away(of_face(back), HAIR).max() < 20
 
@@ -102,4 +102,4 @@ def test_half_a_head_stays(rows):
     """Of which nothing is above the eyes, or nothing below."""
     pixels = head()
     pixels[rows] = 0
-    assert (with_hair(pixels, FACE, share=1) == pixels).all()
+    assert (with_hair(pixels, FACE, share=1.0) == pixels).all()

@@ -6,7 +6,7 @@ the head to the other: long hair is there as well, or skin.
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from motiontransfer.core.arrays import Affine, AnyFrame, Gray, Joints, MaskedFrame, Plane
 
@@ -34,6 +34,7 @@ _STRETCHED = 0.2, 0.55  # of the way from the top to the forehead: above is a ri
 _NARROWED = 0.3  # of the distance from the middle, at the nape: there are no crowns above ears
 
 _Colors = Float32[np.ndarray, "height width 3"]
+_Distances = Float[np.ndarray, "height width"]
 
 
 def with_hair(pixels: MaskedFrame, face: Joints, *, share: float) -> MaskedFrame:
@@ -101,7 +102,7 @@ def _without_skin(colors: AnyFrame, is_covered: Gray, forehead: float) -> _Color
     return share * colors + (1 - share) * _mean_around(colors, is_hair, _FAR)
 
 
-def _stretched(colors: AnyFrame, is_covered: Gray, *, middle: float, forehead: float) -> _Colors:
+def _stretched(colors: _Colors, is_covered: Gray, *, middle: float, forehead: float) -> _Colors:
     """Hair from the top to the forehead, as long as to the nape."""
     above = is_covered[: _EYES[1]]
     tops = np.where(above.any(axis=0), above.argmax(axis=0), _EYES[1])
@@ -133,5 +134,5 @@ def _mean_around(colors: AnyFrame, weight: Plane, size: tuple[int, int]) -> _Col
     return cv2.blur(colors * weight[..., None], size) / total[..., None]
 
 
-def _ramp(pixels: Plane) -> Plane:
+def _ramp(pixels: _Distances) -> _Distances:
     return np.clip(pixels / (2 * _SOFT_PX) + 0.5, 0, 1)
