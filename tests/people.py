@@ -490,6 +490,17 @@ def posed(**places):
     return replace(keypoints, points=points)
 
 
+def looking(degrees):
+    """Someone who stands, and whose head is turned so far to the right of the image."""
+    keypoints, turn = posed(), np.radians(degrees)
+    joints = PARTS[NUMBER_OF["head"]].joints
+    deep = [{"nose": 0.63 * 18}.get(joint, 9.0 * ("ear" not in joint)) for joint in joints]
+    head, points = [*map(HOLISTIC.index, joints)], keypoints.points.copy()
+    across = points[0, head, 0] - 128
+    points[0, head, 0] = 128 + np.cos(turn) * across + np.sin(turn) * np.array(deep)
+    return replace(keypoints, points=points)
+
+
 def appearance_of(*references, frames=None, **how):
     """How a doll looks in these poses, each a clip of one frame, of the doll unless others."""
     frames = frames or [painted(keypoints, **how)[0] for keypoints in references]

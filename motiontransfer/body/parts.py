@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int64
 
 from motiontransfer.core.arrays import JointMask, Points, Scores, Series, Vectors
-from motiontransfer.pose.facing import TRUNK_AND_FEET, width_from_front
+from motiontransfer.pose.facing import TRUNK_AND_FEET, head_directions, width_from_front
 from motiontransfer.pose.skeleton import BODY_TREE, LIMBS_OF_GROUP, Limb, Skeleton
 
 Motion = Literal["limb", "affine", "rigid"]
@@ -415,3 +415,14 @@ def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
     points, found = poses.joints(names)
     places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
     return width_from_front(*np.split(places, 3, axis=1)) / (_FRONTAL * heights_px)
+
+
+def head_yaws(poses: BodyPoses) -> Series:
+    """Degrees by which heads are turned, positive to the right of the image; NaN where not known.
+
+    0 from the front, ±90 in profile, ±180 from behind.
+    """
+    points, found = poses.joints(("left_ear", "right_ear", "nose", "mid_ear", "mid_hip"))
+    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
+    *head, ears, hips = places.T
+    return np.degrees(np.angle(head_directions(*head, across=1j * (ears - hips))))

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from motiontransfer.body.motion import BodyMotion
 from motiontransfer.core.arrays import JointMask, Scores
-from motiontransfer.pose.cleaning import Filling, Repairs, remove_stray_hands
+from motiontransfer.pose.cleaning import Filling, Repairs, remove_strays
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import inside_film, whole_image
 from motiontransfer.pose.skeleton import BODY_JOINTS, HOLISTIC
@@ -38,7 +38,7 @@ def repair(detected: Keypoints, motion: BodyMotion, filling: Filling) -> tuple[K
     kept = sided.without(is_wrong)
     smooth = _gently(filling.of_body(kept), kept, motion)
     repaired = _blended(smooth, kept.score, motion, place)
-    removed = remove_stray_hands(repaired)
+    removed = remove_strays(repaired)
     is_gone = (sided.score > 0) & ((kept.score == 0) | (removed.score < repaired.score))
     filled = _gently(filling.of_carried(removed), removed, motion)
     seen = sided.score[:, _BODY] > 0

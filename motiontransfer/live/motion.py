@@ -19,7 +19,7 @@ from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.core.errors import StatisticsError
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.cleaning import remove_stray_hands
+from motiontransfer.pose.cleaning import remove_strays
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.shown import WHOLE
 from motiontransfer.pose.skeleton import BODY_JOINTS, Skeleton
@@ -195,7 +195,7 @@ class SourceMotion:
             return
 
     def _normalized(self, seconds: float) -> Keypoints | None:
-        recent = self._completed(remove_stray_hands(self._keypoints(list(self._recent))))
+        recent = self._completed(remove_strays(self._keypoints(list(self._recent))))
         mode = MODES[self._mode]
         if not mode.uses_floor:
             return recent

@@ -1,4 +1,4 @@
-"""Keypoint cleaning: stray hands, gap filling, smoothing."""
+"""Keypoint cleaning: stray hands and faces, gap filling, smoothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +16,18 @@ _STRAY_HAND = 0.15  # body heights from the wrist; a hand is about a tenth long
 # Joint group -> the body's joint it moves with.
 _CARRIER_OF_GROUP = {"left_hand": "left_wrist", "right_hand": "right_wrist", "face": "nose"}
 
+# Its eyes and mouth as the body's joints, and its upper and lower end as the face's.
+_HEAD_ENDS = (
+    *(("left_eye", "right_eye"), ("left_mouth", "right_mouth")),
+    *(("face_forehead",), ("face_chin",)),
+)
 
-def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
+
+def remove_strays(keypoints: Keypoints) -> Keypoints:
+    """Remove hands that are far from their wrists, and faces that are upside down on their heads.
+
+    A face that is found on the back of a head may be.
+    """
     removed = np.zeros(keypoints.score.shape, np.bool_)
     farthest = _STRAY_HAND * body_height_px(keypoints)
     for side in ("left", "right"):
@@ -26,6 +36,10 @@ def remove_stray_hands(keypoints: Keypoints) -> Keypoints:
         stray = np.linalg.norm(hand - wrist, axis=1) > farthest
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
+    ends = [keypoints.midpoint(*joints, min_score=0.0) for joints in _HEAD_ENDS]
+    (eyes, mouth, forehead, chin), are_found = zip(*ends, strict=True)
+    is_over = ((mouth - eyes) * (chin - forehead)).sum(axis=1) < 0
+    removed[:, keypoints.skeleton.slice("face")] = (np.all(are_found, axis=0) & is_over)[:, None]
     return keypoints.without(removed)
 
 

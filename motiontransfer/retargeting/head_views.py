@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from motiontransfer.core.arrays import FrameMask, Series, Vectors
+from motiontransfer.pose.facing import head_directions
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.retargeting.shapes import Shape, head_joints
 
-_NOSE_PER_WIDTH = 0.63  # of the ears, that a nose is before them: the median of five films of turns
 _VIEW_DEGREES = 15.0  # of yaw, over which a view is a median: detectors err by a third of it
 _MIN_FRAMES = 3  # of a view: what a film shows for a moment was filmed
 _CLOSED_QUANTILE = 0.25  # of how open mouths are in a view: up to it they are at rest
@@ -158,15 +158,15 @@ def _measure_heads(keypoints: Keypoints, min_score: float) -> _MeasuredHeads:
     left, right, nose, *trunk = keypoints.places(names, min_score=min_score).T
     ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
     body = _unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
-    width, depth = (((left - right) * body.conj()).real, ((nose - ears) * body.conj()).real)
-    yaw = np.degrees(np.arctan2(depth / _NOSE_PER_WIDTH, width))
+    looks = head_directions(left, right, nose, across=body)
+    yaw = np.degrees(np.angle(looks))
     found = np.isfinite(yaw)
     frontal = np.where(found, np.abs(np.cos(np.radians(yaw))), 0)
-    tilted = _unit_vectors((left - right) * np.sign(width), otherwise=body)
+    tilted = _unit_vectors((left - right) * np.sign(looks.real), otherwise=body)
     across = _unit_vectors(frontal * tilted + (1 - frontal) * body, otherwise=body)
     side = _unit_vectors(1j * (shoulders - hips), otherwise=body)
     offset = ((ears - shoulders) * side.conj()).real
-    before = np.nan_to_num(np.where(offset * depth > 0, offset * side, 0))
+    before = np.nan_to_num(np.where(offset * looks.imag > 0, offset * side, 0))
     return _MeasuredHeads(ears=ears, before=before, yaw_degrees=yaw, across=across, found=found)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.body import parts as module
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
-from tests.people import NUMBER_OF, PARTS, lost, moved, person
+from tests.people import NUMBER_OF, PARTS, looking, lost, moved, person
 
 HAND = PARTS[NUMBER_OF["left_hand"]]
 
@@ -104,3 +104,11 @@ def test_the_cosine_from_the_front_is_the_signed_width_by_the_usual_one():
     assert cosine == pytest.approx(np.array([64, 64, -64]) / (0.37 * 200))
     missing = lost(scaled(1), "left_hip", [0])
     assert np.isnan(module.cosine_from_front(poses_of(missing), np.ones(1))).all()
+
+
+@pytest.mark.parametrize("degrees", [-170, -90, -30, 0, 45, 100, 150])
+def test_a_heads_yaw_is_that_of_nose_and_ears_also_from_behind(degrees):
+    keypoints = looking(degrees)
+    assert module.head_yaws(poses_of(keypoints)) == pytest.approx([degrees], abs=0.5)
+    unknown = lost(keypoints, "left_ear", [0])
+    assert np.isnan(module.head_yaws(poses_of(unknown))).all()

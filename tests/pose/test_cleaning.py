@@ -8,7 +8,7 @@ from scipy.interpolate import PchipInterpolator
 
 from motiontransfer.pose import cleaning
 from motiontransfer.pose.skeleton import HOLISTIC
-from tests.people import HEIGHT_PX, joints_of, lost, moved, person, standing
+from tests.people import HEIGHT_PX, joints_of, lost, moved, person, rotated, standing
 
 
 def gone(before, after):
@@ -25,7 +25,23 @@ def test_a_hand_far_from_its_wrist_is_removed(away, wrist_lost, removed):
     keypoints = lost(keypoints, "right_wrist", wrist_lost)
     hand = dict(HOLISTIC.groups)["right_hand"]
     expected = {(frame, joint) for frame in removed for joint in hand}
-    assert gone(keypoints, cleaning.remove_stray_hands(keypoints)) == expected
+    assert gone(keypoints, cleaning.remove_strays(keypoints)) == expected
+
+
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_a_face_that_is_upside_down_on_its_head_is_removed(degrees):
+    """Also of someone on their hands."""
+    keypoints, face = rotated(standing(3), degrees), HOLISTIC.slice("face")
+    points = keypoints.points.copy()
+    chin, forehead = map(HOLISTIC.index, ("face_chin", "face_forehead"))
+    points[:, forehead] = 2 * points[:, face].mean(axis=1) - points[:, chin]
+    assert not gone(replace(keypoints, points=points), cleaning.remove_strays(keypoints))
+    points[1, face] = 2 * points[1, face].mean(axis=0) - points[1, face]
+    keypoints = replace(keypoints, points=points)
+    expected = {(1, joint) for joint in dict(HOLISTIC.groups)["face"]}
+    assert gone(keypoints, cleaning.remove_strays(keypoints)) == expected
+    unknown = lost(keypoints, "left_mouth", [1])
+    assert not gone(unknown, cleaning.remove_strays(unknown))
 
 
 STRAIGHT = [(100 + 3 * frame, 120 + frame) for frame in range(12)]

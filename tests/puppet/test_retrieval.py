@@ -14,6 +14,7 @@ from tests.people import (
     PERSON_SIZE,
     appearance_of,
     joined,
+    looking,
     lost,
     posed,
     without,
@@ -72,7 +73,10 @@ def test_limbs_are_taken_from_the_other_side_where_only_that_was_filmed():
 
 
 def test_a_puppet_takes_other_numbers_of_the_choice():
-    puppet = Puppet(appearance_of(LEANING), choice=ChoiceConfig(mirrored=3.0))
+    puppet = Puppet(
+        appearance_of(LEANING),
+        choice=ChoiceConfig(mirrored={"head": 3.0, "hand": 3.0, "other": 3.0}),
+    )
     clip, forearm = puppet.follow(in_mirror(LEANING)), NUMBER_OF["right_forearm"]
     assert clip.chosen[0, forearm] == 2
     assert clip.distances[0, forearm] == pytest.approx(3, abs=1e-3)
@@ -101,6 +105,61 @@ def test_the_front_stands_in_for_a_back_that_was_never_filmed():
     for part in ("torso", "left_thigh", "right_upper_arm", "left_forearm"):
         assert clip.chosen[0, NUMBER_OF[part]] == 1, part
         assert clip.distances[0, NUMBER_OF[part]] == pytest.approx(4, abs=0.3), part
+
+
+def turned(degrees):
+    """A head by the body's joints: the doll's face is as round upside down."""
+    return lost(looking(degrees), "face", [0])
+
+
+@pytest.mark.parametrize(
+    ("degrees", "chosen", "distance"), [(80, 1, 0), (-80, 5, 0.5), (20, 0, 0), (-20, 0, None)]
+)
+def test_a_head_in_profile_may_be_mirrored_and_none_from_the_front(degrees, chosen, distance):
+    """Filmed were two that look to the right: of two references the mirrored ones are 4 and 5."""
+    puppet, head = Puppet(appearance_of(turned(20), turned(80))), NUMBER_OF["head"]
+    clip = puppet.follow(turned(degrees))
+    assert clip.chosen[0, [head, NUMBER_OF["neck"]]].tolist() == [chosen] * 2
+    if distance is not None:
+        assert clip.distances[0, head] == pytest.approx(distance, abs=0.01)
+
+
+def test_a_filmed_back_of_a_head_is_preferred_to_hair_over_a_face():
+    """A front as the back is 4 % less alike then, and 1 % where there is no back."""
+    back = lost(from_behind(looking(40)), "face", [0])  # looks half way to the side
+    for filmed, chosen in (([turned(0)], 1), ([turned(0), back], 1)):
+        clip = Puppet(appearance_of(*filmed)).follow(lost(from_behind(looking(0)), "face", [0]))
+        assert clip.chosen[0, NUMBER_OF["head"]] == chosen
+        assert (clip.hair[0] == 0) == (len(filmed) == 2)
+
+
+def test_the_front_of_a_head_is_a_back_that_is_one_percent_less_alike():
+    clip = Puppet(appearance_of(turned(0))).follow(lost(from_behind(looking(0)), "face", [0]))
+    assert clip.chosen[0, NUMBER_OF["head"]] == 1
+    assert clip.distances[0, NUMBER_OF["head"]] == pytest.approx(1, abs=0.3)
+
+
+YAWS = [0, 70, 80, 95, 110, 120, 180, -170, -95, -70]
+
+
+@pytest.mark.parametrize(
+    ("filmed", "shares"),
+    [
+        (0, [0, 0, 1 / 8, 1 / 2, 7 / 8, 1, 1, -1, -1 / 2, 0]),
+        (-40, [0, 0, -1 / 8, -1 / 2, -7 / 8, -1, -1, -1, -1 / 2, 0]),  # its right side is shown
+        (80, [0] * 10),  # a profile
+    ],
+)
+def test_hair_covers_a_face_as_a_head_turns_away(filmed, shares):
+    clip = Puppet(appearance_of(looking(filmed))).follow(joined(*map(looking, YAWS)))
+    assert np.abs(clip.hair) == pytest.approx(np.abs(shares))
+    seen = [number for number, yaw in enumerate(YAWS) if abs(yaw) != 180]
+    assert clip.hair[seen] == pytest.approx(np.array(shares)[seen])
+
+
+def test_a_head_of_which_no_ear_was_found_has_its_face():
+    clip = Puppet(appearance_of(looking(0))).follow(lost(looking(180), "left_ear", [0]))
+    assert clip.hair.tolist() == [0]
 
 
 @pytest.mark.parametrize(("turn", "view"), [(from_behind, 1), (lambda keypoints: keypoints, 0)])

@@ -21,6 +21,7 @@ from tests.people import (
     inside,
     joined,
     known_to,
+    looking,
     lost,
     painted,
     person,
@@ -96,6 +97,21 @@ def test_in_a_references_own_pose_it_is_that_reference():
         assert differs[~near_arms_and_head(masks)].max() <= 2
         assert differs[near_arms_and_head(masks)].mean() < 1
         assert coverage[person].mean() > 0.95
+
+
+def test_whoever_turns_away_shows_hair_and_no_face():
+    """A doll whose hair is black from the forehead up."""
+    keypoints = looking(0)
+    frame, masks = painted(keypoints)
+    (_, top), (x, y) = (keypoints.joint(joint)[0][0] for joint in ("face_forehead", "nose"))
+    top = keypoints.points[0, HOLISTIC.slice("face"), 1].min()
+    frame[(np.arange(len(frame))[:, None] < top) & masks["head"]] = 0
+    puppet = Puppet(appearance_of(keypoints, frames=[frame]))
+    place = round(y), round(x)
+    facing, turned = (drawn(puppet, looking(degrees)) for degrees in (0, 180))
+    assert facing[place][:3].max() > 60
+    assert turned[place][:3].max() < 20
+    assert (turned[..., 3] == facing[..., 3]).mean() > 0.99
 
 
 def test_each_part_is_taken_from_the_reference_that_has_it_so(puppet):

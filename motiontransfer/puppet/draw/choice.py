@@ -14,8 +14,11 @@ class ChoiceConfig:
     """What a reference costs; % of the body's height, if no other unit is said."""
 
     # Distances. Larger: a reference in another pose is taken instead.
-    mirrored: float = 2.0  # of a mirrored limb: light and folds are on the wrong side
-    exchanged: float = 4.0  # of the front as the back: it is a guess
+    mirrored: Kinds = field(default_factory=lambda: {"head": 0.5, "hand": 2.0, "other": 2.0})
+    """Of a mirrored part: light and folds are on the wrong side. Most heads are alike on both."""
+    exchanged: Kinds = field(default_factory=lambda: {"head": 1.0, "hand": 4.0, "other": 4.0})
+    """Of the front as the back: it is a guess. As little of a head, whose face hair hides, only if
+    none was filmed from behind; else as of others."""
     facing: float = 3.0  # between a part seen from the front and in profile
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
     foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow
@@ -32,6 +35,12 @@ class ChoiceConfig:
     one_sided: float = 0.5  # of what is shown of the other side; less is no measure of a whole one
     whole: float = 0.9  # of it, from which on nothing is hidden: masks differ by a few percent
     num_similar: int = 8  # references in similar poses, with which a limb is compared
+
+    # Hair over faces; degrees of yaw, 90 in profile, 180 from behind.
+    shows_side: float = 15.0  # of a reference: within, both sides of its head are seen alike
+    shows_face: float = 60.0  # of a reference: beyond, its head is seen in profile
+    hair: tuple[float, float] = (75.0, 115.0)  # of a pose: from first hair to no face
+    steps_of_hair: int = 8  # in between: each is made once for each reference
 
     # Parts together, and over time.
     seam: float = 1.5  # of different references of parts that meet

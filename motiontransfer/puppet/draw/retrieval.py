@@ -7,12 +7,13 @@ A reference that hides a part, shows it blurred, or unlike others in similar pos
 is a penalty of the choice; the distance stays.
 
 Stand-ins are less alike. A limb may come from the other side, mirrored: a right arm in a pose in
-which only the left one was filmed. A side that was never filmed comes from the other one: left and
-right are exchanged by name. The front then replaces the back.
+which only the left one was filmed. So may a head in profile. A side that was never filmed comes
+from the other one: left and right are exchanged by name. The front then replaces the back, with
+hair over its face (`back_of_head`).
 """
 
 import numpy as np
-from jaxtyping import Bool, Complex128, Float64
+from jaxtyping import Bool, Complex128, Float64, Int64
 
 from motiontransfer.body.parts import (
     SIDES,
@@ -20,6 +21,7 @@ from motiontransfer.body.parts import (
     body_scales,
     bone_vectors,
     cosine_from_front,
+    head_yaws,
     part_shapes,
 )
 from motiontransfer.core.arrays import Series
@@ -54,10 +56,20 @@ class References:
         in_mirror = [[patch and patch.mirrored(width) for patch in row] for row in exchanged]
         self.patches = [*appearance.patches, *exchanged, *in_mirror]
         is_there = [[patch is not None for patch in row] for row in self.patches]
-        distance = np.repeat([0.0, costs.exchanged, costs.mirrored], self.num_filmed)
-        self._distance = np.where(is_there, distance[:, None], np.inf)
-        # Those mirrored are the last, so that those of other parts than limbs are left out.
-        self._rows = [slice(None if part.is_limb else 2 * self.num_filmed) for part in self.parts]
+        kinds, exchanged = [part.kind for part in self.parts], dict(costs.exchanged)
+        yaws = head_yaws(self.poses[: self.num_filmed])
+        if np.any(np.abs(yaws) > costs.hair[1]):  # a filmed back is better
+            exchanged["head"] = costs.exchanged["other"]
+        of_views = [[0.0, exchanged[kind], costs.mirrored[kind]] for kind in kinds]
+        distance = np.repeat(of_views, self.num_filmed, axis=1).T
+        self._shown_yaws = np.concatenate([yaws, yaws, -yaws])  # of what an image shows
+        is_front = ~(np.abs(self._shown_yaws) >= costs.shows_face)  # no such head is mirrored
+        is_front[: 2 * self.num_filmed] = False
+        distance[is_front, kinds.index("head")] = np.inf
+        self._distance = np.where(is_there, distance, np.inf)
+        # Those mirrored are the last, so that those of trunk and skirt are left out.
+        may_be_mirrored = [part.is_limb or part.is_head or part.is_neck for part in self.parts]
+        self._rows = [slice(None if may else 2 * self.num_filmed) for may in may_be_mirrored]
         self._shapes = [
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
@@ -71,6 +83,21 @@ class References:
         own = costs.hidden * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
         """Of each reference and part: what was hidden or is blurred, % of the body's height."""
+
+    def hair(self, poses: BodyPoses, heads: Int64[np.ndarray, " frames"]) -> Series:
+        """Share of hair over faces, in steps; see `with_hair`.
+
+        It grows as a head turns away whose reference shows a face, from the side that a reference
+        shows more of.
+
+        Args:
+            heads: reference of each head.
+        """
+        costs, shown, yaws = self._costs, self._shown_yaws[heads], np.nan_to_num(head_yaws(poses))
+        share = (np.abs(yaws) - costs.hair[0]) / (costs.hair[1] - costs.hair[0])
+        steps = np.round(costs.steps_of_hair * np.clip(share, 0, 1))
+        steps *= np.sign(np.where(np.abs(shown) < costs.shows_side, yaws, shown))
+        return np.where(np.abs(shown) < costs.shows_face, steps / costs.steps_of_hair, 0)
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""

@@ -19,6 +19,7 @@ from motiontransfer.core.arrays import Affine, Frame, MaskedFrame, Series
 from motiontransfer.plate.shadow import with_shadow
 from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.draw.back_of_head import with_hair
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
 from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_over, to_texture
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
@@ -72,12 +73,18 @@ class Puppet:
         num_bytes = 4 * _ENLARGED**2 * np.mean(areas or [1])
         self.pixels = lru_cache(int(_CACHE_BYTES / num_bytes))(self._pixels)
         """RGB and coverage of a patch, by reference, part, and the factor by which it was shrunk
-        before it was enlarged."""
+        before it was enlarged. The last is the share of hair over its face."""
 
-    def _pixels(self, reference: int, part: int, by: int) -> _Resized:
+    def _pixels(self, reference: int, part: int, by: int, hair: float) -> _Resized:
         patch = self.references.patches[reference][part]
         assert patch is not None
-        return _enlarged(_with_margin(_shrunk(patch.pixels, by)))
+        pixels, poses = patch.pixels, self.references.poses
+        (eyes, mouth), are_known = poses.joints(("mid_eye", "mid_mouth"), reference)
+        if hair and are_known.all():
+            points, found = poses.joints(self.parts[part].joints, reference)
+            face = np.array([eyes, mouth, *points[found]], np.float64) - patch.corner
+            pixels = with_hair(pixels, face, share=hair)
+        return _enlarged(_with_margin(_shrunk(pixels, by)))
 
     def __deepcopy__(self, memo: object) -> "Puppet":
         """The puppet itself, as it never changes: a network and its EMA share it."""
@@ -129,11 +136,12 @@ class PuppetFollower:
             (distances > puppet.choice.most_of_skirt) & [part.is_cloth for part in puppet.parts]
         ] = -1
         distances[chosen < 0] = np.inf
+        hair = puppet.references.hair(poses, chosen[:, self._head])
         heights_px = puppet.appearance.height_px * scales
         depth, score = keypoints.depth, keypoints.score
         by_depth = parts_by_depth(puppet.parts, poses, heights_px, depth, score, away=AWAY)
         fade = puppet.choice.fade if self._looks_ahead else 0
-        return PuppetClip(puppet, poses, scales, chosen, distances, by_depth, fade)
+        return PuppetClip(puppet, poses, scales, chosen, distances, hair, by_depth, fade)
 
     def _distances(
         self, poses: BodyPoses, scales: Series
@@ -177,6 +185,8 @@ class PuppetClip:
     chosen: Int64[np.ndarray, "frames parts"]
     """-1: part not drawn."""
     distances: Float64[np.ndarray, "frames parts"]
+    hair: Series
+    """Share of hair over the face; see `with_hair`."""
     by_depth: Int64[np.ndarray, "frames parts"]
     """Parts, from the farthest to the nearest."""
     fade: int
@@ -240,7 +250,9 @@ class PuppetClip:
             corner=corner,
             rate=rate,
         )
-        warped = partial(self._warped, placement=placement, shrink=shrink, limits=canvas.shape[1:])
+        warped = partial(
+            self._warped, index=index, placement=placement, shrink=shrink, limits=canvas.shape[1:]
+        )
         fades = fading(self.chosen, index, reach=self.fade)
         drawn = []
         for number in self.by_depth[index].tolist():
@@ -260,8 +272,9 @@ class PuppetClip:
         self,
         number: int,
         reference: int,
-        placement: Placement,
         *,
+        index: int,
+        placement: Placement,
         shrink: int,
         limits: tuple[int, int],
     ) -> DrawnPart | None:
@@ -279,7 +292,8 @@ class PuppetClip:
         if patch is None or own is None:
             return None
         bends = bends_of(placement, self.puppet.joints[number], number, reference)
-        pixels = self.puppet.pixels(reference, number, shrink)
+        hair = float(self.hair[index]) if self.puppet.parts[number].is_head else 0.0
+        pixels = self.puppet.pixels(reference, number, shrink, hair)
         # Of the pixels with their margin.
         x, y = (place - (1 + shrink) / 2 for place in patch.corner)
         step = shrink / _ENLARGED
