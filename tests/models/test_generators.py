@@ -6,15 +6,11 @@ from torch import nn
 
 from motiontransfer.models import generators, layers
 from motiontransfer.models.choices import HAS_IMAGE
+from motiontransfer.models.generators import ARCHITECTURES
 from motiontransfer.pose.boxes import Viewport
 from tests.models.published import giga_macs
 from tests.training.small import Uniform, generator_config
 
-ARCHITECTURES = {
-    "fast": generators.FastGenerator,
-    "global": generators.GlobalGenerator,
-    "local": generators.LocalEnhancer,
-}
 UPSAMPLING = {"resize": layers.ResizeConvolution, "transposed": nn.ConvTranspose2d}
 SIZE = (20, 28)
 

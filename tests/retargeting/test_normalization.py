@@ -9,6 +9,7 @@ from motiontransfer.core.errors import ParamsError, StatisticsError
 from motiontransfer.core.params import SHIPPED_FILE, load_section
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.retargeting.normalization import (
+    MODES,
     fit_affine,
     joint_differences,
     normalize_by_ankles,
@@ -136,7 +137,7 @@ def dancer():
     return replace(clip, points=points.astype(np.float32))
 
 
-@pytest.mark.parametrize("mode", ["body", "ankle", "affine", "none"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_subject_normalized_to_themselves_does_not_move(dancer, mode):
     same = fitted(dancer)
     moved = normalized(dancer, mode, source=same, target=same)
@@ -259,7 +260,7 @@ BODY_ONLY = set(ARMS_OUT) - {"face_chin", "left_hand_index_tip", "left_index"}
 
 
 @pytest.mark.parametrize("detectors", [("drawn", "other"), ("openpose_json",) * 2])
-@pytest.mark.parametrize("mode", ["body", "ankle", "affine", "none"])
+@pytest.mark.parametrize("mode", MODES)
 def test_joints_that_the_targets_detector_does_not_know_are_left_out(dancer, mode, detectors):
     dancer = replace(dancer, detector=detectors[0])
     source = fitted(dancer)
