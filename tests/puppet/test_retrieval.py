@@ -13,6 +13,7 @@ from tests.people import (
     PARTS,
     PERSON_SIZE,
     appearance_of,
+    from_behind,
     joined,
     lost,
     posed,
@@ -84,13 +85,6 @@ def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
     for elbow in (28, 29, 30):
         keypoints = posed(left_elbow=(elbow, -25))
         assert (puppet.follow(keypoints).chosen[0] == 0).all()
-
-
-def from_behind(keypoints):
-    """Someone who stands the other way round: each left joint where the right one was."""
-    points = keypoints.points.copy()
-    points[..., 0] = PERSON_SIZE[1] - points[..., 0]
-    return replace(keypoints, points=points)
 
 
 def test_the_front_stands_in_for_a_back_that_was_never_filmed():

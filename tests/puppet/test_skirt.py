@@ -9,7 +9,7 @@ import pytest
 from motiontransfer.body.parts import SKIRT
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from tests.people import PARTS, appearance_of, painted, posed
+from tests.people import PARTS, appearance_of, both_sides, painted, posed
 
 RED = (230, 20, 40)
 HEM_Y = 128 + 30
@@ -17,17 +17,8 @@ HEM_Y = 128 + 30
 
 def astride(spread):
     """Someone who stands with the feet so many pixels farther out."""
-    return posed(
-        **{
-            f"{side}_{joint}": (sign * (x + share * spread), y)
-            for side, sign in (("left", 1), ("right", -1))
-            for joint, x, y, share in (
-                ("knee", 14, 38, 0.5),
-                ("ankle", 14, 76, 1),
-                ("heel", 14, 80, 1),
-            )
-        }
-    )
+    x = 14 + spread
+    return posed(**both_sides({"knee": (14 + spread / 2, 38), "ankle": (x, 76), "heel": (x, 80)}))
 
 
 def skirted(keypoints):

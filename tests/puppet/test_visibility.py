@@ -10,7 +10,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
-from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
+from tests.people import NUMBER_OF, PARTS, appearance_of, both_sides, painted, posed
 
 HEAD = PARTS[NUMBER_OF["head"]]
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)
@@ -32,9 +32,8 @@ def share_of(name, cut, keypoints, **how):
 @pytest.mark.parametrize("hidden_rows", [0, 10, 40])
 def test_a_trunk_in_profile_shows_what_nothing_hides(hidden_rows):
     """Its joints lie on a line, so that their outline tells nothing."""
-    joints = {"shoulder": -50, "hip": 0}
-    aside = {f"{side}_{joint}": (0, y) for side in ("left", "right") for joint, y in joints.items()}
-    share = share_of("torso", cut_part(hidden_rows=hidden_rows), posed(**aside))
+    aside = posed(**both_sides({"shoulder": (0, -50), "hip": (0, 0)}))
+    share = share_of("torso", cut_part(hidden_rows=hidden_rows), aside)
     assert share == pytest.approx(1 - hidden_rows / 40)
 
 
