@@ -43,7 +43,7 @@ def test_a_limb_is_stretched_along_itself_alone_and_within_limits(scale):
 @pytest.mark.parametrize("ends", [[(0, 0), (0, 10)], [(4, 4), (4.5, 4)]])
 def test_a_limb_that_is_seen_end_on_in_either_pose_is_not_turned(ends):
     middle = np.mean(ends, axis=0)
-    beside = [middle, middle + (1, 0), middle + (0, 1)]
+    beside = middle + np.array([(0, 0), (1, 0), (0, 1)])
     points = mapped(LIMB, ends, [(8, 8), (8.4, 8)], *beside, scale=3.0)
     assert np.allclose(points, [(8.2, 8), (11.2, 8), (8.2, 11)])
 

@@ -25,6 +25,7 @@ from tests.people import (
     painted,
     person,
     posed,
+    scaled,
     without,
 )
 
@@ -340,10 +341,7 @@ def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
 
 
 def larger(factor):
-    keypoints = posed()
-    return replace(
-        keypoints, points=np.float32(128) + np.float32(factor) * (keypoints.points - 128)
-    )
+    return scaled(posed(), factor, np.full(2, 128 * (1 - factor), np.float32))
 
 
 def puppet_of_sizes(*factors):
