@@ -48,9 +48,8 @@ def test_a_targets_clips_are_found_in_the_order_of_their_names(tmp_path):
         add_clip(tmp_path / "artifacts", "ada", name, dance(num_frames))
     (tmp_path / "artifacts/keypoints/ada/.walk.123.tmp.parquet").touch()
     clips = read_target_clips("ada", NOTHING_HELD_OUT, root=tmp_path)
-    assert [(clip.name, clip.training) for clip in clips] == [
-        *(("dance", range(4)), ("walk", range(3)))
-    ]
+    found = [(clip.name, clip.training) for clip in clips]
+    assert found == [("dance", range(4)), ("walk", range(3))]
     assert all(clip.frames.exists() and clip.keypoints_file.exists() for clip in clips)
     with pytest.raises(MissingFileError, match="ben"):
         read_target_clips("ben", NOTHING_HELD_OUT, root=tmp_path)

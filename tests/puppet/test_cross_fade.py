@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.draw.cross_fade import fading
-from motiontransfer.puppet.draw.warping import Puppet
-from tests.people import PERSON_SIZE, appearance_of, joined, painted, posed
-
-WHOLE = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
+from motiontransfer.puppet.draw.cross_fade import faded, fading
 
 
 def test_colors_pass_over_in_the_frames_beside_a_switch_the_nearer_one():
@@ -18,23 +14,13 @@ def test_colors_pass_over_in_the_frames_beside_a_switch_the_nearer_one():
     assert [fading(twice, index, reach=3)[0] for index in (1, 3)] == [(1, 3 / 7), (3, 3 / 7)]
 
 
-@pytest.mark.parametrize(
-    ("own", "other", "levels"),
-    [
-        (150, 120, [150, 144, 138, 132, 126, 120]),
-        (180, 120, [180, 174, 168, 132, 126, 120]),  # halfway to unlike
-        (200, 60, [200, 200, 200, 60, 60, 60]),
-    ],
-)
-def test_beside_a_switch_a_part_has_a_share_of_like_colors(own, other, levels):
-    keypoints = posed()
-    frame, masks = painted(keypoints)
-    inside = masks["torso"][..., None]
-    frames = [np.where(inside, np.uint8(level), frame) for level in (own, other)]
-    clip = Puppet(appearance_of(keypoints, keypoints, frames=frames)).follow(
-        joined(*[keypoints] * 6)
-    )
-    clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
-    y, x = (int(np.median(of)) for of in np.nonzero(masks["torso"]))
-    drawn = [int(clip.draw(index, box=WHOLE)[y, x, 0]) for index in range(6)]
-    assert drawn == pytest.approx(levels, abs=2)
+@pytest.mark.parametrize(("other", "level"), [(120, 138), (90, 138), (60, 150)])
+def test_a_share_of_like_colors_passes_over_and_the_outline_stays(other, level):
+    """Two fifths; half of that of colors halfway to unlike, and nothing of those that are."""
+    own, beyond = (np.full((20, 20, 4), (at, at, at, 255), np.uint8) for at in (150, other))
+    own[:, :5, 3] = 90
+    pixels, corner = faded((own, (3, 0)), (beyond, (8, 0)), share=0.4, unlike=40)
+    assert corner == (3, 0)
+    assert (pixels[..., 3] == own[..., 3]).all()
+    assert (pixels[:, :5, :3] == 150).all()
+    assert pixels[:, 9:, :3] == pytest.approx(level, abs=1)

@@ -10,8 +10,7 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.puppet.fit.fitting import fit_target
 from motiontransfer.training.pose_gan import Target
-from motiontransfer.video.frame_store import write_frames
-from tests.films import training_clip
+from tests.films import film, training_clip
 from tests.people import dance, difference_mask, inside, picture
 
 
@@ -84,24 +83,22 @@ def test_an_appearance_of_other_frames_is_refused(two_clips, tmp_path):
 
 def test_references_and_background_have_the_full_size(tmp_path):
     """There they are twice as high as the working image."""
-    keypoints = dance(11, size=(24, 20))
+    keypoints, large = dance(11, size=(24, 20)), dance(11, size=(48, 40))
     clip = training_clip(tmp_path, keypoints, training_frames=range(9))
-    large = dance(11, size=(48, 40))
-    frames = [picture(large, index) for index in range(11)]
-    write_frames(tmp_path / "full_size.mkv", frames, frame_rate=large.frame_rate)
+    film(tmp_path / "full_size.mkv", large)
     appearance = appearance_of([clip], num_references=9)
     assert appearance.frames[:, 1].tolist() == [*range(9)]
     assert appearance.background.shape == (48, 40, 3)
     assert np.array_equal(appearance.points, keypoints.resized((48, 40)).points[:9])
-    empty = picture(dance(1, size=(48, 40), missing=[0]), 0)
-    person = inside(difference_mask(frames[2], empty), by_px=2)
-    is_body = person & (frames[2] == (200, 30, 40)).all(axis=2)  # not the hand before it
+    frame, empty = picture(large, 2), picture(dance(1, size=(48, 40), missing=[0]), 0)
+    person = inside(difference_mask(frame, empty), by_px=2)
+    is_body = person & (frame == (200, 30, 40)).all(axis=2)  # not the hand before it
     compared = 0
     for patch in filter(None, appearance.patches[2]):
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
+        (x, y), (height, width) = patch.corner, patch.size
         place = np.s_[y : y + height, x : x + width]
         is_covered = (patch.pixels[..., 3] > 0) & is_body[place]
-        assert (patch.pixels[is_covered, :3] == frames[2][place][is_covered]).all()
+        assert (patch.pixels[is_covered, :3] == (200, 30, 40)).all()
         compared += is_covered.sum()
     assert compared > 10
     of_working = appearance_of([training_clip(tmp_path / "small", keypoints)], num_references=9)
