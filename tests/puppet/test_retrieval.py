@@ -13,6 +13,7 @@ from tests.people import (
     PARTS,
     PERSON_SIZE,
     appearance_of,
+    both_sides,
     from_behind,
     joined,
     lost,
@@ -135,10 +136,7 @@ def test_a_filmed_back_is_preferred_to_a_front():
 
 def test_a_part_is_less_alike_by_the_side_from_which_the_body_is_seen():
     """A foot that stands alike; of shoulders and hips half as wide the cosine differs by .6."""
-    aside = posed(left_shoulder=(10, -50), right_shoulder=(-10, -50))
-    aside = replace(aside, points=aside.points.copy())
-    for joint, x in (("left_hip", 6), ("right_hip", -6)):
-        aside.points[0, HOLISTIC.index(joint), 0] = 128 + x
+    aside = posed(**both_sides({"shoulder": (10, -50), "hip": (6, 0)}))
     puppet = Puppet(appearance_of(posed()))
     foot = NUMBER_OF["left_foot"]
     distance = puppet.follow(aside).distances[0, foot]
@@ -186,10 +184,7 @@ def test_an_arm_that_no_reference_shows_is_compared_with_the_other_one(share, hi
 @pytest.mark.parametrize(("wrist", "least", "most"), [((4, -76), 0, 0.1), ((8, -95), 0.5, 0.7)])
 def test_a_face_that_a_hand_hid_is_avoided_and_so_is_hair(wrist, least, most):
     """The mouth is 66 px above the hips, the hands' tips of the second 87, the head's end 92."""
-    x, y = wrist
-    touching = posed(
-        left_elbow=(30, -70), left_wrist=wrist, right_elbow=(-30, -70), right_wrist=(-x, y)
-    )
+    touching = posed(**both_sides({"elbow": (30, -70), "wrist": wrist}))
     appearance, head = appearance_of(touching, posed(), posed(), posed()), NUMBER_OF["head"]
     hidden, whole, *_ = (patches[head].shown for patches in appearance.patches)
     assert least <= hidden / whole < most

@@ -1,10 +1,7 @@
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit import silhouette as module
 from motiontransfer.puppet.fit.cutting import cut_parts
@@ -18,10 +15,12 @@ from tests.people import (
     both_sides,
     difference_mask,
     lost,
+    moved,
     painted,
     posed,
     room,
     rotated,
+    scaled,
     scene,
     silhouette_of,
 )
@@ -61,12 +60,11 @@ def mask_of(person, part, *, frame_size=PERSON_SIZE, **how):
     return coverage
 
 
-def coverage_of(appearance, part, *, reference=0):
-    """Coverage of a part where it was cut out of its frame, 0 to 1."""
-    coverage = np.zeros(PERSON_SIZE)
-    patch = appearance.patches[reference][NUMBER_OF[part]]
+def coverage_of(appearance, part, *, frame_size=PERSON_SIZE):
+    """Coverage of a part where it was cut out of the first frame, 0 to 1."""
+    coverage, patch = np.zeros(frame_size), appearance.patches[0][NUMBER_OF[part]]
     if patch is not None:
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
+        (x, y), (height, width) = patch.corner, patch.size
         coverage[y : y + height, x : x + width] = patch.pixels[..., 3] / 255
     return coverage
 
@@ -91,15 +89,12 @@ def test_all_of_the_person_and_little_else_is_covered(thickness):
 
 
 def test_each_part_is_covered_where_it_is_painted(standing):
-    _, masks = painted(posed())
-    for name, mask in masks.items():
+    for name, mask in painted(posed())[1].items():
         coverage = coverage_of(standing, name)
         assert coverage[mask].mean() > 0.75, name
-        far = (
-            np.hypot(*(np.indices(PERSON_SIZE) - np.argwhere(mask).mean(axis=0)[:, None, None]))
-            > 60
-        )
-        assert not coverage[far].any(), name
+        y, x = np.argwhere(mask).mean(axis=0)
+        rows, columns = np.indices(PERSON_SIZE)
+        assert not coverage[np.hypot(rows - y, columns - x) > 60].any(), name
 
 
 def test_what_is_nearer_hides_what_is_behind_and_what_is_farther_hides_nothing():
@@ -179,8 +174,7 @@ def test_a_sleeve_of_the_shirts_color_is_cut_by_its_radius():
 
 def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
     """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not."""
-    wide = posed()
-    wide.points[0, HOLISTIC.index("left_shoulder"), 0] += 8
+    wide = moved(posed(), "left_shoulder", {0: (8, 0)})
     _, masks = painted(posed(**BEFORE))
     hidden = masks["left_forearm"] & (coverage_of(appearance_of(posed()), "torso") == 1)
     frames = [painted(posed(**BEFORE))[0]] * 2 + [
@@ -385,19 +379,16 @@ def test_a_part_passes_into_the_limb_behind_it(part, joint, away):
 
 def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     """Also where their joints lie beside them, by a radius."""
-    pose = posed(**BEFORE)
-    points = resize_points(pose.points, np.full(2, 3.0))
-    pose = replace(pose, points=points, image_size=(768, 768))
+    size = 768, 768
+    pose = scaled(posed(**BEFORE), 3.0, (1, 1), size=size)
     frame, masks = painted(pose)
-    frame[masks["torso"]], frame[masks["left_hand"]] = (220, 20, 30), (230, 180, 160)
-    points = pose.points.copy()
-    points[0, HOLISTIC.slice("left_hand")] += np.float32((7.2, 0))
-    appearance = appearance_of(replace(pose, points=points), frames=[frame])
-    patch = appearance.patches[0][NUMBER_OF["left_hand"]]
-    (x, y), (height, width) = patch.corner, patch.size
-    there, coverage = np.s_[y : y + height, x : x + width], patch.pixels[..., 3] / 255
-    assert coverage[masks["torso"][there]].sum() < 0.09 * coverage.sum()
-    assert coverage[masks["left_hand"][there]].sum() > 0.8 * masks["left_hand"].sum()
+    trunk, hand = masks["torso"], masks["left_hand"]
+    frame[trunk] = (220, 20, 30)
+    frame[hand] = (230, 180, 160)
+    appearance = appearance_of(moved(pose, "left_hand", {0: (7.2, 0)}), frames=[frame])
+    coverage = coverage_of(appearance, "left_hand", frame_size=size)
+    assert coverage[trunk].sum() < 0.09 * coverage.sum()
+    assert coverage[hand].sum() > 0.8 * hand.sum()
 
 
 def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
