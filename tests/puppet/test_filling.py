@@ -104,9 +104,8 @@ def test_an_occluder_goes_on_where_fewer_references_contradict_it():
 
 def cut_part(coverage):
     coverage = np.asarray(coverage, np.uint8)
-    nothing = np.zeros_like(coverage)
     colors = np.full((*coverage.shape, 3), 90, np.uint8)
-    return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=nothing)
+    return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=0 * coverage)
 
 
 def test_small_pieces_of_a_part_go_and_large_ones_stay():
@@ -174,11 +173,10 @@ def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():
 
 def test_other_references_are_mapped_to_the_part_in_their_own_size():
     """Twice as large they show the same mark; 12 px away they do not."""
-    own = marked(6)
-    large = cv2.resize(own, (64, 64), interpolation=cv2.INTER_NEAREST)
-    moved = np.array([(0.5, 0, 0), (0, 0.5, 0)])
-    assert not occluded(own, [(copy_of(large), moved)] * 5).any()
-    assert occluded(own, [(copy_of(large), moved + np.array((0, 0, 12)))] * 5).any()
+    own, moved = marked(6), np.array([(0.5, 0, 0), (0, 0.5, 0)])
+    large = copy_of(own.repeat(2, axis=0).repeat(2, axis=1))
+    assert not occluded(own, [(large, moved)] * 5).any()
+    assert occluded(own, [(large, moved + np.array((0, 0, 12)))] * 5).any()
 
 
 def test_references_that_do_not_show_the_place_do_not_count():

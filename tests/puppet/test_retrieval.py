@@ -28,18 +28,12 @@ LEANING = posed(
 
 
 def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
-    root_of = {PARTS[part].name: PARTS[root].name for part, root in joined_parts(PARTS)}
-    assert root_of == {
-        **{f"{side}_foot": f"{side}_shin" for side in ("left", "right")},
-        **{f"{side}_shin": f"{side}_thigh" for side in ("left", "right")},
-        **{f"{side}_forearm": f"{side}_upper_arm" for side in ("left", "right")},
-        **{
-            f"{side}_{part}": "torso"
-            for side in ("left", "right")
-            for part in ("thigh", "upper_arm")
-        },
-        "neck": "torso",
-    }
+    roots = {"neck": "torso"}
+    for side in ("left", "right"):
+        roots |= {f"{side}_thigh": "torso", f"{side}_upper_arm": "torso"}
+        for part, root in (("foot", "shin"), ("shin", "thigh"), ("forearm", "upper_arm")):
+            roots[f"{side}_{part}"] = f"{side}_{root}"
+    assert {PARTS[part].name: PARTS[root].name for part, root in joined_parts(PARTS)} == roots
     order = [part for part, _ in joined_parts(PARTS)]
     for part, root in joined_parts(PARTS):
         assert root == NUMBER_OF["torso"] or order.index(root) > order.index(part)
