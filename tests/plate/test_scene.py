@@ -14,8 +14,6 @@ SIZE = (256, 256)
 PLATE, STANDING = room(SIZE), standing(30)
 DANCER = Dancer(keypoints=STANDING, people=everyone(STANDING))
 TEXT = np.kron(np.random.default_rng(3).integers(0, 2, (5, 10, 1)) * 255, np.ones((4, 4, 3)))
-
-
 MASK = np.zeros(SIZE, np.uint8)
 cv2.fillConvexPoly(MASK, cv2.convexHull(STANDING.points[0].round().astype(np.int32)), 255)
 X, Y, WIDTH, HEIGHT = cv2.boundingRect(MASK)
