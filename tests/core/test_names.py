@@ -41,8 +41,6 @@ def test_any_text_becomes_a_name_that_both_versions_of_yaml_read_as_text(text):
         ("WhatsApp Video 2024-05-01 at 12.34.56", "WhatsApp_Video_2024-05-01_at_12_34_56"),
         ("VID_20240501_123456", "VID_20240501_123456"),
         ("20240501_123456", "film_20240501_123456"),
-        ("2024-05-01", "film_2024-05-01"),
-        ("1e5", "film_1e5"),
         ("on", "film_on"),
         ("мой танец (1)", "мой_танец_1"),
         ("नृत्य", "नृत्य"),

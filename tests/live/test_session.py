@@ -94,14 +94,11 @@ def test_the_window_has_the_source_the_pose_and_the_result():
     shown = []
 
     def detect(pictures):
-        (picture,) = pictures
-        assert picture.shape == (*SIZE, 3)
-        shown.append(picture)
+        shown.extend(pictures)
         return [people[len(shown) - 1][None]]
 
     source = Source(name="film", stream=stream, frame_rate=keypoints.frame_rate, size=(96, 80))
-    session = session_of(source, detect=detect)
-    screen = Screen("m")
+    session, screen = session_of(source, detect=detect), Screen("m")
     session.run(window=screen)
     left = [image[-HEIGHT:-20, :WIDTH] for image in screen.images]
     pictures = {picture[:-20].tobytes() for picture in shown}

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import skimage.data
@@ -9,7 +7,7 @@ from motiontransfer.plate.masks import PersonMasks, read_masks, write_masks
 from motiontransfer.plate.segmentation import segment_person
 from motiontransfer.pose.segmentation import square_around, without_strays
 from motiontransfer.pose.skeleton import HOLISTIC
-from tests.people import PERSON_SIZE, everyone, lost, posed
+from tests.people import PERSON_SIZE, everyone, keypoints_of, posed, rotated
 
 ASTRONAUT = {
     **{"nose": (111, 64), "left_eye": (118, 55), "right_eye": (104, 55)},
@@ -21,12 +19,9 @@ ASTRONAUT = {
 
 def astronaut_at(x, width):
     """Keypoints of the person in a photograph that begins at x of an image of such a width."""
-    keypoints = posed()
-    points, score = np.zeros_like(keypoints.points), np.zeros_like(keypoints.score)
-    for joint, place in ASTRONAUT.items():
-        points[0, HOLISTIC.index(joint)] = np.add(place, (x, 0))
-        score[0, HOLISTIC.index(joint)] = 0.9
-    return replace(keypoints, points=points, score=score, image_size=(256, width))
+    return keypoints_of(
+        [{joint: np.add(at, (x, 0)) for joint, at in ASTRONAUT.items()}], (256, width)
+    )
 
 
 def test_of_two_people_the_one_with_the_joints_is_segmented():
@@ -67,24 +62,20 @@ def test_where_the_network_finds_nobody_the_joints_are_drawn():
 
 
 def test_a_frame_without_joints_has_no_mask():
-    keypoints = lost(posed(), "body", [0])
-    keypoints.score[:] = 0
     empty = np.full((*PERSON_SIZE, 3), 90, np.uint8)
-    assert segment_person(keypoints, [(0, empty)]).masks.shape == (0, *PERSON_SIZE)
+    nobody = keypoints_of([{}], PERSON_SIZE)
+    assert segment_person(nobody, [(0, empty)]).masks.shape == (0, *PERSON_SIZE)
 
 
 def test_the_square_is_upright_as_the_trunk_and_holds_all_joints():
     """The forehead is the farthest from the hips at (128, 128): 80 above."""
     square = square_around(posed(), 0, height_px=150.0)
     side = 2.5 * 80
-    assert square.width * PERSON_SIZE[1] == pytest.approx(side, rel=0.001)
-    assert square.height * PERSON_SIZE[0] == pytest.approx(side, rel=0.001)
-    center = np.array([square.x_center, square.y_center]) * PERSON_SIZE[::-1]
-    assert center == pytest.approx([128.5, 128.5])
+    found = np.array([square.width, square.height, square.x_center, square.y_center]) * 256
+    assert found == pytest.approx([side, side, 128.5, 128.5], rel=0.001)
     assert square.rotation == pytest.approx(0)
-    lying = posed()
-    lying.points[0] = 128 + (lying.points[0] - 128) @ np.array([[0, 1], [-1, 0]], np.float32)
-    assert square_around(lying, 0, height_px=150.0).rotation == pytest.approx(np.pi / 2)
+    lying = square_around(rotated(posed(), 90), 0, height_px=150.0)
+    assert lying.rotation == pytest.approx(np.pi / 2)
 
 
 def test_masks_are_read_as_they_were_written(tmp_path):

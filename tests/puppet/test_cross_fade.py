@@ -1,47 +1,26 @@
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.draw.cross_fade import fading
-from motiontransfer.puppet.draw.warping import Puppet
-from tests.people import PERSON_SIZE, appearance_of, joined, painted, posed
-
-WHOLE = (0, 0, PERSON_SIZE[1], PERSON_SIZE[0])
+from motiontransfer.puppet.draw.cross_fade import faded, fading
 
 
-def test_colors_pass_over_in_the_frames_beside_a_switch():
+def test_colors_pass_over_in_the_frames_beside_a_switch_the_nearer_one():
     """Of five equal steps from one reference to the other, the third is the switch itself."""
     chosen = np.array([(4, 4, 4, 7, 7, 7), (2, 2, 2, 2, 2, 2)]).T
     fades = [fading(chosen, index, reach=2) for index in range(6)]
     assert fades == [{}, {0: (7, 0.2)}, {0: (7, 0.4)}, {0: (4, 0.4)}, {0: (4, 0.2)}, {}]
     assert not any(fading(chosen, index, reach=0) for index in range(6))
+    twice = np.array([(1, 2, 2, 2, 3)]).T
+    assert [fading(twice, index, reach=3)[0] for index in (1, 3)] == [(1, 3 / 7), (3, 3 / 7)]
 
 
-def test_beside_two_switches_the_nearer_one_counts():
-    chosen = np.array([(1, 2, 2, 2, 3)]).T
-    nearest = [fading(chosen, index, reach=3)[0] for index in (1, 3)]
-    assert nearest == [(1, 3 / 7), (3, 3 / 7)]
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "levels"),
-    [
-        (150, 120, [150, 144, 138, 132, 126, 120]),
-        (180, 120, [180, 174, 168, 132, 126, 120]),  # halfway to unlike
-        (200, 60, [200, 200, 200, 60, 60, 60]),
-    ],
-)
-def test_beside_a_switch_a_part_has_a_share_of_like_colors_and_its_own_outline(own, other, levels):
-    keypoints = posed()
-    frame, masks = painted(keypoints)
-    inside = masks["torso"][..., None]
-    frames = [np.where(inside, np.uint8(level), frame) for level in (own, other)]
-    clip = Puppet(appearance_of(keypoints, keypoints, frames=frames)).follow(
-        joined(*[keypoints] * 6)
-    )
-    clip.chosen[:] = np.array([0, 0, 0, 1, 1, 1])[:, None]
-    y, x = (int(np.median(of)) for of in np.nonzero(masks["torso"]))
-    drawn = [clip.draw(index, box=WHOLE) for index in range(6)]
-    assert [int(each[y, x, 0]) for each in drawn] == pytest.approx(levels, abs=2)
-    outlines = [each[..., 3] for each in drawn]
-    assert all((outlines[0] == each).all() for each in outlines[1:3])
-    assert all((outlines[5] == each).all() for each in outlines[3:5])
+@pytest.mark.parametrize(("other", "level"), [(120, 138), (90, 138), (60, 150)])
+def test_a_share_of_like_colors_passes_over_and_the_outline_stays(other, level):
+    """Two fifths; half of that of colors halfway to unlike, and nothing of those that are."""
+    own, beyond = (np.full((20, 20, 4), (at, at, at, 255), np.uint8) for at in (150, other))
+    own[:, :5, 3] = 90
+    pixels, corner = faded((own, (3, 0)), (beyond, (8, 0)), share=0.4, unlike=40)
+    assert corner == (3, 0)
+    assert (pixels[..., 3] == own[..., 3]).all()
+    assert (pixels[:, :5, :3] == 150).all()
+    assert pixels[:, 9:, :3] == pytest.approx(level, abs=1)

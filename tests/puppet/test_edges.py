@@ -1,11 +1,11 @@
 import numpy as np
 
-from motiontransfer.body.parts import body_parts
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.edges import Margin, continued_parts
-from tests.people import HOLISTIC
+from tests.people import PARTS
 
 MARGIN = Margin(side=2, bottom=4)
+NAMES = "left_thigh", "left_shin", "left_hand"
 
 
 def test_a_film_goes_on_in_the_colors_at_its_edge_and_is_itself_within():
@@ -21,26 +21,20 @@ def test_a_film_goes_on_in_the_colors_at_its_edge_and_is_itself_within():
 
 def test_trunk_and_legs_go_on_below_and_hands_end():
     """A thigh of columns 3 to 5 beside a hand of column 8, in a film of 10 rows and 12 columns."""
-    parts = body_parts(HOLISTIC)
-    cut = {name: np.zeros((14, 16), np.uint8) for name in ("left_thigh", "left_shin", "left_hand")}
-    cut["left_thigh"][6:, 3:6] = cut["left_shin"][11:, 3:6] = 255
-    cut["left_thigh"][11:, 8] = 255  # of the hand above, continued
-    cut["left_hand"][7:, 8] = 255
-    own = [
-        None
-        if part.name not in cut
-        else CutPart(
-            corner=(0, 0),
-            colors=np.zeros((14, 16, 3), np.uint8),
-            coverage=cut[part.name],
-            hidden=np.zeros((14, 16), np.uint8),
-        )
+    parts = [part for part in PARTS if part.name in NAMES]
+    nothing = np.zeros((14, 16), np.uint8)
+    colors = np.dstack([nothing] * 3)
+    own = {
+        part.name: CutPart(corner=(0, 0), colors=colors, coverage=nothing.copy(), hidden=nothing)
         for part in parts
-    ]
-    kept = continued_parts(parts, own, MARGIN, (14, 16))
-    kept = {part.name: one.coverage for part, one in zip(parts, kept, strict=True) if one}
-    assert (kept["left_thigh"][6:, 3:6] == 255).all()
-    assert (kept["left_shin"][11:, 3:6] == 255).all()
-    assert not kept["left_thigh"][:, 8].any()
-    assert kept["left_hand"][7:10, 8].all()
-    assert not kept["left_hand"][10:].any()
+    }
+    own["left_thigh"].coverage[6:, 3:6] = own["left_shin"].coverage[11:, 3:6] = 255
+    own["left_thigh"].coverage[11:, 8] = 255  # of the hand above, continued
+    own["left_hand"].coverage[7:, 8] = 255
+    continued = continued_parts(parts, [*own.values()], MARGIN, (14, 16))
+    thigh, shin, hand = (continued[[*own].index(name)].coverage for name in NAMES)
+    assert (thigh[6:, 3:6] == 255).all()
+    assert (shin[11:, 3:6] == 255).all()
+    assert not thigh[:, 8].any()
+    assert hand[7:10, 8].all()
+    assert not hand[10:].any()

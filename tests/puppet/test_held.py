@@ -28,19 +28,14 @@ ASIDE = posed(left_elbow=(45, -45), left_wrist=(70, -40))
 """The left hand 50 px beside the hip."""
 
 
-def silhouettes(num_hats, num_references=20):
-    """Of a hand beside the body, in some references with a hat."""
-    nothing = np.zeros(PERSON_SIZE, np.uint8)
-    with_hat = cv2.circle(nothing.copy(), (200, 88), 40, 255, -1)
-    for number in range(num_references):
-        mask = with_hat if number < num_hats else nothing
-        yield silhouette_of(ASIDE, mask)
-
-
 @pytest.mark.parametrize(("num_hats", "held"), [(0, 0), (1, 0), (2, 3 / 7), (3, 1)])
 def test_a_hand_holds_what_the_person_covers_beside_it(num_hats, held):
     """Of 20 references, each with all or nothing; from a share of .07 on, wholly from .14."""
-    assert held_by_hands(PARTS, silhouettes(num_hats)) == pytest.approx([held, 0], abs=0.02)
+    nothing = np.zeros(PERSON_SIZE, np.uint8)
+    with_hat = cv2.circle(nothing.copy(), (200, 88), 40, 255, -1)
+    masks = [with_hat] * num_hats + [nothing] * (20 - num_hats)
+    people = [silhouette_of(ASIDE, mask) for mask in masks]
+    assert held_by_hands(PARTS, people) == pytest.approx([held, 0], abs=0.02)
 
 
 @pytest.mark.parametrize(("aside_px", "shown"), [(-5, 0), (9, 0.5), (18, 1)])

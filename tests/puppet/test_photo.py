@@ -8,7 +8,7 @@ import pytest
 
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.inpainting import blended, inpainted
-from motiontransfer.plate.shadow import with_shadow, without_shadow
+from motiontransfer.plate.shadow import without_shadow
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.closed_form import closed_form_matte
@@ -22,12 +22,14 @@ from tests.people import (
     COLORS,
     HEIGHT_PX,
     NUMBER_OF,
+    both_sides,
     dance,
     difference_mask,
     painted,
     picture,
     posed,
     room,
+    scaled,
     scene,
 )
 
@@ -56,6 +58,14 @@ def test_the_matte_ends_where_the_photo_has_the_edge_and_not_where_the_mask_ends
     assert np.abs(colors[found > 0.1] - np.array(SKIN)).max() < 35  # the room's are 160 off
 
 
+def test_a_large_photo_has_the_matte_of_a_small_one(monkeypatch):
+    alpha = disc(60)
+    photo, mask = composite(alpha), cv2.GaussianBlur(disc(62), (0, 0), 2)
+    monkeypatch.setattr("motiontransfer.puppet.fit.closed_form._LARGEST_BAND", 1500)
+    found, _ = closed_form_matte(photo, mask, height_px=500.0)
+    assert np.abs(found - alpha).mean() < 0.01
+
+
 def test_a_hair_is_of_the_person_and_the_wall_between_two_is_not():
     """Hairs of 2 px stand on the head by 5 px; the mask ends somewhere among them."""
     alpha = disc(60)
@@ -73,55 +83,50 @@ def test_a_photo_of_which_nothing_is_sure_keeps_its_mask():
     assert (colors == composite(mask)).all()
 
 
-def test_a_large_photo_has_the_matte_of_a_small_one(monkeypatch):
-    alpha = disc(60)
-    photo, mask = composite(alpha), cv2.GaussianBlur(disc(62), (0, 0), 2)
-    monkeypatch.setattr("motiontransfer.puppet.fit.closed_form._LARGEST_BAND", 1500)
-    found, _ = closed_form_matte(photo, mask, height_px=500.0)
-    assert np.abs(found - alpha).mean() < 0.01
-
-
-def part(colors, coverage, hidden):
+def part(colors, coverage, hidden=None):
+    hidden = np.zeros_like(coverage) if hidden is None else hidden
     return CutPart(corner=(0, 0), colors=colors, coverage=coverage, hidden=hidden)
 
 
-def a_leg(*, height=60, width=40):
-    """A leg of stripes across in a wall's color, 20 px wide; a hand hides a part of its right."""
-    y = np.arange(height)[:, None, None]
-    colors = np.full((height, width, 3), 255, np.uint8)
+def a_leg(*, lighter=0):
+    """A leg of stripes across in a wall's color, 20 px wide."""
+    y = np.arange(60)[:, None, None]
+    colors = np.full((60, 40, 3), 255, np.uint8)
     colors[:, 10:30] = np.where(y % 8 < 4, 60, 120)
-    coverage = np.zeros((height, width), np.uint8)
+    coverage = np.zeros((60, 40), np.uint8)
     coverage[:, 10:30] = 255
-    return colors, coverage
+    return part(colors + np.uint8(lighter), coverage)
 
 
-@pytest.mark.parametrize(("lighter", "at_border", "off"), [(0, 1, 1), (30, 8, 25)])
-def test_what_is_hidden_is_as_on_the_other_side_and_nothing_beyond_it_is(lighter, at_border, off):
+def hidden_leg(columns):
+    """The leg, of which a red hand hides a part in these columns."""
+    leg, hand = a_leg(), np.zeros((60, 40), np.uint8)
+    hand[20:40, columns] = 255
+    colors = np.where(hand[..., None], np.uint8((255, 0, 0)), leg.colors)
+    return part(colors, np.where(hand, np.uint8(0), leg.coverage), hand)
+
+
+def off(filled):
+    """By how much its colors are off."""
+    return np.abs(filled.colors.astype(int) - a_leg().colors)
+
+
+@pytest.mark.parametrize(("lighter", "at_border", "most"), [(0, 1, 1), (30, 8, 25)])
+def test_what_is_hidden_is_as_on_the_other_side_and_nothing_beyond_it_is(lighter, at_border, most):
     """Light falls from the other side; the hand lies beside the leg, too."""
-    colors, coverage = a_leg()
-    truth, hidden = colors.copy(), np.zeros_like(coverage)
-    hidden[20:40, 22:38] = 255
-    coverage = np.where(hidden, np.uint8(0), coverage)
-    colors[hidden > 0] = (255, 0, 0)
-    other_colors, other_coverage = a_leg()
-    other = part(other_colors + np.uint8(lighter), other_coverage, np.zeros_like(hidden))
-    filled = part(colors, coverage, hidden).completed_from(other, np.eye(2, 3))
-    assert (filled.coverage == a_leg()[1]).all()
+    other = a_leg(lighter=lighter)
+    filled = hidden_leg(np.s_[22:38]).completed_from(other, np.eye(2, 3))
+    assert (filled.coverage == other.coverage).all()
     assert not filled.hidden.any()
-    apart = np.abs(filled.colors.astype(int) - truth)
-    assert apart[:, 10:30].max() <= off
-    assert apart[:, 10:23].max() <= at_border
+    assert off(filled)[:, 10:30].max() <= most
+    assert off(filled)[:, 10:23].max() <= at_border
 
 
 def test_what_neither_side_shows_goes_on_in_the_texture_of_the_part_alone():
-    colors, coverage = a_leg()
-    truth, hidden = colors.copy(), np.zeros_like(coverage)
-    hidden[20:40, 20:30] = 255
-    coverage = np.where(hidden, np.uint8(0), coverage)
-    colors[hidden > 0] = (255, 0, 0)
-    filled = part(colors, coverage, hidden).synthesized(hidden)
-    assert (filled.coverage == a_leg()[1]).all()
-    assert np.abs(filled.colors[:, 10:30].astype(int) - truth[:, 10:30]).max() <= 4
+    leg = hidden_leg(np.s_[20:30])
+    filled = leg.synthesized(leg.hidden)
+    assert (filled.coverage == a_leg().coverage).all()
+    assert off(filled)[:, 10:30].max() <= 4
 
 
 def test_a_part_that_is_made_small_has_no_piece_whose_color_nothing_tells():
@@ -135,21 +140,18 @@ def test_a_part_that_is_made_small_has_no_piece_whose_color_nothing_tells():
 
 
 def test_what_lies_apart_from_all_that_is_shown_stays_hidden():
-    colors, coverage = a_leg()
-    hidden = np.zeros_like(coverage)
+    hidden = np.zeros((60, 40), np.uint8)
     hidden[5:9, 34:38] = 255
-    filled = part(colors, coverage, hidden).synthesized(hidden)
-    assert (filled.coverage == coverage).all()
+    filled = replace(a_leg(), hidden=hidden).synthesized(hidden)
+    assert (filled.coverage == a_leg().coverage).all()
     assert (filled.hidden == hidden).all()
 
 
 def test_a_flipped_part_is_its_mirror_image():
-    colors, coverage = a_leg()
-    coverage[:, 10:14] = 0
-    flipped = part(colors, coverage, coverage // 2).flipped()
-    assert (flipped.coverage[:, ::-1] == coverage).all()
-    assert (flipped.hidden[:, ::-1] == coverage // 2).all()
-    assert (flipped.colors[:, ::-1] == colors).all()
+    leg = hidden_leg(np.s_[10:14])
+    flipped = leg.flipped()
+    for name in ("coverage", "hidden", "colors"):
+        assert (getattr(flipped, name)[:, ::-1] == getattr(leg, name)).all()
 
 
 def test_pixels_beyond_are_neither_filled_nor_copied():
@@ -172,8 +174,7 @@ def photo_of(folder, *, with_mask):
     """A photo of someone at rest in an even room, stored with its mask or without; the mask."""
     keypoints = dance(1, size=(96, 80))
     photo = picture(keypoints, 0)
-    empty = picture(dance(1, size=(96, 80), missing=[0]), 0)
-    mask = np.where((photo != empty).any(axis=2), np.uint8(255), np.uint8(0))
+    mask = difference_mask(photo, picture(dance(1, size=(96, 80), missing=[0]), 0))
     clip = training_clip(folder, keypoints)
     if with_mask:
         shown = np.where(mask[..., None] > 0, photo, np.uint8(128))
@@ -200,20 +201,17 @@ def test_the_room_shows_nothing_of_the_person_who_is_kept_apart(tmp_path, with_m
         assert ((alpha > 127) == is_person).all()
 
 
+def appearance_in(frames, room):
+    return target_appearance(frames, room, choose_references(frames, count=3), num_workers=1)
+
+
 def test_parts_of_a_photo_are_cut_by_its_matte(tmp_path):
     clip, _, _ = photo_of(tmp_path, with_mask=False)
     with FullSizeFrames([clip]) as frames:
-        room = photo_background(frames)
+        appearance = appearance_in(frames, photo_background(frames))
         alpha = frames[0, 0][..., 3]
-        appearance = target_appearance(
-            frames, room, choose_references(frames, count=3), num_workers=1
-        )
     assert appearance.frames.tolist() == [[0, 0]]
-    (torso,) = (
-        patch
-        for part, patch in zip(appearance.parts, appearance.patches[0], strict=True)
-        if part.is_trunk
-    )
+    torso = appearance.patches[0][[part.name for part in appearance.parts].index("torso")]
     (x, y), (height, width) = torso.corner, torso.size
     beyond = alpha[y : y + height, x : x + width] == 0
     assert not torso.pixels[..., 3][beyond].any()
@@ -234,11 +232,11 @@ def doll(keypoints, frame, *, of_photo=True):
     )
 
 
-def patch_at(appearance, name, x, y, *, side=2):
-    """RGB and coverage of a part's patch around a place of the photo."""
-    patch = appearance.patches[0][NUMBER_OF[name]]
-    x, y = np.subtract((x, y), patch.corner)
-    return patch.pixels[y - side : y + side + 1, x - side : x + side + 1].astype(int)
+def thigh_of(appearance):
+    """RGB and coverage of the left thigh around its middle."""
+    patch = appearance.patches[0][NUMBER_OF["left_thigh"]]
+    x, y = np.subtract(THIGH, patch.corner)
+    return patch.pixels[y - 2 : y + 3, x - 2 : x + 3].astype(int)
 
 
 THIGH = (142, 147)
@@ -248,26 +246,19 @@ THIGH = (142, 147)
 def test_a_thigh_behind_a_hand_is_as_the_other_one():
     hanging = posed(left_wrist=(14, 19), left_elbow=(22, -10))
     frame, _ = painted(hanging)
-    shown = patch_at(doll(hanging, frame), "left_thigh", *THIGH)
+    shown = thigh_of(doll(hanging, frame))
     assert (shown[..., 3] > 200).all()
     color, of_room = shown[..., :3].mean(axis=(0, 1)), room(frame.shape[:2])[147, 142]
     right, *others = (COLORS[NUMBER_OF[name]] for name in ("right_thigh", "left_hand", "torso"))
     assert np.linalg.norm(color - right) < 45  # its light is that of the left one
     assert min(np.linalg.norm(color - other) for other in (*others, of_room)) > 90
-    of_film = patch_at(doll(hanging, frame, of_photo=False), "left_thigh", *THIGH)
-    assert of_film[..., 3].max() < 50
+    assert thigh_of(doll(hanging, frame, of_photo=False))[..., 3].max() < 50
 
 
 @pytest.mark.parametrize(("of_photo", "reached"), [(False, 158), (True, 167)])
 def test_a_wide_dress_hangs_at_the_legs_of_a_photo(of_photo, reached):
     """It goes on to x = 180 at its hem; a thigh of a film has 17 px of it."""
-    arms_up = posed(
-        **{
-            f"{side}_{joint}": (sign * x, y)
-            for side, sign in (("left", 1), ("right", -1))
-            for joint, x, y in (("elbow", 40, -50), ("wrist", 60, -70))
-        }
-    )
+    arms_up = posed(**both_sides({"elbow": (40, -50), "wrist": (60, -70)}))
     frame, _ = painted(arms_up)
     wide = np.array([(112, 128), (144, 128), (180, 165), (76, 165)], np.int32)
     cv2.fillConvexPoly(frame, wide, (230, 20, 40))
@@ -276,15 +267,6 @@ def test_a_wide_dress_hangs_at_the_legs_of_a_photo(of_photo, reached):
     thigh = appearance.patches[0][names.index("left_thigh")]
     columns = thigh.corner[0] + np.flatnonzero((thigh.pixels[..., 3] > 100).any(axis=0))
     assert abs(columns.max() - reached) <= 1
-
-
-def test_what_a_faint_rim_holds_or_lies_apart_is_no_piece_of_a_photos_part():
-    colors, coverage = a_leg()
-    coverage[20:24, 34:38] = 255
-    coverage[21:23, 30:34] = 60
-    kept = part(colors, coverage, np.zeros_like(coverage)).without_scraps()
-    assert (kept.coverage[:, :30] == a_leg()[1][:, :30]).all()
-    assert not kept.coverage[:, 34:].any()
 
 
 def shaded_room(*, shadow=0.6, boxes=False):
@@ -319,27 +301,19 @@ def test_no_shadow_is_told_of_where_there_is_none_or_the_room_is_not_even(how):
 def test_the_shadow_is_where_the_person_is(tmp_path):
     """In a frame twice as large as the photo, moved with the trunk."""
     clip, _, _ = photo_of(tmp_path, with_mask=False)
+    light = np.full((24, 20, 3), 255, np.uint8)
+    light[9:15, 7:13] = (51, 102, 204)
     with FullSizeFrames([clip]) as frames:
-        room = photo_background(frames)
-        light = np.full((24, 20, 3), 255, np.uint8)
-        light[9:15, 7:13] = (51, 102, 204)
-        room = room._replace(shadow=light)
-        appearance = target_appearance(
-            frames, room, choose_references(frames, count=1), num_workers=1
-        )
-    arrays, packed = pack_appearance(appearance)
-    puppet = Puppet(unpack_appearance(arrays, packed))
-    here = puppet.follow(clip.keypoints)
-    step = np.float32([12, -8]) * (clip.keypoints.score > 0)[..., None]
-    moved = replace(clip.keypoints, points=clip.keypoints.points + step)
+        appearance = appearance_in(frames, photo_background(frames)._replace(shadow=light))
+    appearance = unpack_appearance(*pack_appearance(appearance))
     wall = np.full((192, 160, 3), 200, np.uint8)
-    cast = here.room(0, wall)
+    cast = Puppet(appearance).follow(clip.keypoints).room(0, wall)
     assert cast[96, 80].tolist() == [40, 80, 160]
     assert (cast[:40] == 200).all()
-    assert (cast == with_shadow(wall, light, (0.0, 0.0))).all()
-    there = puppet.follow(moved).room(0, wall)
+    moved = Puppet(appearance).follow(scaled(clip.keypoints, shift=(12, -8)))
+    there = moved.room(0, wall)
     assert (there[10:100, 50:150] == cast[26:116, 26:126]).all()
-    plain = Puppet(replace(appearance, shadow=None)).follow(moved)
+    plain = Puppet(replace(appearance, shadow=None)).follow(clip.keypoints)
     assert plain.room(0, wall) is wall
-    drawn = draw_puppet(puppet.follow(moved), 0, clip.keypoints.image_size, wall)
+    drawn = draw_puppet(moved, 0, clip.keypoints.image_size, wall)
     assert (drawn[..., :3][drawn[..., 3] == 0] == there[drawn[..., 3] == 0]).all()

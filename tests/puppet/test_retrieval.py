@@ -13,6 +13,8 @@ from tests.people import (
     PARTS,
     PERSON_SIZE,
     appearance_of,
+    both_sides,
+    from_behind,
     joined,
     looking,
     lost,
@@ -27,18 +29,12 @@ LEANING = posed(
 
 
 def test_limbs_are_joined_to_the_trunk_and_head_and_hands_are_free():
-    root_of = {PARTS[part].name: PARTS[root].name for part, root in joined_parts(PARTS)}
-    assert root_of == {
-        **{f"{side}_foot": f"{side}_shin" for side in ("left", "right")},
-        **{f"{side}_shin": f"{side}_thigh" for side in ("left", "right")},
-        **{f"{side}_forearm": f"{side}_upper_arm" for side in ("left", "right")},
-        **{
-            f"{side}_{part}": "torso"
-            for side in ("left", "right")
-            for part in ("thigh", "upper_arm")
-        },
-        "neck": "torso",
-    }
+    roots = {"neck": "torso"}
+    for side in ("left", "right"):
+        roots |= {f"{side}_thigh": "torso", f"{side}_upper_arm": "torso"}
+        for part, root in (("foot", "shin"), ("shin", "thigh"), ("forearm", "upper_arm")):
+            roots[f"{side}_{part}"] = f"{side}_{root}"
+    assert {PARTS[part].name: PARTS[root].name for part, root in joined_parts(PARTS)} == roots
     order = [part for part, _ in joined_parts(PARTS)]
     for part, root in joined_parts(PARTS):
         assert root == NUMBER_OF["torso"] or order.index(root) > order.index(part)
@@ -88,13 +84,6 @@ def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
     for elbow in (28, 29, 30):
         keypoints = posed(left_elbow=(elbow, -25))
         assert (puppet.follow(keypoints).chosen[0] == 0).all()
-
-
-def from_behind(keypoints):
-    """Someone who stands the other way round: each left joint where the right one was."""
-    points = keypoints.points.copy()
-    points[..., 0] = PERSON_SIZE[1] - points[..., 0]
-    return replace(keypoints, points=points)
 
 
 def test_the_front_stands_in_for_a_back_that_was_never_filmed():
@@ -200,10 +189,7 @@ def test_a_filmed_back_is_preferred_to_a_front():
 
 def test_a_part_is_less_alike_by_the_side_from_which_the_body_is_seen():
     """A foot that stands alike; of shoulders and hips half as wide the cosine differs by .6."""
-    aside = posed(left_shoulder=(10, -50), right_shoulder=(-10, -50))
-    aside = replace(aside, points=aside.points.copy())
-    for joint, x in (("left_hip", 6), ("right_hip", -6)):
-        aside.points[0, HOLISTIC.index(joint), 0] = 128 + x
+    aside = posed(**both_sides({"shoulder": (10, -50), "hip": (6, 0)}))
     puppet = Puppet(appearance_of(posed()))
     foot = NUMBER_OF["left_foot"]
     distance = puppet.follow(aside).distances[0, foot]
@@ -251,10 +237,7 @@ def test_an_arm_that_no_reference_shows_is_compared_with_the_other_one(share, hi
 @pytest.mark.parametrize(("wrist", "least", "most"), [((4, -76), 0, 0.1), ((8, -95), 0.5, 0.7)])
 def test_a_face_that_a_hand_hid_is_avoided_and_so_is_hair(wrist, least, most):
     """The mouth is 66 px above the hips, the hands' tips of the second 87, the head's end 92."""
-    x, y = wrist
-    touching = posed(
-        left_elbow=(30, -70), left_wrist=wrist, right_elbow=(-30, -70), right_wrist=(-x, y)
-    )
+    touching = posed(**both_sides({"elbow": (30, -70), "wrist": wrist}))
     appearance, head = appearance_of(touching, posed(), posed(), posed()), NUMBER_OF["head"]
     hidden, whole, *_ = (patches[head].shown for patches in appearance.patches)
     assert least <= hidden / whole < most

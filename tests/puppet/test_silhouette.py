@@ -1,10 +1,7 @@
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.fit import silhouette as module
 from motiontransfer.puppet.fit.cutting import cut_parts
@@ -15,16 +12,21 @@ from tests.people import (
     PARTS,
     PERSON_SIZE,
     appearance_of,
+    both_sides,
     difference_mask,
     lost,
+    moved,
     painted,
     posed,
     room,
+    rotated,
+    scaled,
     scene,
     silhouette_of,
 )
 
 WRIST = HOLISTIC.index("left_wrist")
+EVERYWHERE = np.full(PERSON_SIZE, 255, np.uint8)
 BEFORE = {"left_wrist": (5, -30), "left_elbow": (38, -20)}
 """The left forearm before the trunk."""
 
@@ -34,40 +36,35 @@ def standing():
     return appearance_of(posed())
 
 
-@pytest.fixture(scope="module")
-def crossed():
-    return appearance_of(posed(**BEFORE))
-
-
 def whole_mask(keypoints, **how):
     """The doll's mask."""
     return difference_mask(painted(keypoints, **how)[0], room())
 
 
-def mask_of(person, part, *, frame=None):
-    return masks_of(person, frame=frame)[NUMBER_OF[part]]
-
-
-def masks_of(person, *, frame=None, frame_size=PERSON_SIZE, not_room=None):
-    """Coverage of each part in its frame; None: one without colors."""
-    distances = module.part_distances(PARTS, person)
+def divided(person, parts=PARTS, *, frame=None, not_room=0.0):
+    """Distance and mask of each part by its name; without a frame, of a black one."""
+    distances = module.part_distances(parts, person)
     image = np.zeros((*person.coverage.shape, 3), np.uint8)
     if frame is not None:
         image[:] = frame[person.place()]
-    coverages = []
-    not_room = np.zeros_like(person.coverage) if not_room is None else not_room
-    for place, mask, _ in part_masks(PARTS, distances, person, image, not_room):
-        coverages.append(np.zeros(frame_size, np.uint8))
-        coverages[-1][place] = mask
-    return coverages
+    masks = part_masks(parts, distances, person, image, np.full_like(person.coverage, not_room))
+    both = zip(parts, distances, masks, strict=True)
+    return {part.name: (distance, mask) for part, distance, mask in both}
 
 
-def coverage_of(appearance, part, *, reference=0):
-    """Coverage of a part where it was cut out of its frame, 0 to 1."""
-    coverage = np.zeros(PERSON_SIZE)
-    patch = appearance.patches[reference][NUMBER_OF[part]]
+def mask_of(person, part, *, frame_size=PERSON_SIZE, **how):
+    """Coverage of a part in its frame."""
+    _, (place, shown, _) = divided(person, **how)[part]
+    coverage = np.zeros(frame_size, np.uint8)
+    coverage[place] = shown
+    return coverage
+
+
+def coverage_of(appearance, part, *, frame_size=PERSON_SIZE):
+    """Coverage of a part where it was cut out of the first frame, 0 to 1."""
+    coverage, patch = np.zeros(frame_size), appearance.patches[0][NUMBER_OF[part]]
     if patch is not None:
-        (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
+        (x, y), (height, width) = patch.corner, patch.size
         coverage[y : y + height, x : x + width] = patch.pixels[..., 3] / 255
     return coverage
 
@@ -92,33 +89,15 @@ def test_all_of_the_person_and_little_else_is_covered(thickness):
 
 
 def test_each_part_is_covered_where_it_is_painted(standing):
-    _, masks = painted(posed())
-    for name, mask in masks.items():
+    for name, mask in painted(posed())[1].items():
         coverage = coverage_of(standing, name)
         assert coverage[mask].mean() > 0.75, name
-        far = (
-            np.hypot(*(np.indices(PERSON_SIZE) - np.argwhere(mask).mean(axis=0)[:, None, None]))
-            > 60
-        )
-        assert not coverage[far].any(), name
+        y, x = np.argwhere(mask).mean(axis=0)
+        rows, columns = np.indices(PERSON_SIZE)
+        assert not coverage[np.hypot(rows - y, columns - x) > 60].any(), name
 
 
-def test_what_a_nearer_part_hides_is_not_covered(crossed):
-    _, masks = painted(posed(**BEFORE))
-    hidden = masks["left_forearm"]
-    shown = coverage_of(crossed, "left_forearm")
-    keypoints = posed(**BEFORE)
-    trunk = mask_of(silhouette_of(keypoints, whole_mask(keypoints)), "torso") / 255
-    elbow, wrist = (posed(**BEFORE).joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
-    x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
-    assert hidden[y, x]
-    assert shown[y, x] == 1
-    assert trunk[y, x] == 0
-    assert trunk[masks["torso"]].mean() > 0.8
-    assert shown[hidden].mean() > 0.85
-
-
-def test_what_is_farther_away_hides_nothing():
+def test_what_is_nearer_hides_what_is_behind_and_what_is_farther_hides_nothing():
     """All in one color: the forearm before the trunk, and said to be behind it."""
     keypoints = posed(**BEFORE)
     person, frame = silhouette_of(keypoints, whole_mask(keypoints)), room()
@@ -126,12 +105,11 @@ def test_what_is_farther_away_hides_nothing():
     arm = [NUMBER_OF[f"left_{segment}"] for segment in ("upper_arm", "forearm", "hand")]
     behind = [*arm, *(number for number in range(len(PARTS)) if number not in arm)]
     elbow, wrist = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
-    x, y = (0.25 * elbow + 0.75 * wrist).round().astype(int)
+    at = (0.25 * elbow + 0.75 * wrist).round().astype(int)
     for order, covered in ((None, 0), (behind, 255)):
         trunk = cut_parts(PARTS, scene(room()), person, frame, order)[NUMBER_OF["torso"]]
-        left, top = trunk.corner
-        assert trunk.coverage[y - top, x - left] == covered
-        assert trunk.hidden[y - top, x - left] == 255 - covered
+        x, y = at - trunk.corner
+        assert (trunk.coverage[y, x], trunk.hidden[y, x]) == (covered, 255 - covered)
 
 
 def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
@@ -139,20 +117,15 @@ def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
     keypoints = posed(**BEFORE)
     person = silhouette_of(keypoints, whole_mask(keypoints))
     trunk = mask_of(person, "torso")[person.place()]
-    distances = module.part_distances(PARTS, person)
-
-    def radii(part):
-        away = np.full(person.coverage.shape, np.inf)
-        (x0, y0, x1, y1), within = distances[NUMBER_OF[part]]
-        away[y0:y1, x0:x1] = within
-        return away
-
-    hand, arm = radii("left_hand"), np.minimum(radii("left_forearm"), radii("left_upper_arm"))
-    torso = (radii("torso") == 0) & (person.coverage == 1)
+    found, whole = divided(person), (0, 0, *trunk.shape[::-1])
+    hand, forearm, upper_arm, own = (
+        found[part][0].within(whole)
+        for part in ("left_hand", "left_forearm", "left_upper_arm", "torso")
+    )
+    arm, torso = np.minimum(forearm, upper_arm), (own == 0) & (person.coverage == 1)
     around_hand = torso & (hand > 1.2) & (hand < 1.9)
     around_arm = torso & (arm > 1.2) & (arm < 1.9) & (hand > 3)
-    assert around_hand.sum() > 50
-    assert around_arm.sum() > 50
+    assert min(around_hand.sum(), around_arm.sum()) > 50
     assert not trunk[around_hand].any()
     assert trunk[around_arm].mean() > 0.98 * 255
 
@@ -160,11 +133,8 @@ def test_a_hand_hides_the_trunk_as_far_as_it_blurs_and_a_forearm_does_not():
 @pytest.mark.parametrize(("unlike", "reached"), [(0, 1.4), (0.5, 1.61), (1, 1.82)])
 def test_a_part_reaches_farther_where_a_pixel_is_unlike_the_room(unlike, reached):
     """All around the arms is in the mask; their edge ends at their reach, in radii."""
-    keypoints = posed(left_elbow=(60, -50), left_wrist=(90, -50))
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    not_room = np.full(person.coverage.shape, unlike, np.float32)
-    forearm = masks_of(person, not_room=not_room)[NUMBER_OF["left_forearm"]]
-    middle = forearm[:, 128 + 75]
+    person = silhouette_of(posed(left_elbow=(60, -50), left_wrist=(90, -50)), EVERYWHERE)
+    middle = mask_of(person, "left_forearm", not_room=unlike)[:, 128 + 75]
     radius_px = PARTS[NUMBER_OF["left_forearm"]].radius * HEIGHT_PX
     assert abs(np.count_nonzero(middle) / 2 - reached * radius_px) <= 1
 
@@ -204,8 +174,7 @@ def test_a_sleeve_of_the_shirts_color_is_cut_by_its_radius():
 
 def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
     """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not."""
-    wide = posed()
-    wide.points[0, HOLISTIC.index("left_shoulder"), 0] += 8
+    wide = moved(posed(), "left_shoulder", {0: (8, 0)})
     _, masks = painted(posed(**BEFORE))
     hidden = masks["left_forearm"] & (coverage_of(appearance_of(posed()), "torso") == 1)
     frames = [painted(posed(**BEFORE))[0]] * 2 + [
@@ -221,38 +190,11 @@ def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
     assert np.abs(shown.astype(int) - frames[2][y, x]).max() <= 3
 
 
-@pytest.mark.parametrize(
-    ("joint", "meeting"),
-    [
-        ("left_elbow", ("left_upper_arm", "left_forearm")),
-        ("right_knee", ("right_thigh", "right_shin")),
-        ("left_wrist", ("left_forearm", "left_hand")),
-    ],
-)
-def test_parts_that_meet_overlap_at_the_joint(standing, joint, meeting):
-    x, y = posed().joint(joint)[0][0].round().astype(int)
-    for name in meeting:
-        assert coverage_of(standing, name)[y, x] > 0.5, name
-
-
-def test_beyond_the_joint_a_part_ends():
-    """The forearm stands out from the upper arm; a point above the elbow, within its reach."""
-    keypoints = posed(left_wrist=(53, -25))
-    appearance = appearance_of(keypoints)
-    elbow, shoulder = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "shoulder"))
-    upward = (shoulder - elbow) / np.linalg.norm(shoulder - elbow)
-    forearm = PARTS[NUMBER_OF["left_forearm"]]
-    x, y = (elbow + 1.2 * forearm.radius * HEIGHT_PX * upward).round().astype(int)
-    assert coverage_of(appearance, "left_upper_arm")[y, x] == 1
-    assert coverage_of(appearance, "left_forearm")[y, x] == 0
-
-
 @pytest.mark.parametrize(("wrist", "stays"), [((58, -25), False), ((26, -48), True)])
 def test_beside_an_elbow_an_upper_arm_ends_if_it_is_not_folded(wrist, stays):
     """5.4 px, .036 of 150, from it; in loose clothes. Straight, the rest would be a knob there."""
     keypoints = posed(left_elbow=(28, -25), left_wrist=wrist)
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    upper = mask_of(person, "left_upper_arm")
+    upper = mask_of(silhouette_of(keypoints, EVERYWHERE), "left_upper_arm")
     x, y = keypoints.joint("left_elbow")[0][0].round().astype(int)
     assert upper[y, x] == 255
     beside = upper[[y - 2, y + 2], x + 5]
@@ -262,9 +204,8 @@ def test_beside_an_elbow_an_upper_arm_ends_if_it_is_not_folded(wrist, stays):
 @pytest.mark.parametrize(("shoulder_x", "ends"), [(20, True), (5, False)])
 def test_beyond_a_shoulder_a_trunk_ends_in_a_disc_if_it_is_broad(shoulder_x, ends):
     """6.9 px, 1.15 radii of an arm, as far as loose clothes go in profile."""
-    keypoints = posed(left_shoulder=(shoulder_x, -50), right_shoulder=(-shoulder_x, -50))
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    trunk = mask_of(person, "torso")
+    keypoints = posed(**both_sides({"shoulder": (shoulder_x, -50)}))
+    trunk = mask_of(silhouette_of(keypoints, EVERYWHERE), "torso")
     x, y = keypoints.joint("left_shoulder")[0][0].astype(int)
     outside, above = trunk[y - 5, x + 8], trunk[y - 5, x - 7]
     assert trunk[y - 3, x + 3] == above == 255
@@ -282,61 +223,46 @@ def test_nothing_is_cut_where_joints_are_missing():
 def test_the_core_of_a_part_is_covered_whatever_the_mask_says():
     """A mask that misses the person; the trunk is filled between its bones."""
     keypoints = posed()
-    appearance = appearance_of(keypoints, frames=[room()])
     knee, ankle = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("knee", "ankle"))
     x, y = ((knee + ankle) / 2).round().astype(int)
     radius = round(PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX)
-    shin = coverage_of(appearance, "left_shin")[y]
-    assert shin[x] == 1
-    assert shin[x + radius] == shin[x - radius] == 0
-    nothing = np.zeros(PERSON_SIZE, np.uint8)
-    thin = silhouette_of(keypoints, nothing, height_px=0.4 * HEIGHT_PX)
+    shin = coverage_of(appearance_of(keypoints, frames=[room()]), "left_shin")[y]
+    assert shin[[x - radius, x, x + radius]].tolist() == [0, 1, 0]
+    thin = silhouette_of(keypoints, 0 * EVERYWHERE, height_px=0.4 * HEIGHT_PX)
     assert mask_of(thin, "torso")[105, 138] == 255
 
 
 def test_an_outline_is_where_the_mask_is_half():
-    """Left of the middle of the left shin all of it is the person, right of it a ramp to nothing.
-
-    Below 3 tenths a pixel is not covered, above 7 all of it is.
-    """
-    keypoints = posed()
-    knee, ankle = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("knee", "ankle"))
-    x, y = ((knee + ankle) / 2).round().astype(int)
-    radius = PARTS[NUMBER_OF["left_shin"]].radius * HEIGHT_PX
-    edge = x + round(0.95 * radius)
+    """Below 3 tenths a pixel is not covered, above 7 all of it is."""
     mask = np.zeros(PERSON_SIZE, np.uint8)
-    mask[:, :edge] = 255
-    for offset, level in enumerate((0.75, 0.5, 0.25)):
-        mask[:, edge + offset] = round(255 * level)
-    person = silhouette_of(keypoints, mask)
-    left, top = person.box[:2]
-    row = person.coverage[y - top, edge - 1 - left :]
+    mask[:, 100:105] = np.round(255 * np.array([1, 0.75, 0.5, 0.25, 0]))
+    person = silhouette_of(posed(), mask)
+    row = person.coverage[100, 100 - person.box[0] :]
     assert row[:5] == pytest.approx([1, 1, 0.5, 0, 0], abs=0.01)
 
 
-def test_a_person_partly_or_wholly_beyond_the_frame_is_cut_at_its_edge():
-    for shift, joints in ((-120, slice(None)), (1e6, slice(None)), (1e12, [WRIST])):
-        keypoints = posed()
-        keypoints.points[0, joints, 0] += np.float32(shift)
-        for patch in appearance_of(keypoints, frames=[room()]).patches[0]:
-            if patch is not None:
-                (x, y), (height, width) = patch.corner, patch.pixels.shape[:2]
-                assert 0 <= x <= x + width <= PERSON_SIZE[1]
-                assert 0 <= y <= y + height <= PERSON_SIZE[0]
+@pytest.mark.parametrize(
+    ("shift", "joints"), [(-120, slice(None)), (1e6, slice(None)), (1e12, WRIST)]
+)
+def test_a_person_partly_or_wholly_beyond_the_frame_is_cut_at_its_edge(shift, joints):
+    keypoints = posed()
+    keypoints.points[0, joints, 0] += np.float32(shift)
+    for patch in filter(None, appearance_of(keypoints, frames=[room()]).patches[0]):
+        first, last = np.array(patch.corner), np.add(patch.corner, patch.size[::-1])
+        assert (first >= 0).all()
+        assert (last <= PERSON_SIZE[::-1]).all()
 
 
 @pytest.mark.parametrize("factor", [3, 4.5])
 def test_masks_of_a_large_frame_are_those_of_its_coarse_image(factor):
     keypoints = posed(**BEFORE)
     size = tuple(round(factor * side) for side in PERSON_SIZE)
-    mask = whole_mask(keypoints)
-    coarse = silhouette_of(keypoints, mask)
-    fine = silhouette_of(keypoints, mask, frame_size=size)
-    masks = zip(NUMBER_OF, masks_of(coarse), masks_of(fine, frame_size=size), strict=True)
-    for name, small, large in masks:
-        enlarged = cv2.resize(small, size[::-1])
-        unlike = np.abs(large.astype(float) - enlarged).sum()
-        assert unlike < 0.02 * enlarged.sum(), name
+    coarse = silhouette_of(keypoints, whole_mask(keypoints))
+    fine = silhouette_of(keypoints, whole_mask(keypoints), frame_size=size)
+    for name in ("torso", "left_forearm", "head"):
+        enlarged = cv2.resize(mask_of(coarse, name), size[::-1])
+        large = mask_of(fine, name, frame_size=size).astype(float)
+        assert np.abs(large - enlarged).sum() < 0.02 * enlarged.sum(), name
 
 
 def test_what_is_thin_is_no_part_of_a_trunk():
@@ -354,45 +280,33 @@ def test_what_is_thin_is_no_part_of_a_trunk():
 def test_a_trunk_ends_behind_an_arm_where_trunks_end():
     """It is as wide behind an arm that hangs along it as where none is."""
     keypoints = posed(left_elbow=(30, -25), left_wrist=(30, 5))
-    person = silhouette_of(keypoints, whole_mask(keypoints))
-    distances = module.part_distances(PARTS, person)
-    image = np.zeros((*person.coverage.shape, 3), np.uint8)
-    number = NUMBER_OF["torso"]
-    masks = list(part_masks(PARTS, distances, person, image, np.zeros_like(person.coverage)))
-    hidden = masks[number].hidden
-    away = distances[number].radii
-    assert hidden[(away > 0.3) & (away < 0.8)].max() > 200
-    assert hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
+    distance, mask = divided(silhouette_of(keypoints, whole_mask(keypoints)))["torso"]
+    away = distance.radii
+    assert mask.hidden[(away > 0.3) & (away < 0.8)].max() > 200
+    assert mask.hidden[(away >= 1.2) & (away < 1.5)].mean() < 3  # of 255
 
 
 def test_an_arm_that_is_all_behind_a_head_is_hidden_as_far_as_its_hair():
     """From behind, raised before the face: no pixel of it is surely shown, so no color tells."""
-    keypoints = posed(left_shoulder=(6, -60), left_elbow=(0, -78))
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    arm, head = NUMBER_OF["left_upper_arm"], NUMBER_OF["head"]
-    parts = [PARTS[arm], *PARTS[:arm], *PARTS[arm + 1 :]]
-    distances = module.part_distances(parts, person)
-    image = np.zeros((*person.coverage.shape, 3), np.uint8)
-    not_room = np.zeros_like(person.coverage)
-    _, shown, hidden = next(part_masks(parts, distances, person, image, not_room))
-    own, of_head = distances[0].radii, distances[1 + head].within(distances[0].box)
-    behind_hair = (own < 0.6) & (of_head > 0.5) & (of_head < 0.65)
+    person = silhouette_of(posed(left_shoulder=(6, -60), left_elbow=(0, -78)), EVERYWHERE)
+    arm = PARTS[NUMBER_OF["left_upper_arm"]]
+    found = divided(person, [arm, *(part for part in PARTS if part is not arm)])
+    own, mask = found[arm.name]
+    of_head = found["head"][0].within(own.box)
+    behind_hair = (own.radii < 0.6) & (of_head > 0.5) & (of_head < 0.65)
     assert behind_hair.any()
-    assert shown[behind_hair].max() < 30
-    assert hidden[behind_hair].min() > 200
+    assert mask.shown[behind_hair].max() < 30
+    assert mask.hidden[behind_hair].min() > 200
 
 
 def test_a_belly_belongs_to_the_trunk_as_far_as_it_reaches():
     """What the mask shows up to 2.8 radii in front of the line of a trunk seen from the side."""
-    sides = {"left_shoulder": (1, -58), "right_shoulder": (-1, -58)}
-    sides |= {"left_hip": (1, 0), "right_hip": (-1, 0)}
-    arm = {"left_elbow": (60, -58), "left_wrist": (80, -58)}
-    arm |= {"right_elbow": (61, -58), "right_wrist": (81, -58)}
-    keypoints, depth_px = posed(**sides, **arm), round(2.8 * 0.045 * HEIGHT_PX)
+    joints = {"shoulder": (1, -58), "hip": (1, 0), "elbow": (60, -58), "wrist": (80, -58)}
+    depth_px = round(2.8 * 0.045 * HEIGHT_PX)
     mask = np.zeros(PERSON_SIZE, np.uint8)
     belly = np.s_[128 - 30 : 128 - 10, 128 : 128 + depth_px]
     mask[belly] = 255
-    covered = mask_of(silhouette_of(keypoints, mask), "torso")[belly]
+    covered = mask_of(silhouette_of(posed(**both_sides(joints)), mask), "torso")[belly]
     assert (covered[4:-4, :-2] > 200).all()
 
 
@@ -401,13 +315,13 @@ SKIN, HAIR, SHIRT = (200, 150, 120), (40, 20, 10), (30, 90, 200)
 
 def test_below_its_jaw_a_head_has_hair_alone():
     """A face of 8 px around (128, 56), hair around it, and a lock that hangs beside the neck."""
-    keypoints, lock = posed(), np.s_[61:69, 137:145]
+    lock = np.s_[61:69, 137:145]
     frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
     frame[76:] = SHIRT
     frame[:60] = HAIR
     cv2.circle(frame, (128, 56), 9, SKIN, -1)
     frame[lock] = HAIR
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
+    person = silhouette_of(posed(), EVERYWHERE)
     head = mask_of(person, "head", frame=frame)
     assert (head[48:67, 128] == 255).all()
     assert (head[lock][2:-2, 2:-2] > 150).all()
@@ -418,14 +332,11 @@ def test_below_its_jaw_a_head_has_hair_alone():
 
 def test_shoulders_above_the_mouth_are_no_hair_of_a_bowed_head():
     """The mouth at 84 px, beside a shirt that begins at 66 and hair that ends there."""
-    face = {f"{side}_eye": (sign * 3, -52) for side, sign in (("left", 1), ("right", -1))}
-    face |= {f"{side}_mouth": (sign * 2, -44) for side, sign in (("left", 1), ("right", -1))}
-    keypoints = posed(nose=(0, -47), **face)
+    keypoints = posed(nose=(0, -47), **both_sides({"eye": (3, -52), "mouth": (2, -44)}))
     frame = np.full((*PERSON_SIZE, 3), HAIR, np.uint8)
     frame[66:] = SHIRT
     frame[70:95, 120:136] = SKIN
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    head = mask_of(person, "head", frame=frame)
+    head = mask_of(silhouette_of(keypoints, EVERYWHERE), "head", frame=frame)
     assert not head[68:71, 106:114].any()
     assert (head[58:64, 108:114] == 255).all()
 
@@ -435,8 +346,8 @@ def test_shining_hair_in_the_color_of_the_shirt_is_the_heads():
     frame[72:], frame[:52] = SHIRT, HAIR
     shine = np.s_[43:48, 112:120]
     frame[shine] = SHIRT
-    person = silhouette_of(posed(), np.full(PERSON_SIZE, 255, np.uint8))
-    assert (mask_of(person, "head", frame=frame)[shine][1:-1, 1:-1] > 200).all()
+    head = mask_of(silhouette_of(posed(), EVERYWHERE), "head", frame=frame)
+    assert (head[shine][1:-1, 1:-1] > 200).all()
 
 
 def test_a_neck_goes_on_behind_the_jaw(standing):
@@ -468,32 +379,24 @@ def test_a_part_passes_into_the_limb_behind_it(part, joint, away):
 
 def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     """Also where their joints lie beside them, by a radius."""
-    pose = posed(**BEFORE)
-    points = resize_points(pose.points, np.full(2, 3.0))
-    pose = replace(pose, points=points, image_size=(768, 768))
+    size = 768, 768
+    pose = scaled(posed(**BEFORE), 3.0, (1, 1), size=size)
     frame, masks = painted(pose)
-    frame[masks["torso"]], frame[masks["left_hand"]] = (220, 20, 30), (230, 180, 160)
-    points = pose.points.copy()
-    points[0, HOLISTIC.slice("left_hand")] += np.float32((7.2, 0))
-    appearance = appearance_of(replace(pose, points=points), frames=[frame])
-    patch = appearance.patches[0][NUMBER_OF["left_hand"]]
-    (x, y), (height, width) = patch.corner, patch.size
-    there, coverage = np.s_[y : y + height, x : x + width], patch.pixels[..., 3] / 255
-    assert coverage[masks["torso"][there]].sum() < 0.09 * coverage.sum()
-    assert coverage[masks["left_hand"][there]].sum() > 0.8 * masks["left_hand"].sum()
+    trunk, hand = masks["torso"], masks["left_hand"]
+    frame[trunk] = (220, 20, 30)
+    frame[hand] = (230, 180, 160)
+    appearance = appearance_of(moved(pose, "left_hand", {0: (7.2, 0)}), frames=[frame])
+    coverage = coverage_of(appearance, "left_hand", frame_size=size)
+    assert coverage[trunk].sum() < 0.09 * coverage.sum()
+    assert coverage[hand].sum() > 0.8 * hand.sum()
 
 
 def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
     """Loose clothes all around: it ends .45 radii beyond where the upper arm is as near."""
-    keypoints = posed(left_elbow=(48, -20), left_wrist=(60, 5))
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    distances = module.part_distances(PARTS, person)
-    height, width = person.coverage.shape
-    trunk, arm = (
-        distances[NUMBER_OF[name]].within((0, 0, width, height))
-        for name in ("torso", "left_upper_arm")
-    )
+    person = silhouette_of(posed(left_elbow=(48, -20), left_wrist=(60, 5)), EVERYWHERE)
     shown = mask_of(person, "torso")[person.place()]
+    found, whole = divided(person), (0, 0, *shown.shape[::-1])
+    trunk, arm = (found[part][0].within(whole) for part in ("torso", "left_upper_arm"))
     beside = (arm > 1.2) & (arm < 3) & (trunk < 2.5)
     sleeve = beside & (trunk > arm + 0.5) & (trunk < arm + 0.9)
     own = beside & (trunk < arm - 0.1) & (trunk < 1)
@@ -505,13 +408,8 @@ def test_a_trunk_has_nothing_of_the_sleeve_beside_it():
 @pytest.mark.parametrize("turn", [0, 90])
 def test_far_above_the_shoulders_a_trunk_has_no_hair(turn):
     """Hair all around: it ends 1.2 to 1.5 radii above the shoulders, also of someone who lies."""
-    upright, middle = posed(), np.float32(PERSON_SIZE[::-1]) / 2
-    points = upright.points - middle
-    if turn:
-        points = np.stack([-points[..., 1], points[..., 0]], axis=2)
-    keypoints = replace(upright, points=points + middle)
-    person = silhouette_of(keypoints, np.full(PERSON_SIZE, 255, np.uint8))
-    shown = mask_of(person, "torso")
+    keypoints = rotated(posed(), turn)
+    shown = mask_of(silhouette_of(keypoints, EVERYWHERE), "torso")
     joints = [HOLISTIC.index(f"{side}_shoulder") for side in ("left", "right")]
     ends, radius_px = keypoints.points[0, joints], PARTS[NUMBER_OF["torso"]].radius * HEIGHT_PX
     rows, columns = np.indices(PERSON_SIZE)

@@ -9,7 +9,7 @@ import pytest
 from motiontransfer.body.parts import SKIRT
 from motiontransfer.puppet.appearance import pack_appearance, unpack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
-from tests.people import PARTS, appearance_of, painted, posed
+from tests.people import PARTS, appearance_of, both_sides, painted, posed
 
 RED = (230, 20, 40)
 HEM_Y = 128 + 30
@@ -17,46 +17,30 @@ HEM_Y = 128 + 30
 
 def astride(spread):
     """Someone who stands with the feet so many pixels farther out."""
-    return posed(
-        **{
-            f"{side}_{joint}": (sign * (x + share * spread), y)
-            for side, sign in (("left", 1), ("right", -1))
-            for joint, x, y, share in (
-                ("knee", 14, 38, 0.5),
-                ("ankle", 14, 76, 1),
-                ("heel", 14, 80, 1),
-            )
-        }
-    )
+    x = 14 + spread
+    return posed(**both_sides({"knee": (14 + spread / 2, 38), "ankle": (x, 76), "heel": (x, 80)}))
 
 
-def skirted(keypoints):
-    """The doll in a red skirt that ends above the knees."""
-    frame = painted(keypoints)[0]
-    hips, knees = (
-        [keypoints.joint(f"{side}_{joint}")[0][0] for side in ("left", "right")]
-        for joint in ("hip", "knee")
-    )
-    hem = [
-        hip + (knee - hip) * (HEM_Y - hip[1]) / (knee[1] - hip[1])
-        for hip, knee in zip(hips, knees, strict=True)
-    ]
-    corners = np.array([*hips, *hem[::-1]]) + np.array([(8, 0), (-8, 0), (-10, 0), (10, 0)])
+def skirted(spread):
+    """The doll in a red skirt that ends above the knees, which are 38 px below the hips."""
+    frame = painted(astride(spread))[0]
+    hem_x = 22 + 30 / 38 * (2 + spread / 2)
+    corners = 128 + np.array([(20, 0), (-20, 0), (-hem_x, 30), (hem_x, 30)])
     cv2.fillConvexPoly(frame, corners.round().astype(np.int32), RED)
     return frame
 
 
-POSES = [astride(spread) for spread in (0, 10, 20)]
+SPREADS = 0, 10, 20
+POSES = [astride(spread) for spread in SPREADS]
 
 
 @pytest.fixture(scope="module")
 def dressed():
-    return appearance_of(*POSES, frames=[skirted(pose) for pose in POSES])
+    return appearance_of(*POSES, frames=[*map(skirted, SPREADS)])
 
 
 def test_the_hem_is_whole_where_the_legs_stand_as_no_reference_has_them(dressed):
-    asked = astride(30)
-    shown = skirted(asked)
+    asked, shown = astride(30), skirted(30)
     texture = Puppet(dressed).follow(asked).draw(0, box=(0, 0, 256, 256))
     between = np.s_[135 : HEM_Y - 5, 124:133]
     assert (shown[between] == RED).all()
@@ -83,7 +67,7 @@ def test_it_is_kept_with_the_appearance(dressed):
 
 def test_a_thigh_covers_the_skirt_beside_it_whose_color_changes(dressed):
     """A pleat in the shade beside the bone is no part behind: that reaches less far."""
-    frames = [skirted(pose) for pose in POSES]
+    frames = [*map(skirted, SPREADS)]
     for frame in frames:
         shaded = (frame == RED).all(axis=2)
         shaded[:, 128 - 17 : 128 + 17] = False
@@ -96,8 +80,7 @@ def test_a_thigh_covers_the_skirt_beside_it_whose_color_changes(dressed):
 
 def test_it_is_not_drawn_beside_a_raised_leg(dressed):
     kicking = posed(left_knee=(40, -40), left_ankle=(60, -20), left_heel=(62, -16))
-    skirt = [part.name for part in dressed.parts].index("skirt")
-    chosen = Puppet(dressed).follow(kicking).chosen[0]
-    assert chosen[skirt] == -1
-    assert np.delete(chosen, skirt).min() >= 0
-    assert Puppet(dressed).follow(astride(30)).chosen[0, skirt] >= 0
+    skirt, *others = Puppet(dressed).follow(kicking).chosen[0]
+    assert skirt == -1
+    assert min(others) >= 0
+    assert Puppet(dressed).follow(astride(30)).chosen[0, 0] >= 0

@@ -88,9 +88,3 @@ def test_no_other_choice_costs_less(distances, seam):
     assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
     least = min(cost_of_frame(other, distances, seam) for other in product(*possible))
     assert cost_of_frame(chosen, distances, seam) == pytest.approx(least)
-
-
-def test_without_a_seams_cost_each_part_is_the_nearest():
-    distances = np.array([[3.0, 1, 2], [0, 1, 2], [2, 1, 0], [1, 0, 2]])
-    assert chosen_of([distances], joined=TREE)[0].tolist() == [1, 0, 2, 1]
-    assert chosen_of([distances], joined=TREE, seam=9.0)[0].tolist() == [1, 1, 1, 1]

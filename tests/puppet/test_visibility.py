@@ -1,6 +1,7 @@
 """How much of a part a reference shows: worked out for patches that are half hidden."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
-from tests.people import NUMBER_OF, PARTS, appearance_of, painted, posed
+from tests.people import NUMBER_OF, PARTS, appearance_of, both_sides, painted, posed
 
+SHOWN = partial(shown_share, height_px=150.0)
 HEAD = PARTS[NUMBER_OF["head"]]
 SKIN, WHITE = (200, 150, 120), (250, 250, 250)
 
@@ -24,17 +26,16 @@ def cut_part(*, hidden_rows=0, colors=SKIN):
     return CutPart(corner=(0, 0), colors=image, coverage=coverage, hidden=255 - coverage)
 
 
-def share_of(name, cut, keypoints, **how):
+def share_of(name, cut, keypoints, *, measure=SHOWN, **how):
     poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-    return shown_share(PARTS[NUMBER_OF[name]], cut, poses, 0, height_px=150.0, **how)
+    return measure(PARTS[NUMBER_OF[name]], cut, poses, 0, **how)
 
 
 @pytest.mark.parametrize("hidden_rows", [0, 10, 40])
 def test_a_trunk_in_profile_shows_what_nothing_hides(hidden_rows):
     """Its joints lie on a line, so that their outline tells nothing."""
-    joints = {"shoulder": -50, "hip": 0}
-    aside = {f"{side}_{joint}": (0, y) for side in ("left", "right") for joint, y in joints.items()}
-    share = share_of("torso", cut_part(hidden_rows=hidden_rows), posed(**aside))
+    aside = posed(**both_sides({"shoulder": (0, -50), "hip": (0, 0)}))
+    share = share_of("torso", cut_part(hidden_rows=hidden_rows), aside)
     assert share == pytest.approx(1 - hidden_rows / 40)
 
 
@@ -64,49 +65,44 @@ def test_a_gap_at_an_end_of_a_limb_is_a_share_of_the_quarter_there(name, hidden_
     """The bone is the rows 0 to 31 of the cut part."""
     pose = posed(left_elbow=(28, -31), left_wrist=(28, 0))
     cut = replace(cut_part(hidden_rows=hidden_rows), corner=(128 + 20, 128 - 31))
-    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    assert joined_share(PARTS[NUMBER_OF[name]], cut, poses, 0) == share
+    assert share_of(name, cut, pose, measure=joined_share) == share
 
 
 @pytest.mark.parametrize(("gap", "share"), [(0, 1), (3, 1), (8, 0.5)])
 def test_a_trunk_holds_together_in_the_rows_without_a_gap(gap, share):
     """Of its 50 rows the last 11 are the worst quarter, as the first eighth does not count."""
-    pose = posed()
-    coverage = np.full((50, 60), 255, np.uint8)
-    coverage[-5:, 10 : 10 + gap] = 0
-    colors = np.broadcast_to(np.array(SKIN, np.uint8), (50, 60, 3))
-    cut = CutPart(corner=(98, 78), colors=colors, coverage=coverage, hidden=255 - coverage)
-    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
-    assert joined_share(PARTS[NUMBER_OF["torso"]], cut, poses, 0) == pytest.approx(share, abs=0.1)
+    cut = CutPart(
+        corner=(98, 78),
+        colors=np.zeros((50, 60, 3), np.uint8),
+        coverage=np.full((50, 60), 255, np.uint8),
+        hidden=np.zeros((50, 60), np.uint8),
+    )
+    cut.coverage[-5:, 10 : 10 + gap] = 0
+    found = share_of("torso", cut, posed(), measure=joined_share)
+    assert found == pytest.approx(share, abs=0.1)
 
 
 def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():
     shade = tuple(level - 12 for level in SKIN)
-    cuts = [cut_part()] * 3 + [cut_part(colors=shade)] * 3 + [cut_part(colors=WHITE)]
-    usual = usual_colors(cuts)
-    pose = posed()
-    whole = share_of("left_hand", cut_part(), pose)
-    assert share_of("left_hand", cuts[0], pose, usual=usual) == pytest.approx(whole)
-    assert share_of("left_hand", cuts[3], pose, usual=usual) == pytest.approx(whole)
-    assert share_of("left_hand", cuts[-1], pose, usual=usual) == 0
+    skin, shaded, white = (cut_part(colors=colors) for colors in (SKIN, shade, WHITE))
+    cuts = [skin] * 3 + [shaded] * 3 + [white]
     half = cut_part()
     half.colors[20:] = WHITE  # of which the row at its edge is neither; a fifth is let pass
-    expected = whole * 0.5 / 0.8
-    assert share_of("left_hand", half, pose, usual=usual) == pytest.approx(expected, rel=0.06)
-    usual = usual_colors([*cuts, cuts[-1]])
-    assert share_of("left_hand", cuts[-1], pose, usual=usual) == pytest.approx(whole)
+    whole = share_of("left_hand", skin, posed())
+    for cut, expected in ((skin, 1), (shaded, 1), (white, 0), (half, 0.5 / 0.8)):
+        found = share_of("left_hand", cut, posed(), usual=usual_colors(cuts))
+        assert found == pytest.approx(whole * expected, rel=0.06)
+    found = share_of("left_hand", white, posed(), usual=usual_colors([*cuts, white]))
+    assert found == pytest.approx(whole)
 
 
 @pytest.mark.parametrize(("num_white", "hidden"), [(1, 1), (2, 0)])
 def test_a_hand_before_a_ball_is_hidden(num_white, hidden):
     """What two of six show is a glove."""
     keypoints, hand = posed(), NUMBER_OF["left_hand"]
-    frames = []
-    for number in range(6):
-        frame, masks = painted(keypoints)
-        if number < num_white:
-            frame[masks["left_hand"]] = WHITE
-        frames.append(frame)
+    frame, masks = painted(keypoints)
+    white = np.where(masks["left_hand"][..., None], np.uint8(250), frame)
+    frames = [white] * num_white + [frame] * (6 - num_white)
     references = Puppet(appearance_of(*[keypoints] * 6, frames=frames)).references
     assert references._hidden()[0, hand] == pytest.approx(hidden, abs=0.15)
     assert not references._hidden()[num_white:, hand].any()

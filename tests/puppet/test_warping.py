@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from motiontransfer.pose.keypoints import resize_points
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw import canvas
 from motiontransfer.puppet.draw.warping import Puppet, PuppetFollower
@@ -26,6 +25,7 @@ from tests.people import (
     painted,
     person,
     posed,
+    scaled,
     without,
 )
 
@@ -356,10 +356,7 @@ def test_a_rotated_head_is_more_alike_than_one_of_another_shape():
 
 
 def larger(factor):
-    keypoints = posed()
-    return replace(
-        keypoints, points=np.float32(128) + np.float32(factor) * (keypoints.points - 128)
-    )
+    return scaled(posed(), factor, np.full(2, 128 * (1 - factor), np.float32))
 
 
 def puppet_of_sizes(*factors):
@@ -425,13 +422,11 @@ def test_a_joint_far_away_draws_nothing_there_and_in_a_reference_costs_that_part
 ZOOM = 3
 
 
-def enlarged(keypoints):
-    points = resize_points(keypoints.points, np.full(2, float(ZOOM)))
-    size = tuple(ZOOM * side for side in keypoints.image_size)
-    return replace(keypoints, points=points, image_size=size)
-
-
 SIZE_OF_LARGE = (ZOOM * PERSON_SIZE[0], ZOOM * PERSON_SIZE[1])
+
+
+def enlarged(keypoints):
+    return scaled(keypoints, ZOOM, np.full(2, (ZOOM - 1) / 2), size=SIZE_OF_LARGE)
 
 
 @pytest.fixture(scope="module")
@@ -493,6 +488,5 @@ def test_the_neck_comes_from_where_the_head_does():
     center = posed().points[0, head].mean(axis=0)
     turn = np.array([(0.8, 0.6), (-0.6, 0.8)], np.float32)
     tilted.points[0, head] = (tilted.points[0, head] - center) @ turn + center
-    frames = [painted(pose)[0] for pose in (posed(), tilted)]
-    clip = Puppet(appearance_of(posed(), tilted, frames=frames)).follow(tilted)
+    clip = Puppet(appearance_of(posed(), tilted)).follow(tilted)
     assert clip.chosen[0, NUMBER_OF["head"]] == clip.chosen[0, NUMBER_OF["neck"]] == 1
