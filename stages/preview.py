@@ -50,7 +50,7 @@ def main(transfer: str) -> str:
         shown = puppet_in_film(appearance, film, poses, match_light=params.match_light)
         drawn = (frame for frame, _ in shown)
     else:
-        puppet = Puppet(appearance, poses.image_size, averaged="patches")
+        puppet = Puppet(appearance, poses.image_size)
         drawn = puppet_frames(puppet, poses, size=framing.size)
     frames = map(without_mask, drawn)
     if params.visible_label == "corner":

@@ -303,7 +303,7 @@ class LivePuppet:
             networks: generate the shadows; None: there are none.
         """
         self._networks, self._small_room = networks, resize(appearance.background, size)
-        self._puppet, self.size = Puppet(appearance, size, averaged="patches"), size
+        self._puppet, self.size = Puppet(appearance, size), size
         self.style = display_style(size[0])
         height, width = appearance.background.shape[:2]
         share = min(_MOST_LIVE_PX / height, 1.0)

@@ -62,7 +62,7 @@ def test_of_a_drawn_target_shadows_are_generated_in_each_pose():
     assert frame.shape == live.background.shape == (4 * SIZE[0], 4 * SIZE[1], 3)
     assert frame[0, 0].tolist() == [191] * 3
     assert (live.background == 128).all()
-    clip = Puppet(grey, SIZE, averaged="patches").follow(dance(1))
+    clip = Puppet(grey, SIZE).follow(dance(1))
     lit = np.full_like(grey.background, 191)
     np.testing.assert_array_equal(frame, draw_puppet(clip, 0, SIZE, lit)[..., :3])
 

@@ -13,7 +13,7 @@ def texture_of(coverage, *, height_px=HEIGHT_PX):
     color = np.full((*coverage.shape, 3), (200, 100, 50))
     pixels = np.dstack([color, coverage]).astype(np.uint8)
     drawn = lay_over(canvas, (pixels, (0, 0)))
-    return to_texture(canvas, [drawn], finer=1, height_px=height_px).astype(int)
+    return to_texture(canvas, [drawn], height_px=height_px).astype(int)
 
 
 def edge(width):

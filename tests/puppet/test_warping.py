@@ -451,10 +451,10 @@ def test_a_larger_texture_has_the_pixels_of_the_references(large_of_one):
 
 
 @pytest.mark.parametrize("by", [2, ZOOM, 6])
-def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(
+def test_a_texture_smaller_than_the_references_has_nearly_the_mean_of_each_area(
     monkeypatch, large_of_one, by
 ):
-    """At 6 copies half as large are drawn: 2 levels off; displaced by half a pixel of theirs, 5.
+    """At a third, 4 levels off; patches that are sampled as they are, 10.
 
     That is before the outline of a large person is made firm.
     """
@@ -463,18 +463,7 @@ def test_a_texture_smaller_than_the_references_has_the_mean_of_each_area(
     height, width = (side // by for side in SIZE_OF_LARGE)
     small = drawn(large_of_one, ACROSS, size=(height, width))
     means = texture.reshape(height, by, width, by, 4).mean(axis=(1, 3))
-    if by < 6:
-        assert apart(small, means).max() <= 1
-    else:
-        assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 3
-
-
-def test_areas_that_are_averaged_in_patches_alone_have_nearly_the_same_means(large_of_one):
-    """At a quarter, 4 levels off; patches that are sampled as they are, 9."""
-    in_patches = Puppet(large_of_one.appearance, PERSON_SIZE, averaged="patches")
-    size = tuple(side // 4 for side in SIZE_OF_LARGE)
-    expected, got = (drawn(puppet, ACROSS, size=size) for puppet in (large_of_one, in_patches))
-    assert apart(got, expected)[expected[..., 3] > 0].mean(axis=0).max() < 5
+    assert apart(small, means)[small[..., 3] > 0].mean(axis=0).max() < 7
 
 
 def test_a_puppet_and_a_pose_of_different_detectors_share_the_parts_that_both_know(of_one):

@@ -1,8 +1,6 @@
 """Canvas on which parts are laid over one another, and the texture that is made of it."""
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,7 +11,6 @@ Texture = UInt8[np.ndarray, "height width 4"]
 DrawnPart = tuple[UInt8[np.ndarray, "_ _ 4"], tuple[int, int]]
 """RGB and coverage of a part's pixels, and the (x, y) of the first."""
 Canvas = Float32[np.ndarray, "4 height width"]
-AveragedAreas = Literal["canvas", "patches"]
 Corners = Int64[np.ndarray, "2 2"]
 """(x, y) of the first pixel, and of the one behind the last."""
 
@@ -22,22 +19,6 @@ _OUTLINE = 80  # of 255: coverage there; what ends softly was more of the person
 _SOFT = 0.004  # from it, beyond which a pixel is the person's, or not
 _THIN = 0.003  # thinner than twice that it is no part of the person
 _LEAST_SOFT_PX = 2
-
-
-def supersampling(rate: float, *, averaged: AveragedAreas) -> tuple[int, int]:
-    """Factors by which the canvas is finer than the texture, and patches are shrunk before.
-
-    Areas are averaged when the canvas becomes the texture; large ones in patches as well, or all.
-
-    Args:
-        rate: pixels of the texture per pixel of the references.
-        averaged: where; in patches alone, the canvas has the texture's own pixels.
-    """
-    finer = max(round(1 / rate), 1)
-    if averaged == "patches":
-        return 1, finer
-    shrink = 2 ** max(finer.bit_length() - 2, 0)
-    return round(finer / shrink), shrink
 
 
 def lay_over(canvas: Canvas, drawn: DrawnPart) -> Corners:
@@ -52,26 +33,17 @@ def lay_over(canvas: Canvas, drawn: DrawnPart) -> Corners:
     return np.array([(left, top), (right, bottom)])
 
 
-def to_texture(
-    canvas: Canvas, drawn: Sequence[Corners], *, finer: int, height_px: float
-) -> UInt8[np.ndarray, "rows columns 4"]:
-    """The canvas in the size of the texture.
+def to_texture(canvas: Canvas, drawn: Sequence[Corners], *, height_px: float) -> Texture:
+    """The texture on a canvas.
 
     Args:
         drawn: where something was drawn; elsewhere the canvas' memory is never touched.
         height_px: of the upright body in the texture.
     """
-    channels, height, width = canvas.shape
-    texture = np.zeros((channels, height // finer, width // finer), np.uint8)
+    texture = np.zeros(canvas.shape, np.uint8)
     if drawn:
-        left, top = np.min(drawn, axis=0)[0] // finer
-        right, bottom = -(-np.max(drawn, axis=0)[1] // finer)
-        person = canvas[:, finer * top : finer * bottom, finer * left : finer * right]
-        if finer > 1:
-            area = partial(
-                cv2.resize, dsize=(right - left, bottom - top), interpolation=cv2.INTER_AREA
-            )
-            person = np.stack([area(plane) for plane in person])
+        (left, top), (right, bottom) = np.min(drawn, axis=0)[0], np.max(drawn, axis=0)[1]
+        person = canvas[:, top:bottom, left:right]
         _make_firm(person, height_px=height_px)
         for plane, levels in zip(texture[:, top:bottom, left:right], person, strict=True):
             plane[:] = cv2.convertScaleAbs(levels)  # rounded

@@ -21,15 +21,7 @@ from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.back_of_head import with_hair
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
-from motiontransfer.puppet.draw.canvas import (
-    AveragedAreas,
-    Canvas,
-    DrawnPart,
-    Texture,
-    lay_over,
-    supersampling,
-    to_texture,
-)
+from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_over, to_texture
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import AWAY, parts_by_depth
@@ -58,7 +50,6 @@ class Puppet:
         appearance: Appearance,
         size: tuple[int, int] | None = None,
         *,
-        averaged: AveragedAreas = "canvas",
         choice: ChoiceConfig = CHOICE,
     ) -> None:
         """Prepare the choice of references.
@@ -66,9 +57,8 @@ class Puppet:
         Args:
             size: (height, width) of the image in which poses are given; None: that of the
                 references.
-            averaged: of textures smaller than the references; in patches it takes .7 of the time.
         """
-        self.appearance, self.averaged, self.choice = appearance, averaged, choice
+        self.appearance, self.choice = appearance, choice
         self.references = References(appearance, self.choice)
         self.parts = self.references.parts
         self.joined, self.joints = joined_parts(self.parts), meeting_joints(self.parts)
@@ -245,8 +235,8 @@ class PuppetClip:
         height, width = size or (round(y1 - y0), round(x1 - x0))
         corner = np.array([x0, y0]) * self.puppet.zoom
         rate = np.array([width / (x1 - x0), height / (y1 - y0)]) / self.puppet.zoom
-        finer, shrink = supersampling(float(rate.max()), averaged=self.puppet.averaged)
-        canvas = np.zeros((4, finer * height, finer * width), np.float32)
+        shrink = max(round(1 / rate.max()), 1)  # areas are averaged in patches
+        canvas = np.zeros((4, height, width), np.float32)
         references, pose = self.puppet.references, self.poses[index : index + 1]
         chosen = self.chosen[index].tolist()
         height_px = self.puppet.appearance.height_px * float(self.scales[index])
@@ -258,7 +248,7 @@ class PuppetClip:
             growth=self.scales[index] / references.scales,
             height_px=height_px,
             corner=corner,
-            rate=finer * rate,
+            rate=rate,
         )
         warped = partial(
             self._warped, index=index, placement=placement, shrink=shrink, limits=canvas.shape[1:]
@@ -275,8 +265,8 @@ class PuppetClip:
                 own = faded(own, warped(number, other), share=share, unlike=unlike)
             drawn.append(lay_over(canvas, own))
         if drawn and self.puppet.overlay is not None:
-            _lay_before(canvas, self.puppet.overlay, corner, finer * rate)
-        return to_texture(canvas, drawn, finer=finer, height_px=height_px * float(rate.max()))
+            _lay_before(canvas, self.puppet.overlay, corner, rate)
+        return to_texture(canvas, drawn, height_px=height_px * float(rate.max()))
 
     def _warped(
         self,
