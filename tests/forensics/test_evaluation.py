@@ -66,6 +66,19 @@ def video(path, frames, *, crf=18):
     return path
 
 
+def test_rendered_and_filmed_video_are_separated(weights, tmp_path):
+    frames = walk(33, seed=81)
+    filmed = model.predict_video(video(tmp_path / "a.mp4", frames), weights)
+    made = model.predict_video(video(tmp_path / "b.mp4", rendered(frames)), weights)
+    assert filmed.synthesized < 0.4
+    assert made.synthesized > 0.6
+    assert filmed.interval[1] < made.interval[0]
+    assert filmed.frames == made.frames == 33
+    low, high = made.interval
+    assert 0 <= low <= made.synthesized <= high <= 1
+    assert [start for start, _ in made.per_second] == [0.0, 1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize("second", [0, 2])
 def test_seconds_line_up_with_where_a_rendered_part_was_put(weights, tmp_path, second):
     frames = walk(5 * 8 + 1, seed=82)

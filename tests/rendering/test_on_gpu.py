@@ -12,19 +12,26 @@ import numpy as np
 import pytest
 import torch
 
-from motiontransfer.models.faces import FaceGenerator
+from motiontransfer.models.faces import FaceGenerator, FaceTranslator
 from motiontransfer.models.generators import DrawnGenerator, build_generator
 from motiontransfer.models.layers import initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.frame import LiveGenerator, render_poses
+from tests.films import film
 from tests.live.parts import background_image
 from tests.people import dance, puppet_of
 from tests.training import small
 from tests.training.trainings import main_of
 
 POSES = dance(4)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """The frames whose faces are translated; READ ONLY."""
+    return film(tmp_path_factory.mktemp("source") / "source.mkv", POSES)
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +43,9 @@ def frozen(network):
     return network.apply(initialize).eval().requires_grad_(False)
 
 
-def renderer_on(on, *, face="residual", blending="feather", previous_frame="generated", **options):
+def renderer_on(
+    on, *, face="residual", source=None, blending="feather", previous_frame="generated", **options
+):
     """Of random weights, the same on every device."""
     config = small.generator_config(viewport=Viewport(margin_px=1.0, multiple_of=4), **options)
     torch.manual_seed(1)
@@ -47,7 +56,13 @@ def renderer_on(on, *, face="residual", blending="feather", previous_frame="gene
     if face == "residual":
         face_config = small.face_config(previous_frame=previous_frame)
         faces = frozen(FaceGenerator(face_config)), face_config
-    return replace(module.make_renderer(main, on, faces), face_blending=blending)
+    renderer = replace(module.make_renderer(main, on, faces), face_blending=blending)
+    if face != "cycle":
+        return renderer
+    translator = module.to_runtime(frozen(FaceTranslator(small.translator_config())), on)
+    of_source = {"frames": source, "keypoints": POSES, "crop_size": 32}
+    translated = module.TranslatedFaces(runtime=on, translator=translator, **of_source)
+    return replace(renderer, face=translated)
 
 
 def rendered_on(on, **options):
@@ -64,12 +79,13 @@ def largest_difference(frames, expected):
         {},
         {"texture": "puppet", "face": "none"},
         {"blending": "poisson", "previous_frame": "corrected"},
+        {"face": "cycle", "blending": "poisson"},
     ],
 )
-def test_rendered_frames_are_the_cpus(options, gpu):
-    expected = rendered_on(small.runtime(), **options)
+def test_rendered_frames_are_the_cpus(options, source, gpu):
+    expected = rendered_on(small.runtime(), source=source, **options)
     assert len({frame.tobytes() for frame in expected}) == POSES.num_frames
-    made = rendered_on(make_runtime(precision="32-true"), **options)
+    made = rendered_on(make_runtime(precision="32-true"), source=source, **options)
     assert gpu.kernels["convolution"]
     assert largest_difference(made, expected) <= 1
 

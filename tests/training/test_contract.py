@@ -190,7 +190,7 @@ def test_the_seed_decides_the_weights(whole, data, tmp_path):
 @pytest.mark.parametrize(
     "whole",
     [
-        *("pose", "face", "shadows"),
+        *("pose", "face"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("cycle", "detector")),
     ],
     indirect=True,
