@@ -2,7 +2,7 @@ import pytest
 
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import SHIPPED_FILE
-from motiontransfer.project.presets import Change, apply_preset, with_preset
+from motiontransfer.project.presets import Change, apply_preset, with_preset, with_values
 
 PARAMS = """\
 # The only truth.
@@ -102,3 +102,8 @@ def test_the_default_restores_all(project):
     assert apply_preset("default", **files) == changes
     assert files["params_file"].read_bytes() == SHIPPED_FILE.read_bytes()
     assert apply_preset("default", **files) == []
+
+
+def test_a_single_value_without_a_key_is_refused():
+    with pytest.raises(ParamsError, match=r"params\.yaml: train_gan\.speed: no such key"):
+        with_values(PARAMS, {"train_gan.speed": 1})

@@ -15,7 +15,8 @@ from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
-from motiontransfer.rendering.torch_networks import generate_clip
+from motiontransfer.rendering.rollout import Rollout
+from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from tests.people import SIZE, dance, scaled
 from tests.training.small import STYLE, Convolution, StandIn, Uniform
 
@@ -62,6 +63,24 @@ def test_each_frame_is_conditioned_on_its_own_pose_and_those_before(num_poses):
     for time, pose_map in enumerate(generator.pose_maps):
         past = range(time - num_poses + 1, time + 1)
         assert torch.equal(pose_map[0], torch.cat([drawn[t] if t >= 0 else empty for t in past]))
+
+
+@pytest.mark.parametrize(("num_poses", "viewport"), [(1, False), (3, True)])
+def test_poses_may_arrive_one_by_one(num_poses, viewport):
+    """The boxes of the walk change."""
+    torch.manual_seed(0)
+    keypoints = dance(9)
+    network = Convolution(num_poses * STYLE.num_channels + 3, 4, 3)
+    how = {"viewport": VIEWPORT, "shadows": Shadow()} if viewport else {}
+    room = torch.rand(3, *SIZE)
+    generator = FrameGenerator(network, room, conditioning_poses=num_poses, **how)
+    together, rollout = (Rollout(TorchNetworks(generator, size=SIZE, style=STYLE)) for _ in "ab")
+    frame = expected = None
+    for index, whole in enumerate(together.draw(keypoints)):
+        (pose,) = rollout.draw(keypoints.part(range(index, index + 1)))
+        frame, expected = rollout.step(pose, frame).image, together.step(whole, expected).image
+        torch.testing.assert_close(frame, expected, rtol=0, atol=1e-6)
+    assert list(rollout.draw(keypoints.part(range(0)))) == []
 
 
 VIEWPORT = Viewport(margin_px=1.0, multiple_of=4)
