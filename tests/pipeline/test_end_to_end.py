@@ -22,6 +22,17 @@ def would_run(root: Path) -> set[str]:
     return {name.split(":")[-1] for name in json.loads(done.stdout)}
 
 
+def test_the_result_has_the_frames_rate_and_sound_of_the_source(project):
+    with av.open(str(project / "results/ada_as_ben/transfer.mp4")) as video:
+        stream = video.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.pix_fmt == "yuv420p"
+        assert stream.average_rate == 25
+        assert (stream.height, stream.width) == (SIZE, SIZE)
+        assert len(video.streams.audio) == 1
+        assert sum(1 for _ in video.decode(stream)) == SOURCE_FRAMES
+
+
 def test_the_comparison_shows_four_panels_because_there_is_a_truth(project):
     with av.open(str(project / "results/ada_as_ben/comparison.mp4")) as video:
         assert 4 * SIZE <= video.streams.video[0].width < 5 * SIZE
