@@ -146,16 +146,9 @@ def test_a_preset_runs_to_its_end(tiny_run, cleaned, tmp_path, monkeypatch, requ
     style = read_description(models / "generator.safetensors")["pose_map"]
     assert style["encoding"] == chosen["train_gan"]["pose_encoding"]
     face = read_face_generator(models / "face_generator.safetensors")
-    has_face = face is not None
-    assert has_face == (chosen["train_face_gan"]["steps"] > 0)
-    if has_face:
+    assert (face is not None) == (chosen["train_face_gan"]["steps"] > 0)
+    if face is not None:
         assert face[1].previous_frame == chosen["train_face_gan"]["previous_frame"]
-    losses = Path("artifacts/training/ada/generator/metrics/generator")
-    assert (losses / "perceptual.tsv").exists() == (chosen["train_gan"]["perceptual_weight"] > 0)
-    rendered = json.loads(Path("artifacts/rendered/ada_as_ben/rendered.json").read_text())
-    faces = {"residual"} if has_face else {"cycle"} & {chosen["render"]["face"]}
-    networks = rendered["assertion"]["networks"]
-    assert {it["architecture"] for it in networks if it["role"] == "face"} == faces
     if name in EVALUATED:
         metrics = json.loads(Path("results/ada_as_ben/metrics.json").read_text())
         assert metrics["truth_person"] > 0

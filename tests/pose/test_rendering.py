@@ -17,34 +17,6 @@ ENCODINGS = ("sticks", "limbs", "heatmaps")
 THIGH = ("left_hip", "left_knee")
 ALL_LIMBS = [(group, limb) for group, limbs in LIMBS_OF_GROUP.items() for limb in limbs]
 
-# Limbs that share a channel of the encoding `limbs`; the sets together are all channels.
-TRUNK = (
-    "left_shoulder right_shoulder, left_hip right_hip, "
-    "left_shoulder left_hip, right_shoulder right_hip"
-)
-OF_SIDE = (
-    "shoulder elbow; elbow wrist; hip knee; knee ankle; "
-    "ankle heel, heel foot_index, ankle foot_index; wrist index, wrist pinky"
-)
-OF_HEAD = (
-    "nose left_eye, left_eye left_ear, nose right_eye; "
-    "face_forehead left_face_temple, right_face_jaw_lower face_chin; "
-    "left_face_eye_outer left_face_eye_top, left_face_brow_middle left_face_brow_inner, "
-    "face_nose_bridge face_nose_tip, face_nose_tip right_face_nostril; "
-    "left_face_mouth_corner left_face_upper_lip, right_face_mouth_corner face_lower_lip_top"
-)
-
-
-def limbs_of(text, prefix=""):
-    return [tuple(prefix + joint for joint in limb.split()) for limb in text.split(", ")]
-
-
-BODY_PARTS = [
-    *(limbs_of(part) for part in (TRUNK, *OF_HEAD.split("; "))),
-    *(limbs_of(part, side) for part in OF_SIDE.split("; ") for side in ("left_", "right_")),
-    *(list(LIMBS_OF_GROUP[f"{side}_hand"]) for side in ("left", "right")),
-]
-
 
 def style(encoding="limbs", width=5.0):
     return PoseMapStyle(encoding=encoding, line_width_px=width, heatmap_sigma_px=width)
@@ -118,11 +90,20 @@ def test_limbs_fade_with_the_weaker_joint_and_sticks_do_not():
     assert float(draw(points, score).max()) == 0.125
 
 
-def test_every_body_part_has_a_channel_of_its_own():
-    channels = [channels_of(part) for part in BODY_PARTS]
-    assert all(len(set(part)) == 1 and len(part[0]) == 1 for part in channels)
-    assert len(frozenset().union(*(part[0] for part in channels))) == len(BODY_PARTS)
-    assert style("limbs").num_channels == len(BODY_PARTS)
+def test_each_limb_is_in_one_channel_and_arms_hands_and_legs_of_a_side_have_their_own():
+    channels = dict(zip(ALL_LIMBS, channels_of([limb for _, limb in ALL_LIMBS]), strict=True))
+    assert {len(found) for found in channels.values()} == {1}
+    assert len({*channels.values()}) == style("limbs").num_channels
+    left, right = (
+        {
+            channels[group, limb]
+            for group, limb in ALL_LIMBS
+            if group != "face" and all(it.startswith(side) for it in limb) and "eye" not in limb[0]
+        }
+        for side in ("left", "right")
+    )
+    assert len(left) == len(right) == 8
+    assert len(left & right) == 1  # of the trunk
 
 
 def test_sticks_have_colors_of_their_own_and_hands_and_faces_are_paler():

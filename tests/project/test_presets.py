@@ -104,11 +104,6 @@ def test_the_default_restores_all(project):
     assert apply_preset("default", **files) == []
 
 
-def test_single_values_are_set_and_others_stay():
-    text, changes = with_values(PARAMS, {"train_gan.seed": 7, "decode.frame_rate": 12.5})
-    assert text == PARAMS.replace("seed: 0", "seed: 7").replace("null", "12.5")
-    seed = Change("train_gan.seed", "0", "7")
-    assert changes == [Change("decode.frame_rate", "null", "12.5"), seed]
-    assert with_values(PARAMS, {"train_gan.seed": 0}) == (PARAMS, [])
+def test_a_single_value_without_a_key_is_refused():
     with pytest.raises(ParamsError, match=r"params\.yaml: train_gan\.speed: no such key"):
         with_values(PARAMS, {"train_gan.speed": 1})

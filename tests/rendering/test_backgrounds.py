@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.layout import PLAIN_BACKGROUNDS
 from motiontransfer.rendering import backgrounds
 from motiontransfer.video.frame_store import write_frames
@@ -128,13 +127,3 @@ def test_a_video_is_shown_in_its_own_time_and_begins_again(folder):
 
 def test_dvcs_stage_can_depend_on_a_file_of_each():
     assert all((ROOT / "data/backgrounds" / name).is_file() for name in PLAIN_BACKGROUNDS)
-
-
-def test_what_is_no_background_is_named(folder):
-    (folder / "sea.jpg").write_text("no picture")
-    with pytest.raises(VideoError, match=r"sea\.jpg: frame 0: no frame can be decoded"):
-        backgrounds.check_background("sea.jpg")
-    with pytest.raises(MissingFileError, match=r"data/backgrounds/lake\.jpg: no such file"):
-        backgrounds.check_background("lake.jpg")
-    for name in ("film", "green", "alpha"):
-        backgrounds.check_background(name)

@@ -150,18 +150,6 @@ def test_a_tiny_frame_has_no_room_for_a_label():
     assert compositing.with_label(plain(128, 4, 4)).shape == (4, 4, 3)
 
 
-def test_a_label_is_seen_where_nobody_is():
-    frame = np.zeros((96, 96, 4), np.uint8)
-    marked = compositing.with_label(frame)
-    assert np.array_equal(marked[..., :3], compositing.with_label(frame[..., :3]))
-    corner = compositing.draw_label(96, 96)
-    height, width = corner.shape[:2]
-    assert np.abs(marked[-height:, -width:, 3].astype(int) - corner[..., 3]).max() <= 1
-    assert not marked[:-height, :, 3].any()
-    assert corner[0, 0].tolist() == [0, 0, 0, 150]
-    np.testing.assert_allclose(corner.max(axis=(0, 1)), (255, 255, 255, 235), atol=4)
-
-
 def test_a_label_is_laid_over_as_pillow_does():
     random = np.random.default_rng(0)
     frame, label = (random.integers(0, 256, (256, 256, n), np.uint8) for n in (3, 4))

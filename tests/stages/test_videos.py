@@ -99,6 +99,9 @@ def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(filmed, capsys):
     assert "one video beside the keypoints in waltz, got none" in capsys.readouterr().err
     Path("dance.mp4").rename(folder / "dance.mp4")
     assert decoded().num_frames == 6
+    write_sections(path="waltz", detector="openpose_json")
+    assert run("stages", ["detect_keypoints", "clip_1"]) == 1
+    assert "waltz" in capsys.readouterr().err
     (folder / "other.mp4").write_bytes(b"")
     assert run("stages", ["decode", "clip_1"]) == 1
     assert "got dance.mp4, other.mp4" in capsys.readouterr().err

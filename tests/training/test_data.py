@@ -3,14 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-import torch
 
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.training import data
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
 from tests.people import dance
-from tests.training.small import NumbersDataset, runtime
+from tests.training.small import runtime
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
@@ -40,23 +39,6 @@ def test_ranks_share_a_batch_evenly_without_gaps(world_size):
     samplers = [data.BatchSampler(num_items=9, batch_size=4, seed=1, **rank) for rank in ranks]
     for step in range(5):
         assert [item for own in samplers for item in own.items(step)] == whole.items(step)
-
-
-def test_random_numbers_of_an_index_do_not_depend_on_the_rank():
-    whole = data.draw_uniform(range(40), seed=3, step=7)
-    parts = [data.draw_uniform(range(i, i + 5), seed=3, step=7) for i in range(0, 40, 5)]
-    assert torch.equal(torch.cat(parts), whole)
-    assert len(set(whole.tolist())) == 40
-    assert whole.min() >= 0
-    assert whole.max() < 1
-
-
-@pytest.mark.parametrize("num_readers", [1, 3])
-@pytest.mark.parametrize("steps", [range(11), range(4, 11), range(11, 11)])
-def test_batches_come_in_the_order_of_their_steps(num_readers, steps):
-    sampler = data.BatchSampler(num_items=7, batch_size=2, seed=3)
-    batches = data.prefetch(NumbersDataset(), sampler, steps=steps, num_readers=num_readers)
-    assert [batch.numbers.tolist() for batch in batches] == [sampler.items(it) for it in steps]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.tensor_files import read_description
 from motiontransfer.models.faces import crop_boxes
 from motiontransfer.models.generators import build_generator
-from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.torch_drawing import PoseDrawer
@@ -168,11 +167,11 @@ def window_batch(tmp_path_factory):
     return windows_of([clip]).batch([0, 2])
 
 
-def window_task(*, on=None, previous_frame="corrected", full_frame=None, main=MAIN):
+def window_task(*, previous_frame="corrected", full_frame=None):
     return face_gan.FaceWindowTask(
-        on or small.runtime(),
+        small.runtime(),
         (Residual(0.1), small.MeanDiscriminator()),
-        main=main,
+        main=MAIN,
         shape=small.face_config(previous_frame=previous_frame),
         skeleton=HOLISTIC,
         config=small.face_gan_config(),
@@ -203,21 +202,6 @@ def test_the_next_frame_follows_the_corrected_one(window_batch, previous_frame, 
         assert places == pytest.approx([0.2, inside, 0.1, 0.2])
         (slope,) = torch.autograd.grad(second[0, y, x], task.generator.value, retain_graph=True)
         assert slope.item() == pytest.approx(gradient)
-
-
-def test_a_gpu_takes_windows(clip, gpu):
-    config = small.generator_config(background="plate")
-    room = torch.zeros(3, *config.size)
-    network = build_generator(config, background_image=room).requires_grad_(False)
-    full = face_gan.FullFrameLosses(
-        discriminator=small.discriminator(), config=small.face_gan_config(), weight=1.0
-    )
-    on, main = make_runtime(precision="32-true"), replace(MAIN, network=network)
-    task = window_task(on=on, main=main, full_frame=full)
-    batch = windows_of([clip]).batch([0, 2]).pin_memory()
-    for step in range(2):
-        task.step(batch, step=step, learning_rate=1e-3)
-    assert gpu.kernels["_fused_adam_"] == 4
 
 
 def test_the_full_frames_losses_are_those_of_the_corrected_pair(window_batch):
