@@ -9,9 +9,9 @@ import skimage.data
 from PIL import Image
 
 from motiontransfer.body.motion import read_motion
-from motiontransfer.core.errors import KeypointsError
+from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.stage_runner import run
-from motiontransfer.pose.keypoints import read_detections, read_keypoints, write_detections
+from motiontransfer.pose.keypoints import read_keypoints, write_detections
 from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
@@ -100,8 +100,8 @@ def test_a_folder_with_keypoints_made_elsewhere_holds_one_video(filmed, capsys):
     Path("dance.mp4").rename(folder / "dance.mp4")
     assert decoded().num_frames == 6
     write_sections(path="waltz", detector="openpose_json")
-    assert run("stages", ["detect_keypoints", "clip_1"]) == 1
-    assert "waltz" in capsys.readouterr().err
+    with pytest.raises(MissingFileError, match="waltz"):
+        detect_keypoints.main("clip_1")
     (folder / "other.mp4").write_bytes(b"")
     assert run("stages", ["decode", "clip_1"]) == 1
     assert "got dance.mp4, other.mp4" in capsys.readouterr().err
@@ -121,22 +121,6 @@ def test_people_are_boxed_in_unrelated_frames():
     assert 310 < x1 <= 512
     assert y0 < 100
     assert y1 == 512
-
-
-def test_detections_a_picture_and_metrics_are_written():
-    write_sections()
-    film(ARTIFACTS / "frames/ada/clip_1/frames.mkv", [skimage.data.astronaut()[::2, ::2]] * 2)
-    detect_keypoints.main("clip_1")
-    assert sorted(path.name for path in DETECTIONS.iterdir()) == ["clip_1.parquet", "clip_1.png"]
-    detections = read_detections(DETECTIONS / "clip_1.parquet")
-    assert (detections.num_frames, detections.image_size) == (2, (256, 256))
-    assert detections.people == (0,)
-    nose, _ = detections.of_person(0).joint("nose")
-    np.testing.assert_allclose(nose, [[111, 64]] * 2, atol=6)
-    metrics = metrics_of("detect_keypoints")
-    assert metrics["frames"] == 2
-    assert metrics["tracks"]["0"]["coverage"]["face"] == 1
-    assert metrics["tracks"]["0"]["coverage"]["left_hand"] == 0
 
 
 def test_a_film_of_nobody_is_an_error_and_leaves_nothing():
