@@ -4,8 +4,8 @@ Order and results are those of the caller's thread. A worker process computes wi
 because a floating-point sum depends on how it is split up. The bytes are the same with any number
 of workers.
 
-Workers are forked: loading their libraries takes a second of each. Where there is no fork, loky
-starts them and keeps them for the next call.
+loky starts workers, and keeps them for the next call. They load their libraries, a second of each.
+So a stage of `dance` forks its workers: `fork_workers`.
 """
 
 import gc
@@ -32,6 +32,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _MAX_PENDING = 8
+_forks_workers = False
 _IDLE_SECONDS = 60  # workers outlive a call: loading MediaPipe takes seconds
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
 """Environment variables that glibc reads as a process begins, also for its forks. Else it gives
@@ -148,8 +149,17 @@ def run_parallel(
             executor.shutdown()  # cancelled items would count as running for a while
 
 
+def fork_workers() -> None:
+    """Fork the workers of this process from now on, on Linux, with all that it has loaded.
+
+    Only where MediaPipe does not run beside: its threads are not in a fork, which would crash.
+    """
+    global _forks_workers
+    _forks_workers = start_method() == "fork"
+
+
 def _pool(num_workers: int) -> Executor:
-    if start_method() == "fork":
+    if _forks_workers:
         context = multiprocessing.get_context("fork")
         return ProcessPoolExecutor(num_workers, context, initializer=_begin_worker)
     import loky
@@ -182,7 +192,7 @@ def end_workers() -> None:
 
     A process that multiprocessing started waits at its end until they have been idle for a minute.
     """
-    if start_method() == "spawn":
+    if not _forks_workers:
         import loky
 
         loky.get_reusable_executor().shutdown()

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from motiontransfer.core.parallel import KEPT_MEMORY, start_method
+from motiontransfer.core.parallel import KEPT_MEMORY, end_workers, fork_workers, start_method
 
 _VARIABLE = "MOTIONTRANSFER_STAGE_SERVER"
 """Of the environment: the server's address."""
@@ -158,7 +158,11 @@ def _run_stage(call: bytes, descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
-    runpy.run_module("stages", run_name="__main__", alter_sys=True)
+    fork_workers()
+    try:
+        runpy.run_module("stages", run_name="__main__", alter_sys=True)
+    finally:
+        end_workers()
 
 
 if __name__ == "__main__":

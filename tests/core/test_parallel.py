@@ -11,7 +11,13 @@ import pytest
 
 from motiontransfer.core import parallel
 from motiontransfer.core.errors import ComputeError, VideoError
-from motiontransfer.core.parallel import end_workers, in_thread, map_ahead, run_parallel
+from motiontransfer.core.parallel import (
+    end_workers,
+    fork_workers,
+    in_thread,
+    map_ahead,
+    run_parallel,
+)
 from motiontransfer.core.storage import write_text
 from tests.forks import FORKS
 
@@ -58,6 +64,7 @@ def stay(file):
 
 
 def wait_for_a_worker(file):
+    fork_workers()
     list(run_parallel(stay, [file], num_workers=ONE))
 
 
@@ -141,7 +148,7 @@ def test_a_child_process_does_not_wait_until_its_workers_are_idle():
 
 
 @FORKED
-def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
+def test_a_forked_worker_ends_with_the_process_that_started_it(tmp_path):
     file = tmp_path / "worker"
     child = FORKS.Process(target=wait_for_a_worker, args=(file,))
     child.start()
@@ -157,8 +164,9 @@ def is_loaded(name):
 
 
 @FORKED
-def test_a_worker_has_what_is_loaded_here(monkeypatch):
+def test_a_forked_worker_has_what_is_loaded_here(monkeypatch):
     monkeypatch.setitem(sys.modules, "loaded_here", types.ModuleType("loaded_here"))
+    monkeypatch.setattr(parallel, "_forks_workers", True)
     assert list(run_parallel(is_loaded, ["loaded_here"], num_workers=ONE)) == [True]
 
 
