@@ -128,14 +128,14 @@ def test_the_front_of_a_head_is_a_back_that_is_one_percent_less_alike():
     assert clip.distances[0, NUMBER_OF["head"]] == pytest.approx(1, abs=0.3)
 
 
-YAWS = [0, 70, 80, 95, 110, 120, 180, -170, -95, -70]
+YAWS = [0, 85, 92.5, 95, 97.5, 120, 180, -170, -95, -70]
 
 
 @pytest.mark.parametrize(
     ("filmed", "shares"),
     [
-        (0, [0, 0, 1 / 8, 1 / 2, 7 / 8, 1, 1, -1, -1 / 2, 0]),
-        (-40, [0, 0, -1 / 8, -1 / 2, -7 / 8, -1, -1, -1, -1 / 2, 0]),  # its right side is shown
+        (0, [0, 0, 1 / 4, 1 / 2, 3 / 4, 1, 1, -1, -1 / 2, 0]),
+        (-40, [0, 0, -1 / 4, -1 / 2, -3 / 4, -1, -1, -1, -1 / 2, 0]),  # its right side is shown
         (80, [0] * 10),  # a profile
     ],
 )

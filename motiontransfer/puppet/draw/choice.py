@@ -39,7 +39,7 @@ class ChoiceConfig:
     # Hair over faces; degrees of yaw, 90 in profile, 180 from behind.
     shows_side: float = 15.0  # of a reference: within, both sides of its head are seen alike
     shows_face: float = 60.0  # of a reference: beyond, its head is seen in profile
-    hair: tuple[float, float] = (75.0, 115.0)  # of a pose: from first hair to no face
+    hair: tuple[float, float] = (90.0, 100.0)  # of a pose: from first hair to no face
     steps_of_hair: int = 8  # in between: each is made once for each reference
 
     # Parts together, and over time.
