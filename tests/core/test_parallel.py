@@ -153,6 +153,7 @@ def test_a_forked_worker_ends_with_the_process_that_started_it(tmp_path):
     child = FORKS.Process(target=wait_for_a_worker, args=(file,))
     child.start()
     while not file.exists():
+        assert child.is_alive()
         time.sleep(0.05)
     worker = psutil.Process(int(file.read_text()))
     child.kill()
