@@ -158,7 +158,7 @@ def test_someone_who_moves_before_a_wall_moves_no_camera(wall):
         body = np.s_[index, 30:90, 2 * index : 2 * index + 40]
         frames[body] = (200, 0, 0)
         masks[body] = 255
-    found = camera_path(frames, masks)
+    found = camera_path(frames, list(masks))
     assert not found.moves
     assert found.size == (120, 160)
     assert found.is_sure.all()

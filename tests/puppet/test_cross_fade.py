@@ -19,7 +19,7 @@ def test_a_share_of_like_colors_passes_over_and_the_outline_stays(other, level):
     """Two fifths; half of that of colors halfway to unlike, and nothing of those that are."""
     own, beyond = (np.full((20, 20, 4), (at, at, at, 255), np.uint8) for at in (150, other))
     own[:, :5, 3] = 90
-    pixels, corner = faded((own, (3, 0)), (beyond, (8, 0)), share=0.4, unlike=40)
+    pixels, corner = faded((own, (3, 0)), (beyond, (8, 0)), share=0.4, unlike=40.0)
     assert corner == (3, 0)
     assert (pixels[..., 3] == own[..., 3]).all()
     assert (pixels[:, :5, :3] == 150).all()
