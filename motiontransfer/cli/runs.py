@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ from motiontransfer.core.events import Note, emit
 from motiontransfer.core.params import check_params, read_text
 from motiontransfer.core.storage import write_text
 from motiontransfer.project.presets import apply_preset
-
-if TYPE_CHECKING:
-    pass
 
 
 @command

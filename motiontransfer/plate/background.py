@@ -26,7 +26,7 @@ from motiontransfer.plate.full_size import (
 )
 from motiontransfer.plate.fusion import fused
 from motiontransfer.plate.inpainting import inpainted
-from motiontransfer.plate.masks import LEAST_MASK, MASK_ERROR, and_beside
+from motiontransfer.plate.masks import LEAST_MASK, MASK_ERROR, and_beside, mean_around
 from motiontransfer.plate.overlays import Overlay, find_captions, find_overlays
 from motiontransfer.plate.shadow import Light, is_shadow
 from motiontransfer.pose.boxes import body_height_px
@@ -204,9 +204,8 @@ def _specks(image: Frame, hidden: UInt8[np.ndarray, "height width"], height_px: 
 
     No mask shows them as the person, and inpainting would spread their color.
     """
-    seen, side = 1 - hidden.astype(np.float32), 2 * round(_AROUND * height_px) + 1
-    share = np.maximum(cv2.blur(seen, (side, side)), 1e-6)
-    around = cv2.blur(image * seen[..., None], (side, side)) / share[..., None]
+    side = 2 * round(_AROUND * height_px) + 1
+    around = mean_around(image, 1 - hidden.astype(np.float32), side, least=1e-6)
     differs = (np.abs(image - around).max(axis=2) > _OTHER_COLOR) & (hidden == 0)
     _, pieces, boxes, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8))
     at_edge = np.unique(pieces[differs & (and_beside(hidden) > 0)])

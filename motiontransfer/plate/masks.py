@@ -7,9 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, Num, Shaped, UInt8
+from jaxtyping import Bool, Float32, Int32, Num, Shaped, UInt8
 
-from motiontransfer.core.arrays import Mask, PixelMask
+from motiontransfer.core.arrays import Mask, PixelMask, Plane
 from motiontransfer.core.errors import MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 
@@ -65,6 +65,19 @@ def touching(place: PixelMask, core: PixelMask) -> PixelMask:
     """Pieces of a place that touch its core, and the core."""
     _, pieces = cv2.connectedComponents((place | core).astype(np.uint8))
     return np.isin(pieces, np.unique(pieces[core]))
+
+
+def mean_around(
+    colors: Num[np.ndarray, "height width channels"], weight: Plane, side: int, *, least: float
+) -> Float32[np.ndarray, "height width channels"]:
+    """Weighted mean of the square around each pixel.
+
+    Args:
+        side: of the square, pixels.
+        least: share of it by which the sum is divided at least: with less weight it goes to 0.
+    """
+    total = np.maximum(cv2.blur(weight, (side, side)), np.float32(least))
+    return cv2.blur(colors * weight[..., None], (side, side)) / total[..., None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
+from motiontransfer.plate.masks import mean_around
 from motiontransfer.plate.overlays import difference
 from motiontransfer.pose.keypoints import Keypoints
 
@@ -66,6 +67,4 @@ def light_of_film(
     apart = frame.astype(np.float32) - plate
     weight = ((removed == 0) & (difference(frame, plate) < 2 * DIFFERENT)).astype(np.float32)
     side = len(frame) // 8 * 2 + 1
-    total = cv2.blur(weight, (side, side))
-    mean = cv2.blur(apart * weight[..., None], (side, side)) / np.maximum(total, 0.02)[..., None]
-    return cv2.blur(mean, (side, side))
+    return cv2.blur(mean_around(apart, weight, side, least=0.02), (side, side))

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from motiontransfer.core.arrays import Affine, AnyFrame, Gray, Joints, MaskedFrame, Plane
+from motiontransfer.core.arrays import Affine, AnyFrame, Gray, Joints, MaskedFrame
+from motiontransfer.plate.masks import SOLID, mean_around
 
 # Upright, a head has this size, (height, width), and these places, (x, y): enough for its hair in a
 # film of 1080 pixels.
@@ -20,8 +21,8 @@ _SOFT_PX = 7  # half of the width of edges: hair ends softly
 _AROUND = 2 * _SOFT_PX + 1, 2 * _SOFT_PX + 1
 _NEAR = np.ones(_AROUND, np.uint8)
 _LIKE_SKIN = 1.5  # times nearer to the face's color than to the top's: shining hair is not
-_FAR = 65, 65  # pixels: to hair from all of a forehead
-_COVERED = 200  # of 255: less is mixed with the room
+_FAR = 65  # pixels: to hair from all of a forehead
+_LEAST = 1e-3  # share of a box that is hair, or of the head; with less it goes to black
 
 # Lengths from the eyes to the mouth.
 _FOREHEAD, _CHIN = np.array((0, -0.9)), np.array((0, 0.8))  # from the eyes, and from the mouth
@@ -48,7 +49,7 @@ def with_hair(pixels: MaskedFrame, face: Joints, *, share: float) -> MaskedFrame
     """
     matrix = _upright(face)
     head = cv2.warpAffine(pixels, matrix, _SIZE[::-1])
-    is_covered = (head[..., 3] > _COVERED).astype(np.uint8)
+    is_covered = (head[..., 3] > SOLID).astype(np.uint8)
     columns = np.flatnonzero(is_covered[: _EYES[1]].any(axis=0))
     if not (len(columns) and is_covered[_EYES[1] : _MOUTH[1]].any()):
         return pixels
@@ -99,7 +100,7 @@ def _without_skin(colors: AnyFrame, is_covered: Gray, forehead: float) -> _Color
     from_top, from_face = (np.abs(colors - color).sum(axis=2) for color in typical)
     is_hair = (is_covered * (from_top <= _LIKE_SKIN * from_face)).astype(np.float32)
     share = np.clip(2 * cv2.blur(is_hair, _AROUND) - 1, 0, 1)[..., None]
-    return share * colors + (1 - share) * _mean_around(colors, is_hair, _FAR)
+    return share * colors + (1 - share) * mean_around(colors, is_hair, _FAR, least=_LEAST)
 
 
 def _stretched(colors: _Colors, is_covered: Gray, *, middle: float, forehead: float) -> _Colors:
@@ -117,7 +118,7 @@ def _stretched(colors: _Colors, is_covered: Gray, *, middle: float, forehead: fl
 
 def _between_sides(colors: AnyFrame, is_covered: Gray, hidden: Gray) -> _Colors:
     """Colors that go over from one side of what is hidden to the other, in each row."""
-    around = _mean_around(colors, is_covered.astype(np.float32), _AROUND)
+    around = mean_around(colors, is_covered.astype(np.float32), _AROUND[0], least=_LEAST)
     inside = cv2.erode(is_covered, _NEAR) * cv2.dilate(hidden, _NEAR) > 0
     # Of the row, or of the last that has two sides.
     rows = np.maximum.accumulate(inside.any(axis=1) * np.arange(_SIZE[0]))
@@ -127,11 +128,6 @@ def _between_sides(colors: AnyFrame, is_covered: Gray, hidden: Gray) -> _Colors:
     on_way = np.clip(on_way, 0, 1).astype(np.float32)[..., None]
     between = (1 - on_way) * around[rows, left][:, None] + on_way * around[rows, right][:, None]
     return cv2.blur(between, (1, _AROUND[1]))
-
-
-def _mean_around(colors: AnyFrame, weight: Plane, size: tuple[int, int]) -> _Colors:
-    total = np.maximum(cv2.blur(weight, size), 1e-3)  # where there is no weight, black
-    return cv2.blur(colors * weight[..., None], size) / total[..., None]
 
 
 def _ramp(pixels: _Distances) -> _Distances:
