@@ -1,24 +1,20 @@
 """Stages that `dvc repro` would run, and about how long they take."""
 
-import hashlib
-import json
 import math
-import os
 import shutil
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
-from motiontransfer.core.storage import write_json, write_text
+from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.dvc_api import (
     errors_of_dvc,
     in_order,
@@ -32,15 +28,10 @@ from motiontransfer.pipeline.dvc_api import (
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
-if TYPE_CHECKING:
-    from motiontransfer.pipeline.dvc_api import Repo
-
 Graph = Mapping[str, Collection[str]]
 """Stage -> stages whose outputs it reads."""
 
 _READ_BY_DVC = ("params.yaml", "films.yaml", "dvc.yaml", "dvc.lock", ".dvcignore")
-_UP_TO_DATE = Path(".dvc/tmp/up_to_date.json")
-"""Stages of a project in which nothing had to run, and the state of all files that they name."""
 _CODE = ("motiontransfer", "stages", "demo")
 _NUM_SQUARES, _REPEATS, _WORK_SECONDS = 200_000, 7, 0.0105
 _WITHOUT_BF16 = 1.3  # times that a training takes, beside how slow the machine is
@@ -71,8 +62,6 @@ def plan(
 ) -> Graph:
     """Stages that `dvc repro` would run for some of dvc.yaml's, or for all, in its order.
 
-    While no file has changed since nothing had to run, DVC is not asked.
-
     Args:
         wanted: stages, or groups of them as `train_gan`.
         is_forecast: what will probably run. Missing outputs are taken as unchanged, as they can be
@@ -84,9 +73,6 @@ def plan(
         ParamsError: the stage `check_params` would run, and refuse the params.
     """
     constant = {name for name, stage in STAGES.items() if stage.has_constant_outputs}
-    if not is_forecast and (known := _stages_up_to_date(root)):
-        _chosen(known, wanted)
-        return {}
     with (
         errors_of_dvc("dvc.yaml"),
         scratch_project(root) if is_forecast else nullcontext(root) as folder,
@@ -96,7 +82,6 @@ def plan(
     ):
         named = {name_of(stage): stage for stage in own_stages(repo)}
         targets = [named[name] for name in _chosen(named, wanted)]
-        files = {} if is_forecast or wanted else _files_of(repo, root)
         to_run: dict[str, list[str]] = {}
         for stage in in_order(repo, targets):
             before = upstream(repo, stage)
@@ -110,8 +95,6 @@ def plan(
                 to_run[name_of(stage)] = running
         if "check_params" in to_run:
             check_params(root)
-        if files and not to_run:
-            write_json(root / _UP_TO_DATE, {"stages": [*named], "files": files})
         return to_run
 
 
@@ -127,48 +110,6 @@ def _chosen(named: Iterable[str], wanted: Collection[str]) -> list[str]:
             "transfer was removed meanwhile, run the same command again"
         )
     return [name for each in wanted for name in groups[each]] if wanted else [*named]
-
-
-def _stages_up_to_date(root: Path) -> list[str]:
-    """All stages of ./dvc.yaml if no file has changed since none had to run."""
-    try:
-        known = json.loads((root / _UP_TO_DATE).read_bytes())
-        return known["stages"] if known["files"] == _states(root, known["files"]) else []
-    except (OSError, ValueError, LookupError):
-        return []
-
-
-def _files_of(repo: "Repo", root: Path) -> dict[str, str]:
-    """State of each file and folder that DVC reads for its stages, by path."""
-    pipelines = [Path(stage.path) for stage in repo.index.stages]
-    read = [*pipelines, *(path.with_name("dvc.lock") for path in pipelines)]
-    read += [Path(repo.root_dir, name) for name in _READ_BY_DVC]
-    for stage in repo.index.stages:
-        read += [Path(each.fs_path) for each in (*stage.deps, *stage.outs)]
-    return _states(root, {Path(os.path.relpath(path, repo.root_dir)).as_posix() for path in read})
-
-
-def _states(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Hash of what tells DVC that a file has changed, of all files below each path."""
-    states = {}
-    for path in paths:
-        found = sorted(_stats(str(root / path)))
-        states[path] = hashlib.sha256(repr(found).encode()).hexdigest()
-    return states
-
-
-def _stats(path: str) -> Iterator[tuple[str, int, int, int]]:
-    try:
-        if os.path.isdir(path):  # noqa: PTH112 - thousands of files: pathlib takes three times as long
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if entry.name != "__pycache__":
-                        yield from _stats(entry.path)
-        else:
-            found = os.stat(path)  # noqa: PTH116
-            yield path, found.st_mtime_ns, found.st_size, found.st_ino
-    except FileNotFoundError:
-        return
 
 
 def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shlex
 import signal
 import subprocess
@@ -16,9 +15,7 @@ import pytest
 from motiontransfer.cli.options import printed_events
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import LOGGER, JsonLines, StageChanged, Step, read_events
-from motiontransfer.pipeline import plan as module
 from motiontransfer.pipeline import runs
-from motiontransfer.pipeline.dvc_api import opened
 from motiontransfer.pipeline.plan import longest_chains, plan, urgencies
 from motiontransfer.pipeline.runs import Job, LocalExecutor, RunState, run_stages, share_machine
 from tests.command import isolated_environment
@@ -146,7 +143,9 @@ def project(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(project):
     decode, train = "decode@me", {"train@me": ["decode@me"]}
-    assert plan() == {}
+    assert plan() == plan("decode", "train@me") == {}
+    with pytest.raises(MotionTransferError, match="trian: no such stage; `dvc stage list` lists"):
+        plan("trian")
     (project / "weights").unlink()
     assert plan() == {"train@me": []}
     assert plan(is_forecast=True) == {}
@@ -159,34 +158,6 @@ def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(proj
     (project / "dvc.yaml").write_text(PIPELINE.replace("cat film", "cat -u film"))
     assert plan("decode@me", is_forecast=True) == {decode: []}
     assert plan(is_forecast=True) == {decode: [], **train}
-
-
-def asked(monkeypatch):
-    calls = []
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "opened", lambda *of, **how: calls.append(of) or opened(*of, **how))
-        plan()
-    return bool(calls)
-
-
-def test_while_no_file_has_changed_dvc_is_not_asked(project, monkeypatch):
-    assert asked(monkeypatch)
-    assert not asked(monkeypatch)
-    assert plan("decode", "train@me") == {}
-    with pytest.raises(MotionTransferError, match="trian: no such stage; `dvc stage list` lists"):
-        plan("trian")
-    assert plan(is_forecast=True) == {}
-    (project / "unrelated").touch()
-    (project / "code").with_name("__pycache__").mkdir()
-    assert not asked(monkeypatch)
-    read = ("weights", "code", "data/me.mp4", "dvc.yaml", "dvc.lock", "demo/dvc.lock")
-    for name in (*read, "params.yaml"):
-        os.utime(project / name, (1, 1))
-        assert asked(monkeypatch), name
-        assert not asked(monkeypatch), name
-    (project / "weights").unlink()
-    assert asked(monkeypatch)
-    assert asked(monkeypatch)  # something has to run
 
 
 @pytest.mark.parametrize(
