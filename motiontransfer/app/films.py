@@ -1,16 +1,16 @@
 """Films, people and transfers of the project as the page lists them."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from motiontransfer.app.runs import Run
 from motiontransfer.core import layout
-from motiontransfer.core.params import Transfer, Video, load_section
+from motiontransfer.core.params import Films, read_films
 from motiontransfer.core.storage import replacing
-from motiontransfer.project.dances import name_of_file, same_films
-from motiontransfer.project.entries import load_transfers, load_videos, suffix_of
+from motiontransfer.project.dances import dances_of, name_of_file, same_films
+from motiontransfer.project.entries import suffix_of
 from motiontransfer.project.results import Result, finished_results
 
 DONE, NOT_YET = "✓ done", "+ not yet"
@@ -36,42 +36,31 @@ def keep_film(upload: Path) -> Path:
 class Project:
     """What films.yaml has of people and dances."""
 
-    videos: Mapping[str, Video]
-    targets: Sequence[str]
-    trained: Sequence[str]
-    """Those of them on whom networks are trained."""
-    transfers: Mapping[str, Transfer]
+    films: Films
     results: Sequence[Result]
     """Those that are finished."""
 
     def people(self) -> dict[str, Path]:
         """A film of each target."""
-        shown = {video.subject: video.path for video in self.videos.values()}
-        return {target: shown[target] for target in self.targets if target in shown}
+        shown = {video.subject: video.path for video in self.films.videos.values()}
+        return {target: shown[target] for target in self.films.targets if target in shown}
 
     def dances(self) -> dict[str, Path]:
-        """Videos whose motion is copied, or could be: they do not show a target."""
-        sources = {each.source for each in self.transfers.values()}
-        return {
-            name: video.path
-            for name, video in self.videos.items()
-            if name in sources or video.subject not in self.targets
-        }
+        return dances_of(self.films)
 
     def performers(self) -> list[str]:
         """Targets whose generator is there, or whose appearance where none is trained."""
-        return [
-            target
-            for target in self.targets
-            if (
-                layout.models_folder(target)
-                / (layout.GENERATOR_FILE if target in self.trained else layout.APPEARANCE_FILE)
-            ).exists()
-        ]
+
+        def weights(target: str) -> Path:
+            is_trained = target in self.films.trained
+            file = layout.GENERATOR_FILE if is_trained else layout.APPEARANCE_FILE
+            return layout.models_folder(target) / file
+
+        return [target for target in self.films.targets if weights(target).exists()]
 
     def made_of(self, dance: Path, me: Path) -> dict[str, list[Path]]:
         """Result and report of a film's dance by who is in another; empty where there is none."""
-        subjects = {video.subject for video in self.videos.values() if video.path == me}
+        subjects = {video.subject for video in self.films.videos.values() if video.path == me}
         for each in self.results:
             if each.dance == dance and each.target in subjects:
                 return {"result": [each.video], "report": [each.report] if each.report else []}
@@ -85,7 +74,7 @@ class Project:
         return {
             target: {
                 name: ""
-                if self.videos[name].subject == target
+                if self.films.videos[name].subject == target
                 else begun.get((str(me), str(dancer)))
                 or (DONE if (target, name) in done else NOT_YET)
                 for name, dancer in self.dances().items()
@@ -95,7 +84,7 @@ class Project:
 
     def newest_sample(self, transfer: str, *, since: float) -> Path | None:
         """The newest sample image of a transfer's trainings, made since a Unix time."""
-        known = self.transfers.get(transfer)
+        known = self.films.transfers.get(transfer)
         made = {
             image: image.stat().st_mtime
             for name in {transfer, *([known.target] if known else [])}
@@ -106,10 +95,4 @@ class Project:
 
 
 def read_project() -> Project:
-    return Project(
-        videos=load_videos(),
-        targets=load_section(list[str], "targets"),
-        trained=load_section(list[str], "trained"),
-        transfers=load_transfers(Path()),
-        results=finished_results(),
-    )
+    return Project(films=read_films(), results=finished_results())

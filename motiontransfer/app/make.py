@@ -17,10 +17,10 @@ from motiontransfer.app.runs import FOLDER, Queue, Summary, reported
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Event, FilmChecked
-from motiontransfer.core.params import load_section
+from motiontransfer.core.params import load_section, read_films
 from motiontransfer.pipeline.runs import stages_that_run
 from motiontransfer.project.dances import films, same_films
-from motiontransfer.project.entries import Role, load_videos
+from motiontransfer.project.entries import Role
 
 _PHOTO = "photo"  # name of one that is taken here
 _COUNTDOWN_SECONDS = 5  # to step back until the feet are in view
@@ -258,7 +258,7 @@ def _empty(error: Exception | None = None, *, file: str = "") -> list:
 
 
 def _filled(film: str, checked: FilmChecked) -> list:
-    entered = {video.path: video for video in load_videos().values()}.get(Path(film))
+    entered = {video.path: video for video in read_films().videos.values()}.get(Path(film))
     shown = views.filled(Path(film), checked, trim=entered.trim if entered else None)
     return [
         Side(film=film, height=checked.height),

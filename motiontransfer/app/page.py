@@ -25,6 +25,7 @@ from motiontransfer.app.results import add_results, gallery
 from motiontransfer.app.runs import Queue
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import MotionTransferError
+from motiontransfer.core.params import read_films
 from motiontransfer.project.dances import films, name_of_file
 from motiontransfer.project.entries import is_picture
 
@@ -272,7 +273,7 @@ def _added(upload: str, name: str, dancer: str | None) -> list:
     command = ("add-video", upload, "--subject", name, "--name", video, "--target")
     told = as_html(lambda _: _ADDED, *command).replace(upload, file.name)
     file.unlink(missing_ok=True)
-    if added := read_project().videos.get(video):
+    if added := read_films().videos.get(video):
         return [
             None, told, *looked_at(dancer, "source"), *looked_at(str(added.path), "target")
         ]  # fmt: skip

@@ -20,7 +20,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import SceneChoice
+from motiontransfer.core.params import SceneChoice, read_films
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -188,10 +188,9 @@ def _check(
 
 def _decoded_height(subject: str) -> int:
     """Height of the largest of a subject's films, pixels; 0 where it is not known."""
-    from motiontransfer.project.entries import load_videos
     from motiontransfer.video.clip import read_clip
 
-    videos = load_videos().items()
+    videos = read_films().videos.items()
     folders = (layout.clip_folder(subject, name) for name, of in videos if of.subject == subject)
     try:
         clips = [read_clip(folder) for folder in folders if folder.exists()]
@@ -264,11 +263,9 @@ def _params(height: int | None, background: str | None) -> dict[str, object]:
 
 def _unknown(dance: "Dance", *, root: Path) -> dict[str, Path]:
     """The films of a dance and its target that no stage has looked at yet."""
-    from motiontransfer.project.entries import load_videos
-
     return {
         name: video.path
-        for name, video in load_videos(root).items()
+        for name, video in read_films(root).videos.items()
         if (name == dance.source or video.subject == dance.target)
         and not layout.keypoints_file(video.subject, name).exists()
     }
@@ -276,11 +273,9 @@ def _unknown(dance: "Dance", *, root: Path) -> dict[str, Path]:
 
 def _made_again(dance: "Dance", foretold: Callable[..., "Graph"], *, root: Path) -> tuple[str, ...]:
     """Other finished transfers that run again after what changes in a project."""
-    from motiontransfer.project.entries import load_transfers
-
     finished = [
         name
-        for name in load_transfers(root)
+        for name in read_films(root).transfers
         if name != dance.transfer and (layout.results_folder(name) / layout.TRANSFER_FILE).exists()
     ]
     stages = foretold(*(f"encode@{name}" for name in finished)) if finished else {}
@@ -307,8 +302,6 @@ def _perform(
     Args:
         made: what is there, so far.
     """
-    from motiontransfer.project.entries import load_videos
-
     transfer, wanted = dance.transfer, _wanted(dance, preview=preview)
     results, makes = layout.results_folder(transfer), {}
     if f"preview@{transfer}" in wanted:
@@ -327,7 +320,7 @@ def _perform(
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
-    subjects = {name: video.subject for name, video in load_videos().items()}
+    subjects = {name: video.subject for name, video in read_films().videos.items()}
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
     who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")

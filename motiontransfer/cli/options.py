@@ -16,7 +16,7 @@ from tqdm import tqdm
 from motiontransfer.core import events
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, one_line
 from motiontransfer.core.events import Failed, emit
-from motiontransfer.core.params import Video, check_project, load_section, read_sections
+from motiontransfer.core.params import check_project, read_films, read_sections
 from motiontransfer.core.stage_runner import fault
 from motiontransfer.core.storage import check_output
 
@@ -109,8 +109,7 @@ def _files_in(values: Iterable[object]) -> Iterator[Path]:
 def _of_project(output: Path) -> Iterator[Path]:
     """What the project keeps: films, settings, what stages made, and what git tracks."""
     yield from _OWN
-    videos = load_section(dict[str, Video] | None, "videos") or {}
-    yield from (video.path for video in videos.values())
+    yield from (video.path for video in read_films().videos.values())
     if _LOCK.exists():
         stages: Any = read_sections(_LOCK).get("stages", {})
         yield from (Path(out["path"]) for each in stages.values() for out in each.get("outs", []))

@@ -25,7 +25,7 @@ from motiontransfer.core.errors import (
     WeightsError,
 )
 from motiontransfer.core.events import Made, Note, emit
-from motiontransfer.core.params import Compute, Transfer, check_params, load_section
+from motiontransfer.core.params import Compute, Transfer, check_params, load_section, read_films
 
 if TYPE_CHECKING:
     from motiontransfer.evaluation.measurements import Measurements
@@ -52,7 +52,6 @@ def inspect(
     """Draw detected keypoints and the fitted body on a video, or check a film's file."""
     from motiontransfer.pose.shown import WHOLE, in_words, what_is_shown
     from motiontransfer.project.dances import name_of_file
-    from motiontransfer.project.entries import load_transfers, load_videos
     from motiontransfer.rendering.inspect import load_inspection, write_overlay, write_overlay_sheet
 
     writers = {".mp4": write_overlay, ".png": write_overlay_sheet}
@@ -60,7 +59,8 @@ def inspect(
         raise MotionTransferError(
             f"--output: expected a name that ends in {' or '.join(writers)}, got {output}"
         )
-    videos = load_videos()
+    films = read_films()
+    videos = films.videos
     if video not in videos:
         known = ", ".join(videos)
         if not Path(video).is_file():
@@ -86,7 +86,7 @@ def inspect(
     emit(Made(what="file", files=(str(written),)))
     if (shows := what_is_shown(inspection.keypoints)) != WHOLE:
         emit(Note(text=f"{video} is a film {in_words(shows)}"))
-    for name, transfer in load_transfers(Path()).items():
+    for name, transfer in films.transfers.items():
         if video == transfer.source or subject == transfer.target:
             print_missing_poses(name, source=transfer.source, target=transfer.target)
     check_params()

@@ -17,7 +17,7 @@ from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
 from motiontransfer.core.events import Note, emit
-from motiontransfer.core.params import SceneChoice
+from motiontransfer.core.params import SceneChoice, load_section, read_films
 
 if TYPE_CHECKING:
     from motiontransfer.project.deletion import Deletion
@@ -81,7 +81,6 @@ def check_films(
         targets: those of whom to render, who may be in photos; None: nothing is added.
         looks: of a film, what `check_video` is told beside; by default an automatic crop.
     """
-    from motiontransfer.core.params import load_section
     from motiontransfer.project.film_advice import film_checked
     from motiontransfer.project.video_check import check_stages, check_video
     from motiontransfer.video.geometry import WorkingSize
@@ -125,12 +124,10 @@ def print_missing_poses(
     Args:
         checked: films by the names of their videos; of other videos, what the pipeline made counts.
     """
-    from motiontransfer.core.params import load_section
-    from motiontransfer.project.entries import load_videos
     from motiontransfer.rendering.inspect import advise_on_poses, expected_path, load_inspection
     from motiontransfer.retargeting.params import FitNormalizationParams, NormalizationParams
 
-    subjects = {name: video.subject for name, video in load_videos().items()}
+    subjects = {name: video.subject for name, video in read_films().videos.items()}
     clips = [name for name, subject in subjects.items() if subject == target] or [target]
     films = {**checked}
     for name in {source, *clips} - {*checked}:
@@ -179,15 +176,14 @@ def add_transfer(
     ] = "target",
 ) -> None:
     """Add a transfer to films.yaml."""
-    from motiontransfer.core.params import load_section
     from motiontransfer.project.entries import add_transfer as add
 
-    is_target = target in load_section(list[str], "targets")
+    is_target = target in read_films().targets
     name = add(source=source, target=target, name=name, truth=truth, scene=scene)
     emit(Note(text=f"added transfers.{name} to films.yaml: {target} performs {source}"))
     if is_target:
         emit(Note(text=f"{target} is a target already: this needs no training of its own"))
-    elif target not in load_section(list[str], "trained"):
+    elif target not in read_films().trained:
         emit(Note(text=f"added {target} to targets: of photos alone nothing is trained"))
     else:
         emit(
@@ -242,12 +238,15 @@ def delete(
 def told_of(deletion: "Deletion") -> list[str]:
     """What would go, and what stays, line by line."""
     from motiontransfer.project.deletion import size_of
+    from motiontransfer.project.entries import LISTS
 
     def told(what: str, paths: Collection[Path]) -> list[str]:
         return [f"{what}: {len(paths)}, {size_of(paths) / 1e6:.1f} MB"] if paths else []
 
-    gone = [f"{section}.{key}" for section, key in deletion.entries]
-    gone += [f"{item} in {section}" for section, item in deletion.items]
+    gone = [
+        f"{name} in {section}" if section in LISTS else f"{section}.{name}"
+        for section, name in deletion.entries
+    ]
     cache = f"in DVC's cache at {deletion.outside}, outside of the project"
     remotes = f"DVC's remotes {', '.join(deletion.remotes)}" if deletion.remotes else ""
     others = ["git's history", remotes, "copies of teammates", "what was exported or recorded"]

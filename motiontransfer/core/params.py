@@ -54,12 +54,6 @@ _FORMER_KEYS = dict.fromkeys(
 FILMS = "films"
 """The key of films.yaml below which all is: DVC reads both files as one, without a key in both."""
 
-FILM_SECTIONS = (
-    *("videos", "subjects", "targets", "trained", "transfers", "guides", "detectors"),
-    *("scenes", "in_film", "face_cycles"),
-)
-"""Sections of films.yaml, in its order."""
-
 SHIPPED_FILE = Path(__file__).parents[1] / "project/params.yaml"
 """A copy of params.yaml as it is shipped, from which presets are differences."""
 
@@ -195,6 +189,25 @@ class Guide(Section):
     """Whose films count as filmed; the dancer: nobody's."""
 
 
+class Films(BaseModel):
+    """What commands read of films.yaml, where a section may be empty."""
+
+    videos: dict[str, Video] = {}
+    subjects: list[str] = []
+    targets: list[str] = []
+    trained: list[str] = []
+    transfers: dict[str, Transfer] = {}
+    guides: dict[str, Guide] = {}
+    detectors: list[str] = []
+    scenes: dict[str, DancersScene] = {}
+    in_film: dict[str, Guide] = {}
+    face_cycles: dict[str, Guide] = {}
+
+
+FILM_SECTIONS = tuple(Films.model_fields)
+"""Sections of films.yaml, in its order."""
+
+
 class SplitParams(Section):
     """Frames of each clip of a target that no training sees."""
 
@@ -264,6 +277,16 @@ def load_films(root: Path = Path()) -> dict[str, object]:
     if not isinstance(films, dict):
         raise ParamsError(f"{path}: {FILMS}: expected sections below it, got {films!r}")
     return films
+
+
+def read_films(root: Path = Path()) -> Films:
+    """Read what commands need of films.yaml.
+
+    Raises:
+        ParamsError: an entry is not valid, or as `load_films`.
+    """
+    sections = {name: section for name, section in load_films(root).items() if section is not None}
+    return _validated(Films, sections, "", root / FILMS_FILE)
 
 
 def check_project(*files: Path) -> None:
@@ -356,9 +379,15 @@ def load_section(
     value = _value_of(key, path)
     if (read := _values_read.get()) is not None and getattr(schema, "affects_outputs", True):
         read.setdefault((path, key), value)
+    found = _validated(schema, value, key, path)
+    return _effective(found, key, path) if isinstance(found, Section) else found
+
+
+def _validated(
+    schema: type[_Value] | GenericAlias | UnionType, value: object, key: str, path: Path
+) -> _Value:
     try:
-        found = TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
-        return _effective(found, key, path) if isinstance(found, Section) else found
+        return TypeAdapter(schema).validate_python(value)  # ty: ignore[invalid-argument-type]
     except ValidationError as error:
         raise ParamsError(
             "\n".join(_line(path, key, schema, detail) for detail in error.errors())
@@ -457,7 +486,7 @@ def unchanged_params() -> Generator[None]:
 
 def _line(path: Path, key: str, schema: object, detail: Mapping[str, object]) -> str:
     location = [str(part) for part in detail["loc"]]  # ty: ignore[not-iterable]
-    full_key = ".".join([key, *location])
+    full_key = ".".join(filter(None, [key, *location]))
     if detail["type"] == "extra_forbidden":
         known = sorted(getattr(schema, "model_fields", {})) if len(location) == 1 else []
         close = difflib.get_close_matches(location[-1], known, n=1)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
-from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
+from motiontransfer.core.params import PARAMS_FILE, check_params, load_section, read_films
 from motiontransfer.core.stages import STAGES, Stage
 from motiontransfer.core.storage import write_text
 from motiontransfer.pipeline.dvc_api import (
@@ -120,9 +120,8 @@ def forecast(stages: Iterable[str], *, root: Path = Path()) -> dict[str, float]:
     """
     slower = slowness()
     slower_training = slower if has_bf16() else slower * _WITHOUT_BF16
-    params = root / PARAMS_FILE
-    videos = load_section(dict[str, Video], "videos", path=params)
-    transfers = load_section(dict[str, Transfer], "transfers", path=params)
+    params, films = root / PARAMS_FILE, read_films(root)
+    videos, transfers = films.videos, films.transfers
 
     @cache
     def frames_in(path: Path, trim: tuple[float, float] | None) -> int:

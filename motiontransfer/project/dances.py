@@ -9,21 +9,17 @@ from typing import Literal
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MotionTransferError, ParamsError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Guide, SceneChoice, Video, load_section, read_text
+from motiontransfer.core.params import Films, Guide, SceneChoice, Video, read_films, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
     check_there,
     files_without_entry,
-    load_pairs,
-    load_scenes,
-    load_transfers,
-    load_videos,
     remove_demo_videos,
     remove_video,
 )
-from motiontransfer.project.params_editing import add_entry, set_entry
+from motiontransfer.project.params_editing import film_sections, write_films
 from motiontransfer.project.presets import with_values
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
@@ -31,7 +27,8 @@ from motiontransfer.video.reader import read_metadata
 
 def films() -> dict[str, Path]:
     """Films that are there, by name: of films.yaml, and others in data/videos/ by their files'."""
-    found = {name: video.path for name, video in load_videos().items() if video.path.is_file()}
+    videos = read_films().videos.items()
+    found = {name: video.path for name, video in videos if video.path.is_file()}
     others = files_without_entry().items()
     return found | {
         name: path for name, path in others if _is_film(path, changed=path.stat().st_mtime_ns)
@@ -60,8 +57,8 @@ def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
     own = [file.resolve(), file.resolve().with_name(f"{file.name}.dvc")]
     others = (path for path in layout.VIDEOS_FOLDER.resolve().glob("*") if path not in own)
     stems = {stem for path in others for stem in (path.stem, Path(path.stem).stem)}
-    subjects = load_section(list[str], "subjects")
-    return free_name(valid_name(file.stem), {*load_videos(), *subjects, *stems, *taken})
+    entered = read_films()
+    return free_name(valid_name(file.stem), {*entered.videos, *entered.subjects, *stems, *taken})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +135,15 @@ def add_dance(
     """
     check_there(dancer, *me)
     with params_lock(root):
-        before, videos = _texts(root), load_videos(root)
+        before, entered_films = _texts(root), read_films(root)
+        videos = entered_films.videos
         whole = {each: video for each, video in videos.items() if video.crop == "none"}
         among = whole if crop == "none" else videos
         source, found = _known_film(dancer, among, is_target=False)
         film = None
         if other is not None:
             film = layout.results_folder(other.transfer) / layout.TRANSFER_FILE
-            known = (key for key, its in load_scenes(root).items() if its.film == film)
+            known = (key for key, its in entered_films.scenes.items() if its.film == film)
             source = next(known, name_of_file(Path(f"{other.source}_second")))
             found = videos[other.source].path
         name, own = _known_film(me[0], videos, is_target=True, other=source)
@@ -181,7 +179,7 @@ def add_dance(
         except BaseException:
             take_back(replace(entered, after=_texts(root)), root=root)
             raise
-        is_trained = subject in load_section(list[str], "trained", path=root / FILMS_FILE)
+        is_trained = subject in read_films(root).trained
         after = {"removed": removed, "changed": changed, "after": _texts(root)}
         return replace(entered, transfer=transfer, is_trained=is_trained, **after)
 
@@ -193,12 +191,11 @@ def _texts(root: Path) -> dict[Path, str]:
 
 def _set_keys(name: str, keys: Mapping[str, object], *, root: Path) -> list[str]:
     """Set keys of a video's entry; return what changed."""
-    text = read_text(root / FILMS_FILE)
-    before = load_section(dict[str, object], f"videos.{name}", path=root / FILMS_FILE)
+    films = film_sections(root)
+    before = films["videos"][name]
     after = {key: value for key, value in {**before, **keys}.items() if value is not None}
-    if after == before:
-        return []
-    write_text(root / FILMS_FILE, set_entry(text, "videos", name, after))
+    films["videos"][name] = after
+    write_films(films, root=root)
     return [
         f"videos.{name}.{key}: {before.get(key, 'none')} -> {after.get(key, 'none')}"
         for key in keys
@@ -225,7 +222,7 @@ def _known_film(
     two videos as a target and as a dance, unless it is trained.
     """
     alike = same_films(file)
-    targets = load_section(list[str], "targets")
+    targets = read_films().targets
     entered = [name for name, path in alike.items() if name in videos and videos[name].path == path]
     trained = [name for name in entered if videos[name].subject in targets]
     others = [name for name in entered if name not in (*trained, other)]
@@ -253,7 +250,7 @@ def add_guide(
     """
     check_there(dancer, *([me] if me else []))
     with params_lock(root):
-        videos = load_videos(root)
+        videos = read_films(root).videos
         source, found = _known_film(dancer, videos, is_target=False)
         films = {source: found}
         target = source
@@ -264,18 +261,20 @@ def add_guide(
         add = partial(add_video, crop="auto", role="source", entry_only=entry_only, root=root)
         for name, file in new.items():
             add(file, name=name, subject=name)
-        videos = load_videos(root)
+        known = read_films(root)
         entry = Guide(
-            source=source, source_subject=videos[source].subject, target=videos[target].subject
+            source=source,
+            source_subject=known.videos[source].subject,
+            target=known.videos[target].subject,
         )
-        guides = load_pairs("guides", root)
-        for name, known in guides.items():
-            if known == entry:
+        for name, guide in known.guides.items():
+            if guide == entry:
                 return name, source, new
         wanted = source if me is None else f"{valid_name(entry.target)}_for_{valid_name(source)}"
-        name = free_name(valid_name(wanted), guides)
-        params = read_text(root / FILMS_FILE)
-        write_text(root / FILMS_FILE, add_entry(params, "guides", name, entry.model_dump()))
+        name = free_name(valid_name(wanted), known.guides)
+        sections = film_sections(root)
+        sections["guides"][name] = entry.model_dump()
+        write_films(sections, root=root)
         return name, source, new
 
 
@@ -286,7 +285,7 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
     params.yaml, too.
     """
     with params_lock(root):
-        texts, videos = _texts(root), load_videos(root)
+        texts, videos = _texts(root), read_films(root).videos
         for name, file in dance.new.items():
             if name in videos:
                 copy = remove_video(name, root=root)
@@ -297,24 +296,32 @@ def take_back(dance: Dance, *, root: Path = Path()) -> None:
                 write_text(root / file, before)
 
 
+def dances_of(films: Films) -> dict[str, Path]:
+    """Videos whose motion is copied, or could be: they do not show a target."""
+    sources = {each.source for each in films.transfers.values()}
+    return {
+        name: video.path
+        for name, video in films.videos.items()
+        if name in sources or video.subject not in films.targets
+    }
+
+
 def pair_all(*, source: str | None, target: str | None) -> list[str]:
     """Names of the transfers of one dance to all targets, or of all dances to one of them.
 
-    Those are added that there are not. A dance is a video that is a source, or shows no target.
+    Those are added that there are not.
 
     Raises:
         ParamsError: there is no such video or subject, or nothing to pair; films.yaml is as it was.
     """
     root = Path()
     with params_lock(root), unchanged_on_error(root / FILMS_FILE):
-        videos, targets = load_videos(root), load_section(list[str], "targets")
-        sources = {each.source for each in load_transfers(root).values()}
-        dances = [name for name in videos if name in sources or videos[name].subject not in targets]
+        films = read_films(root)
         pairs = [
             (dance, person)
-            for dance in ([source] if source else dances)
-            for person in ([target] if target else targets)
-            if dance not in videos or videos[dance].subject != person
+            for dance in ([source] if source else dances_of(films))
+            for person in ([target] if target else films.targets)
+            if dance not in films.videos or films.videos[dance].subject != person
         ]
         if not pairs:
             raise ParamsError(f"{FILMS_FILE}: transfers: no dance and target to pair")
@@ -325,14 +332,14 @@ def pair(
     source: str, target: str, *, scene: SceneChoice = "target", film: Path | None = None, root: Path
 ) -> str:
     """Name of the transfer of a video's motion to a subject, which is added if there is none."""
-    transfers, in_film = load_transfers(root), load_pairs("in_film", root)
-    for name, known in transfers.items():
-        is_wanted = (name in in_film) == (scene == "dancer")
+    films = read_films(root)
+    for name, known in films.transfers.items():
+        is_wanted = (name in films.in_film) == (scene == "dancer")
         if is_wanted and (known.source, known.target) == (source, target):
             return name
     where = "_in_film" if scene == "dancer" else ""
     dance = f"{valid_name(target)}_as_{valid_name(source)}"[: _LONGEST - len(where)]
-    name = free_name(valid_name(dance) + where, transfers)
+    name = free_name(valid_name(dance) + where, films.transfers)
     return add_transfer(
         source=source, target=target, name=name, truth="none", scene=scene, film=film, root=root
     )

@@ -23,10 +23,11 @@ from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, VideoError
 from motiontransfer.core.names import valid_name
+from motiontransfer.core.params import read_films
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import replacing_folder
 from motiontransfer.pose.keypoints import OPENPOSE_JSON
-from motiontransfer.project.entries import add_video, check_new_video, load_videos
+from motiontransfer.project.entries import add_video, check_new_video
 from motiontransfer.video.writer import write_video
 
 _FILMED = ("original_frames", "original_img")
@@ -60,7 +61,7 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
             f"{folder}: expected frames in folders as subject1/train/train_img, or videos; got"
             " neither"
         )
-    known = load_videos(root)
+    known = read_films(root).videos
     new = {name: source for name, source in sources.items() if name not in known}
     for name, source in new.items():
         check_new_video(name, name, root=root)

@@ -15,7 +15,7 @@ from typing import Any
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MotionTransferError, ParamsError
-from motiontransfer.core.params import load_section, read_sections
+from motiontransfer.core.params import read_films, read_sections
 from motiontransfer.core.storage import params_lock, write_text
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.dvc_api import (
@@ -36,13 +36,11 @@ from motiontransfer.pipeline.dvc_api import (
 from motiontransfer.pipeline.git import git
 from motiontransfer.pipeline.runs import dvc_repro, log_of, stages_that_run
 from motiontransfer.project.entries import (
+    Entry,
     check_pictures,
     delete,
     files_without_entry,
     going_with,
-    load_pairs,
-    load_transfers,
-    load_videos,
     users_of_file,
     without,
 )
@@ -67,10 +65,7 @@ class Deletion:
 
     what: str
     """As `the person eve`."""
-    entries: tuple[tuple[str, str], ...] = ()
-    """(section, name) in films.yaml."""
-    items: tuple[tuple[str, str], ...] = ()
-    """(list, item) in films.yaml."""
+    entries: tuple[Entry, ...] = ()
     stages: frozenset[str] = frozenset()
     """In dvc.lock: of the entries, and all that was computed from their outputs."""
     needed: frozenset[str] = frozenset()
@@ -104,9 +99,8 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         MotionTransferError: a stage runs that makes what would go, or what that is made of.
     """
     what, chosen, subjects, leftover = _chosen(name, root)
-    entries, items = going_with(chosen, subjects, root=root)
-    films, kept = _films(entries, leftover, root)
-    gone = {*entries, *items}
+    gone = going_with(chosen, subjects, root=root)
+    films, kept = _films(gone, leftover, root)
     with errors_of_dvc("delete"), opened(root) as repo:
         locked, sections = read_lock(root), _sections(root)
         present = {name_of(stage): stage for stage in own_stages(repo)}
@@ -134,8 +128,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         in_project = cache.resolve().is_relative_to(Path(repo.root_dir).resolve())
         return Deletion(
             what=what,
-            entries=entries,
-            items=items,
+            entries=gone,
             stages=frozenset(stages & locked.keys()),
             needed=frozenset(needed),
             films=films,
@@ -156,7 +149,7 @@ def delete_all(deletion: Deletion, *, with_cache: bool = True, root: Path = Path
         with_cache: whether what is in DVC's cache goes, too.
 
     Raises:
-        ParamsError: films.yaml has changed since, or cannot be edited.
+        ParamsError: films.yaml cannot be edited.
         MotionTransferError: a stage runs that makes what would go, or DVC's lock is held.
     """
     with params_lock(root):
@@ -173,7 +166,7 @@ def delete_all(deletion: Deletion, *, with_cache: bool = True, root: Path = Path
                 forget_stages(root, names)
         for film in deletion.films:
             _delete_film(root / film, root)
-        write_text(root / FILMS_FILE, without(deletion.entries, deletion.items, root=root))
+        write_text(root / FILMS_FILE, without(deletion.entries, root=root))
     if _CHECK in _groups(root):
         subprocess.run(dvc_repro(_CHECK), cwd=root, capture_output=True, check=False)
 
@@ -184,35 +177,27 @@ def size_of(paths: Iterable[Path]) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file() or file.is_symlink())
 
 
-def _chosen(name: str, root: Path) -> tuple[str, set[tuple[str, str]], list[str], str]:
+def _chosen(name: str, root: Path) -> tuple[str, set[Entry], list[str], str]:
     """What a name is of, its entries, persons who go, and the name where it has no entry."""
-    videos = load_videos(root)
-    known: Mapping[str, Collection[str]] = {
-        "subjects": load_section(list[str], "subjects", path=root / FILMS_FILE),
-        "videos": videos,
-        "transfers": load_transfers(root),
-        "guides": load_pairs("guides", root),
-    }
+    films = read_films(root)
     asked, _, key = name.rpartition(".")
     for section, (what, sections) in _KINDS.items():
-        if asked in ("", section) and key in known[section]:
+        if asked in ("", section) and key in getattr(films, section):
             if section == "subjects":
-                own = {("videos", video) for video, each in videos.items() if each.subject == key}
-                return f"the {what} {key}", own, [key], ""
+                shown = {name for name, video in films.videos.items() if video.subject == key}
+                return f"the {what} {key}", {("videos", name) for name in shown}, [key], ""
             return f"the {what} {key}", {(each, key) for each in sections}, [], ""
     return f"what is left of {name}", set(), [], name
 
 
 def _films(
-    entries: Collection[tuple[str, str]], leftover: str, root: Path
+    entries: Collection[Entry], leftover: str, root: Path
 ) -> tuple[tuple[Path, ...], dict[Path, str]]:
     """Films and ground truths that go with entries, and those that stay, and why."""
-    videos, transfers = load_videos(root), load_transfers(root)
-    of_entries = [videos[key].path for section, key in entries if section == "videos"]
-    of_entries += [
-        truth for section, key in entries if section == "transfers"
-        if (truth := transfers[key].truth_path)
-    ]  # fmt: skip
+    known = read_films(root)
+    of_entries = [known.videos[key].path for section, key in entries if section == "videos"]
+    truths = [known.transfers[key].truth_path for section, key in entries if section == "transfers"]
+    of_entries += filter(None, truths)
     kept: dict[Path, str] = {}
     for path in dict.fromkeys(of_entries):
         if users := users_of_file(path, entries, root=root):
@@ -266,7 +251,7 @@ def _outermost(paths: Collection[Path]) -> tuple[Path, ...]:
 
 
 def _beside(
-    gone: Collection[tuple[str, str]], stages: Collection[str], videos: Collection[str], root: Path
+    gone: Collection[Entry], stages: Collection[str], videos: Collection[str], root: Path
 ) -> Iterator[Path]:
     """What is no output and yet of these entries."""
     folders = {"transfers": layout.results_folder, "guides": layout.guide_folder}

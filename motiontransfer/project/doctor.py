@@ -26,7 +26,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.device import find_gpu_fault
 from motiontransfer.core.errors import GitError, MotionTransferError, ParamsError, one_line
 from motiontransfer.core.parallel import memory_bytes
-from motiontransfer.core.params import check_params, load_section
+from motiontransfer.core.params import check_params, load_section, read_films
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
 from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
@@ -256,9 +256,7 @@ def check_disk(root: Path) -> CheckResult:
 
 
 def check_videos(root: Path) -> Iterator[CheckResult]:
-    from motiontransfer.project.entries import load_videos
-
-    for name, video in load_videos(root).items():
+    for name, video in read_films(root).videos.items():
         file = root / video.path
         if not file.exists() and file.with_name(f"{file.name}.dvc").exists():
             yield fault("videos", f"videos.{name}: {video.path} is not here", "dvc pull")

@@ -9,25 +9,14 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError, VideoError
 from motiontransfer.core.names import CASE_ONLY, folded, is_plain, valid_name
-from motiontransfer.core.params import (
-    NAME_BYTES,
-    DancersScene,
-    Guide,
-    Name,
-    SceneChoice,
-    Transfer,
-    Video,
-    load_films,
-    load_section,
-    read_text,
-)
+from motiontransfer.core.params import NAME_BYTES, Name, SceneChoice, read_films, read_text
 from motiontransfer.core.storage import (
     overlap,
     params_lock,
@@ -43,11 +32,15 @@ from motiontransfer.pipeline.dvc_api import (
     own_stages,
     read_lock,
 )
-from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
+from motiontransfer.project.params_editing import film_sections, with_films, write_films
 from motiontransfer.project.presets import translates_faces
 from motiontransfer.video.isolation import run_isolated
 from motiontransfer.video.reader import read_metadata
 
+Entry = tuple[str, str]
+"""A section of films.yaml, and a name in it."""
+LISTS = ("subjects", "targets", "trained", "detectors")
+"""Sections of names alone."""
 Role = Literal["source", "target"]
 """A generator is trained of a target; of a source only the motion is used."""
 CHECKS_FOLDER = Path(".dvc/tmp/checks")
@@ -61,13 +54,9 @@ def check_pictures(name: str) -> tuple[Path, Path, Path]:
     return found, strip, crowd
 
 
-def load_videos(root: Path = Path()) -> dict[str, Video]:
-    return load_section(dict[str, Video] | None, "videos", path=root / FILMS_FILE) or {}
-
-
 def files_without_entry(root: Path = Path()) -> dict[str, Path]:
     """Files in data/videos/ that no video has, by name; with the suffix where that is taken."""
-    videos = load_videos(root)
+    videos = read_films(root).videos
     used = {(root / video.path).resolve() for video in videos.values()}
     found: dict[str, Path] = {}
     for path in sorted((root / layout.VIDEOS_FOLDER).glob("[!.]*")):
@@ -75,19 +64,6 @@ def files_without_entry(root: Path = Path()) -> dict[str, Path]:
             name = path.name if path.stem in {*videos, *found} else path.stem
             found[name] = path.relative_to(root)
     return found
-
-
-def load_transfers(root: Path) -> dict[str, Transfer]:
-    return load_section(dict[str, Transfer] | None, "transfers", path=root / FILMS_FILE) or {}
-
-
-def load_pairs(section: str, root: Path) -> dict[str, Guide]:
-    """Entries of `guides`, `in_film` or `face_cycles`."""
-    return load_section(dict[str, Guide] | None, section, path=root / FILMS_FILE) or {}
-
-
-def load_scenes(root: Path) -> dict[str, DancersScene]:
-    return load_section(dict[str, DancersScene] | None, "scenes", path=root / FILMS_FILE) or {}
 
 
 def check_there(*files: Path) -> None:
@@ -111,7 +87,7 @@ def check_new_video(name: str, subject: str, *, root: Path = Path()) -> None:
     """
     _check_name("--name", name)
     _check_name("--subject", subject)
-    videos = load_videos(root)
+    videos = read_films(root).videos
     if name in videos:
         raise ParamsError(
             f"{FILMS_FILE}: videos.{name}: already exists; choose another name with --name, or "
@@ -151,13 +127,15 @@ def add_video(
         check_there(file)
     with params_lock(root):
         path = file.resolve() if entry_only else _destination(file, name, root)
+        films = film_sections(root)
         entry = {"path": path.as_posix(), "subject": subject, "crop": crop, **others}
-        params = add_entry(read_text(root / FILMS_FILE), "videos", name, entry)
-        params = add_item(params, "subjects", subject)
+        films["videos"][name] = entry
+        _include(films["subjects"], subject)
         if role == "target":
-            params = _add_target(params, subject, [file])
+            _add_target(films, subject, [file])
+        text = with_films(read_text(root / FILMS_FILE), films)
         if entry_only:
-            write_text(root / FILMS_FILE, params)
+            write_text(root / FILMS_FILE, text)
             return path
         video = root / path
         new_video = [] if video.exists() else [video]
@@ -168,7 +146,7 @@ def add_video(
                     shutil.copyfile(file, temporary)
             with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
                 repo.add([str(video)])
-            write_text(root / FILMS_FILE, params)
+            write_text(root / FILMS_FILE, text)
         return path
 
 
@@ -195,7 +173,8 @@ def add_transfer(
         MissingFileError: no films.yaml, or no such ground truth.
     """
     with params_lock(root):
-        videos = load_videos(root)
+        known, films = read_films(root), film_sections(root)
+        videos = known.videos
         if source not in videos:
             raise ParamsError(f"--source: no video {source!r}; videos has {_listed(videos)}")
         subjects = {video.subject for video in videos.values()}
@@ -206,30 +185,34 @@ def add_transfer(
         subject = videos[source].subject
         name = name or f"{target}_as_{subject}"
         _check_name("--name", name)
-        if name in load_transfers(root):
+        if name in known.transfers:
             raise ParamsError(
                 f"{FILMS_FILE}: transfers.{name}: already exists; choose another name with --name"
             )
         entry = {"source": source, "source_subject": subject, "target": target}
         shown = [root / video.path for video in videos.values() if video.subject == target]
-        params = _add_target(read_text(root / FILMS_FILE), target, shown)
-        params = add_entry(params, "transfers", name, {**entry, "truth": truth})
+        _add_target(films, target, shown)
+        films["transfers"][name] = {**entry, "truth": truth}
         if scene == "dancer":
-            params = add_entry(params, "in_film", name, entry)
-            if source not in load_scenes(root):
-                of_dancer = {"subject": subject, "film": (film or videos[source].path).as_posix()}
-                params = add_entry(params, "scenes", source, of_dancer)
-        write_text(root / FILMS_FILE, params)
-        trained = load_section(list[str], "trained", path=root / FILMS_FILE)
-        if target in trained and translates_faces(root):
-            write_text(root / FILMS_FILE, add_entry(params, "face_cycles", name, entry))
+            films["in_film"][name] = entry
+            of_dancer = {"subject": subject, "film": (film or videos[source].path).as_posix()}
+            films["scenes"].setdefault(source, of_dancer)
+        if target in films["trained"] and translates_faces(root):
+            films["face_cycles"][name] = entry
+        write_films(films, root=root)
         return name
 
 
-def _add_target(params: str, subject: str, files: Iterable[Path]) -> str:
-    """With a subject in `targets`, and in `trained` where one of their files is a film."""
-    params = add_item(params, "targets", subject)
-    return params if all(map(is_picture, files)) else add_item(params, "trained", subject)
+def _add_target(films: dict[str, Any], subject: str, files: Iterable[Path]) -> None:
+    """Enter a subject in `targets`, and in `trained` where one of their files is a film."""
+    _include(films["targets"], subject)
+    if not all(map(is_picture, files)):
+        _include(films["trained"], subject)
+
+
+def _include(names: list[str], name: str) -> None:
+    if name not in names:
+        names.append(name)
 
 
 def is_picture(file: Path) -> bool:
@@ -241,56 +224,44 @@ def is_picture(file: Path) -> bool:
 
 
 def going_with(
-    chosen: Collection[tuple[str, str]], subjects: Collection[str] = (), *, root: Path
-) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
-    """What goes from films.yaml with some entries and subjects.
+    chosen: Collection[Entry], subjects: Collection[str] = (), *, root: Path
+) -> tuple[Entry, ...]:
+    """What goes from films.yaml with some entries and subjects, these included.
 
-    Returns:
-        (section, name) of these entries, and of transfers and guides that cannot be without them;
-        (list, item) of subjects whom no other video shows. Photos keep nobody in `trained`.
+    These are transfers and guides that cannot be without them, and in each list the subjects whom
+    no other video shows. Photos keep nobody in `trained`.
     """
-    videos = load_videos(root)
-    gone = {key: videos.pop(key) for key in [*videos] if ("videos", key) in chosen}
-    shown = {video.subject for video in videos.values()}
+    films = read_films(root)
+    gone = {name: video for name, video in films.videos.items() if ("videos", name) in chosen}
+    videos = [video for name, video in films.videos.items() if name not in gone]
+    shown = {video.subject for video in videos}
     touched = dict.fromkeys([*(video.subject for video in gone.values()), *subjects])
     unseen = [subject for subject in touched if subject not in shown]
-    sections = ("guides", "in_film", "face_cycles")
-    pairs = {section: load_pairs(section, root) for section in sections}
-    users = {"transfers": load_transfers(root), **pairs}
     entries = [
         (section, key)
-        for section, others_of in users.items()
-        for key, pair in others_of.items()
+        for section in ("transfers", "guides", "in_film", "face_cycles")
+        for key, pair in getattr(films, section).items()
         if (section, key) in chosen or pair.source in gone or pair.target in unseen
     ]
-    scenes, in_film = load_scenes(root), pairs["in_film"]
     results = {layout.results_folder(key) for section, key in entries if section == "in_film"}
-    inside = {video for video, scene in scenes.items() if scene.film.parent in results}
-    seconds = [key for key, pair in in_film.items() if pair.source in inside]
+    inside = {video for video, scene in films.scenes.items() if scene.film.parent in results}
+    seconds = [key for key, pair in films.in_film.items() if pair.source in inside]
     entries += [(section, key) for key in seconds for section in ("transfers", "in_film")]
-    left = {pair.source for key, pair in in_film.items() if ("in_film", key) not in entries}
-    entries += [("scenes", key) for key in scenes if key not in left]
-
-    def is_unfilmed(subject: str) -> bool:
-        films = [root / video.path for video in videos.values() if video.subject == subject]
-        return all(map(is_picture, films))
-
-    films = load_films(root)
-    items = tuple(
-        (key, subject)
-        for subject in touched
-        for key in ("subjects", "targets", "trained")
-        if (subject in unseen or (key == "trained" and is_unfilmed(subject)))
-        and isinstance(listed := films.get(key), list)
-        and subject in listed
-    )
-    return (*(("videos", key) for key in gone), *dict.fromkeys(entries)), items
+    left = {pair.source for key, pair in films.in_film.items() if ("in_film", key) not in entries}
+    entries += [("scenes", key) for key in films.scenes if key not in left]
+    for subject in touched:
+        lists = ("subjects", "targets", "trained") if subject in unseen else ()
+        if all(is_picture(root / video.path) for video in videos if video.subject == subject):
+            lists = lists or ("trained",)
+        entries += [(each, subject) for each in lists if subject in getattr(films, each)]
+    return (*(("videos", key) for key in gone), *dict.fromkeys(entries))
 
 
-def users_of_file(path: Path, gone: Collection[tuple[str, str]], *, root: Path) -> tuple[str, ...]:
+def users_of_file(path: Path, gone: Collection[Entry], *, root: Path) -> tuple[str, ...]:
     """Entries with a file, as `videos.walk`, beside those that go."""
-    files = {("videos", key): video.path for key, video in load_videos(root).items()}
-    truths = {("transfers", key): each.truth_path for key, each in load_transfers(root).items()}
+    films = read_films(root)
+    files = {("videos", key): video.path for key, video in films.videos.items()}
+    truths = {("transfers", key): each.truth_path for key, each in films.transfers.items()}
     return tuple(
         ".".join(key)
         for key, file in (files | truths).items()
@@ -308,37 +279,35 @@ def remove_video(name: str, *, root: Path = Path()) -> Path | None:
         ParamsError: films.yaml cannot be edited.
     """
     with params_lock(root):
-        path = load_videos(root)[name].path
-        entries, items = going_with({("videos", name)}, root=root)
+        path = read_films(root).videos[name].path
+        entries = going_with({("videos", name)}, root=root)
         is_shared = bool(users_of_file(path, entries, root=root))
-        params = without(entries, items, root=root)
+        text = without(entries, root=root)
         pointer = root / path.with_name(f"{path.name}.dvc")
         if pointer.exists() and not is_shared:
             with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
                 repo.remove(str(pointer))
-        write_text(root / FILMS_FILE, params)
+        write_text(root / FILMS_FILE, text)
         return None if is_shared else path
 
 
-def without(
-    entries: Iterable[tuple[str, str]], items: Iterable[tuple[str, str]], *, root: Path
-) -> str:
-    """Text of films.yaml without some entries, and items of lists."""
-    params = read_text(root / FILMS_FILE)
+def without(entries: Iterable[Entry], *, root: Path) -> str:
+    """Text of films.yaml without some entries."""
+    films = film_sections(root)
     for section, name in entries:
-        params = remove_entry(params, section, name)
-    for section, item in items:
-        params = remove_item(params, section, item)
-    return params
+        if name in films[section]:
+            remove = films[section].remove if section in LISTS else films[section].pop
+            remove(name)
+    return with_films(read_text(root / FILMS_FILE), films)
 
 
 def remove_demo_videos(*, root: Path) -> list[str]:
     """Remove the demo's videos, unless a transfer pairs one with another film; return them."""
     with params_lock(root):
-        videos = load_videos(root)
-        demo = {name for name, video in videos.items() if video.path.parts[0] == "demo"}
-        actors = {videos[name].subject for name in demo}
-        transfers = load_transfers(root).values()
+        films = read_films(root)
+        demo = {name for name, it in films.videos.items() if it.path.parts[0] == "demo"}
+        actors = {films.videos[name].subject for name in demo}
+        transfers = films.transfers.values()
         if any((each.source in demo) != (each.target in actors) for each in transfers):
             return []
         for name in demo:

@@ -11,9 +11,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,7 +22,7 @@ from motiontransfer.core.errors import FILMS_FILE, MotionTransferError
 from motiontransfer.core.params import FILM_SECTIONS, FILMS, SectionsLoader
 from motiontransfer.core.storage import md5_of, write_text
 from motiontransfer.pipeline.git import git
-from motiontransfer.project.params_editing import add_entry, add_item, remove_entry, remove_item
+from motiontransfer.project.params_editing import with_films
 
 LOCK_FILE = Path("dvc.lock")
 _DRIVER = "motiontransfer"
@@ -108,24 +109,21 @@ def _merged_films(base: str, ours: str, theirs: str) -> str | None:
     """Our films.yaml with what the other side has added, changed and removed since the base."""
     sides = (yaml.load(text, SectionsLoader) or {} for text in (base, ours, theirs))
     before, own, others = (side.get(FILMS) or {} for side in sides)
-    text = ours
+    merged: dict[str, Any] = {}
     for section in FILM_SECTIONS:
         was, mine, new = (side.get(section) or {} for side in (before, own, others))
-        if isinstance(mine or new, list):
-            for item in new:
-                text = text if item in was else add_item(text, section, item)
-            for item in was:
-                text = text if item in new else remove_item(text, section, item)
+        if isinstance(was or mine or new, list):
+            kept = [item for item in mine if item in new or item not in was]
+            merged[section] = kept + [item for item in new if item not in (*was, *mine)]
             continue
-        for name in {**was, **new}:
-            entry = new.get(name)
-            if entry in (was.get(name), mine.get(name)):
-                continue
-            if mine.get(name) != was.get(name):
-                return None
-            text = remove_entry(text, section, name) if name in mine else text
-            text = add_entry(text, section, name, entry) if isinstance(entry, Mapping) else text
-    return text
+        changed = [
+            name for name in {**was, **new} if new.get(name) not in (was.get(name), mine.get(name))
+        ]
+        if any(mine.get(name) != was.get(name) for name in changed):
+            return None
+        entries = {**mine, **{name: new.get(name) for name in changed}}
+        merged[section] = {name: entry for name, entry in entries.items() if entry is not None}
+    return with_films(ours, merged)
 
 
 def main(base: str, ours: str, theirs: str, path: str = "") -> int:

@@ -13,6 +13,7 @@ quotes that YAML 1.1, which stages read, needs.
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,79 +21,71 @@ import yaml
 
 from motiontransfer.core.errors import FILMS_FILE, ParamsError
 from motiontransfer.core.names import is_plain
-from motiontransfer.core.params import FILMS, SectionsLoader
+from motiontransfer.core.params import FILMS, Films, SectionsLoader, load_films, read_text
+from motiontransfer.core.storage import write_text
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """A line break, as YAML 1.1 has them."""
 
 
-def add_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
-    """Add `name: {…}` at the end of a section of names."""
-    key, entries = _section(text, section, yaml.MappingNode)
-    if name in _names(entries):
-        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: already exists; choose another name")
-    item = f"{in_one_line(name)}: {in_one_line(dict(entry))}"
-    if entries.value:
-        after = _append(text, entries, item)
-    else:
-        colon = text.index(":", end_of(key)) + 1
-        line = " " * (key.start_mark.column + 2) + item
-        after = text[:colon] + _with_line(text, end_of(entries), line)[end_of(entries) :]
-    known = _films(text)[section] or {}
-    return _verified(after, text, {section: {**known, name: dict(entry)}})
+def film_sections(root: Path = Path()) -> dict[str, Any]:
+    """Content of each section of films.yaml, to be changed and given to `write_films`."""
+    present = {name: content for name, content in load_films(root).items() if content is not None}
+    return deepcopy({**Films().model_dump(), **present})
 
 
-def set_entry(text: str, section: str, name: str, entry: Mapping[str, object]) -> str:
-    """Replace an entry of a section of names; the comment in its line stays."""
-    _, entries = _section(text, section, yaml.MappingNode)
-    nodes = {key.value: value for key, value in entries.value}
-    if name not in nodes:
-        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; expected an entry")
-    start, end = start_of(nodes[name]), end_of(nodes[name])
-    after = text[:start] + in_one_line(dict(entry)) + text[end:]
-    return _verified(after, text, {section: {**_films(text)[section], name: dict(entry)}})
+def write_films(films: Mapping[str, Any], *, root: Path = Path()) -> None:
+    """Write what is changed in sections of films.yaml, see `with_films`."""
+    path = root / FILMS_FILE
+    before = read_text(path)
+    after = with_films(before, films)
+    if after != before:
+        write_text(path, after)
 
 
-def remove_entry(text: str, section: str, name: str) -> str:
-    """Remove an entry of a section of names, with the comment in its line."""
-    key, entries = _section(text, section, yaml.MappingNode)
-    names = _names(entries)
-    if name not in names:
-        known = ", ".join(names) or "none"
-        raise ParamsError(f"{FILMS_FILE}: {section}.{name}: missing; {section} has {known}")
-    after = _remove(text, key, entries, names.index(name))
-    left = {key: its for key, its in _films(text)[section].items() if key != name}
-    return _verified(after, text, {section: left})
+def with_films(text: str, films: Mapping[str, Any]) -> str:
+    """Text of films.yaml whose sections have this content: names with entries, or lists of names.
+
+    What stays keeps its place, with the comments there; what is new stands last.
+
+    Raises:
+        ParamsError: a section is missing or of another type, or cannot be edited as it is written.
+    """
+    before = _films(text)
+    changed = {
+        section: content
+        for section, content in films.items()
+        if content != (before.get(section) or type(content)())
+    }
+    after = text
+    for section, content in changed.items():
+        after = _with_section(after, section, before.get(section), content)
+    verify(FILMS_FILE, lambda: _films(after) == {**before, **changed})
+    return after
 
 
-def add_item(text: str, section: str, item: str) -> str:
-    """Add an item at the end of a list that lacks it."""
-    _, items = _section(text, section, yaml.SequenceNode)
-    if item in [node.value for node in items.value]:
-        return text
-    after = _append(text, items, in_one_line(item))
-    return _verified(after, text, {section: [*_films(text)[section], item]})
-
-
-def remove_item(text: str, section: str, item: str) -> str:
-    """Remove an item of a list, if it is there."""
-    key, items = _section(text, section, yaml.SequenceNode)
-    values = [node.value for node in items.value]
-    if item not in values:
-        return text
-    after = _remove(text, key, items, values.index(item))
-    left = [each for each in _films(text)[section] if each != item]
-    return _verified(after, text, {section: left})
-
-
-def _verified(text: str, before: str, meant: Mapping[str, object]) -> str:
-    """The edited text of films.yaml, if it reads as before but for the sections that are meant."""
-    verify(FILMS_FILE, lambda: _films(text) == {**_films(before), **meant})
+def _with_section(text: str, section: str, before: Any, content: Any) -> str:  # noqa: ANN401
+    """Text with what differs in one section added, replaced or removed."""
+    kind = yaml.SequenceNode if isinstance(content, list) else yaml.MappingNode
+    _section(text, section, kind)
+    for name in dict.fromkeys([*content, *(before or ())]):
+        key, node = _section(text, section, kind)
+        values = {child.value: value for child, value in _children(node)}
+        if name not in content:
+            text = _remove(text, key, node, [*values].index(name))
+        elif name not in values:
+            entry = f": {in_one_line(content[name])}" if isinstance(content, Mapping) else ""
+            text = _append(text, key, node, in_one_line(name) + entry)
+        elif isinstance(content, Mapping) and content[name] != before[name]:
+            start, end = start_of(values[name]), end_of(values[name])
+            text = text[:start] + in_one_line(content[name]) + text[end:]
     return text
 
 
 def _films(text: str) -> dict[str, Any]:
-    return yaml.load(text, SectionsLoader)[FILMS]
+    content = yaml.load(text, SectionsLoader)
+    films = content.get(FILMS) if isinstance(content, dict) else None
+    return films if isinstance(films, dict) else {}
 
 
 def verify(file: Path, is_as_meant: Callable[[], bool]) -> None:
@@ -133,14 +126,15 @@ def is_alias(key: yaml.Node, value: yaml.Node) -> bool:
     return start_of(value) < end_of(key)
 
 
-def _names(entries: yaml.CollectionNode) -> list[str]:
-    return [key.value for key, _ in entries.value]
+def _children(node: yaml.CollectionNode) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Key and value of each child; of a list an item is both."""
+    is_list = isinstance(node, yaml.SequenceNode)
+    return [(item, item) for item in node.value] if is_list else [*node.value]
 
 
 def _spans(node: yaml.CollectionNode) -> list[tuple[int, int]]:
     """(start, end) of each child in the text."""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else zip(node.value, node.value)  # noqa: B905 - itself
-    return [(start_of(key), max(end_of(key), end_of(value))) for key, value in pairs]
+    return [(start_of(key), max(end_of(key), end_of(value))) for key, value in _children(node)]
 
 
 def start_of(node: yaml.Node) -> int:
@@ -170,9 +164,13 @@ def _with_line(text: str, index: int, line: str) -> str:
     return text[:end] + ("" if start < end else "\n") + line + text[start:]
 
 
-def _append(text: str, node: yaml.CollectionNode, item: str) -> str:
-    """Add to a block, or to a flow collection, which may be empty."""
+def _append(text: str, key: yaml.Node, node: yaml.CollectionNode, item: str) -> str:
+    """Add to a block, or to a flow collection; a section without names becomes a block."""
     spans = _spans(node)
+    if isinstance(node, yaml.MappingNode | yaml.ScalarNode) and not spans:
+        colon = text.index(":", end_of(key)) + 1
+        line = " " * (key.start_mark.column + 2) + item
+        return text[:colon] + _with_line(text, end_of(node), line)[end_of(node) :]
     if node.flow_style:
         end = spans[-1][1] if spans else start_of(node) + 1
         return f"{text[:end]}{', ' if spans else ''}{item}{text[end:]}"

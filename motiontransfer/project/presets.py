@@ -10,24 +10,22 @@ from motiontransfer.core.errors import FILMS_FILE, ParamsError
 from motiontransfer.core.params import (
     PARAMS_FILE,
     SHIPPED_FILE,
-    Guide,
-    Transfer,
     flattened,
     load_params,
-    load_section,
+    read_films,
     read_sections,
     read_text,
 )
 from motiontransfer.core.storage import params_lock, write_text
 from motiontransfer.project.params_editing import (
-    add_entry,
     end_of,
+    film_sections,
     in_one_line,
     is_alias,
-    remove_entry,
     sections_of,
     start_of,
     verify,
+    write_films,
 )
 
 PRESETS_FOLDER = Path("presets")
@@ -69,20 +67,18 @@ def translates_faces(root: Path) -> bool:
 
 
 def _set_face_cycles(root: Path) -> list[Change]:
-    path = root / FILMS_FILE
-    transfers = load_section(dict[str, Transfer], "transfers", path=path)
-    trained = load_section(list[str], "trained", path=path) if translates_faces(root) else []
-    wanted = {name: each for name, each in transfers.items() if each.target in trained}
-    known = load_section(dict[str, Guide], "face_cycles", path=path)
-    text = read_text(path)
-    if known.keys() == wanted.keys():
+    films, sections = read_films(root), film_sections(root)
+    trained = films.trained if translates_faces(root) else []
+    wanted = {
+        name: each.model_dump(exclude={"truth"})
+        for name, each in films.transfers.items()
+        if each.target in trained
+    }
+    if films.face_cycles.keys() == wanted.keys():
         return []
-    for name in known:
-        text = remove_entry(text, "face_cycles", name)
-    for name, each in wanted.items():
-        text = add_entry(text, "face_cycles", name, each.model_dump(exclude={"truth"}))
-    write_text(path, text)
-    names = [", ".join(each) or "none" for each in (known, wanted)]
+    sections["face_cycles"] = wanted
+    write_films(sections, root=root)
+    names = [", ".join(each) or "none" for each in (films.face_cycles, wanted)]
     return [Change(f"{FILMS_FILE}: face_cycles", *names)]
 
 

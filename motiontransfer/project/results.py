@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motiontransfer.core import layout
-from motiontransfer.project.entries import load_transfers, load_videos
+from motiontransfer.core.params import read_films
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +34,19 @@ class Result:
 
 def finished_results() -> list[Result]:
     """All results whose video is there, the newest first; also of transfers that were removed."""
-    transfers, videos = load_transfers(Path()), load_videos()
+    films = read_films()
     found = []
     for file in layout.RESULTS_FOLDER.glob(f"*/{layout.TRANSFER_FILE}"):
         name, state = file.parent.name, file.stat()
-        folder, entry = layout.results_folder(name), transfers.get(name)
-        dance = videos[entry.source].path if entry and entry.source in videos else None
+        folder, entry = layout.results_folder(name), films.transfers.get(name)
+        source = films.videos.get(entry.source) if entry else None
         found.append(
             Result(
                 name=name,
                 target=entry.target if entry else "",
                 source=entry.source if entry else "",
                 video=folder / layout.TRANSFER_FILE,
-                dance=_if_there(dance),
+                dance=_if_there(source.path if source else None),
                 comparison=_if_there(folder / layout.COMPARISON_FILE),
                 report=_if_there(folder / "report.html"),
                 others=tuple(sorted(layout.backgrounds_folder(name).glob("*.*"))),

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MissingFileError, ParamsError
-from motiontransfer.core.params import FILM_SECTIONS, FILMS, Transfer
+from motiontransfer.core.params import FILMS, Transfer
 from motiontransfer.core.storage import replacing
 from motiontransfer.evaluation.measurements import OURS, Measurements, read_measurements
 from motiontransfer.evaluation.metrics import Curves, curves
@@ -102,8 +102,7 @@ class Revision:
             return False
 
     def read_params(self) -> dict[str, object]:
-        params = yaml.safe_load(self.read(PARAMS_FILE))
-        return {key: value for key, value in params.items() if key not in FILM_SECTIONS}
+        return yaml.safe_load(self.read(PARAMS_FILE))
 
     def copy(self, path: Path, to: Path) -> Path:
         with replacing(to) as temporary:

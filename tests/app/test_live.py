@@ -14,7 +14,7 @@ from motiontransfer.app import live as app_live
 from motiontransfer.app.live import LOADING, Live
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.pose.keypoints import write_keypoints
-from motiontransfer.project.params_editing import add_entry
+from motiontransfer.project.params_editing import film_sections, write_films
 from motiontransfer.video.isolation import run_isolated
 from tests.live.parts import write_target
 from tests.people import SIZE, standing
@@ -132,7 +132,7 @@ def test_one_films_oneself_and_the_target_performs_it(served, shown, project):
     write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
     films = project / "films.yaml"
     entry = {"source": "waltz", "source_subject": "ben", "target": "ben"}
-    films.write_text(add_entry(films.read_text(), "guides", "waltz", entry))
+    write_films({**film_sections(project), "guides": {"waltz": entry}}, root=project)
     server, address = served()
     with shown(address, width=390) as page:
         film_oneself(page)

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from motiontransfer.core.names import free_name, is_plain, valid_name
 from motiontransfer.core.params import Name
-from motiontransfer.project.params_editing import add_entry
+from motiontransfer.project.params_editing import with_films
 
 LIKE_OTHER_TYPES = st.from_regex(
     r"[-+]?[0-9][0-9_xob.:eE+-]{0,12}|yes|No|ON|off|Null|~|y", fullmatch=True
@@ -67,7 +67,7 @@ def test_a_taken_name_is_numbered_in_whatever_case_and_form():
 def test_paths_and_names_that_a_user_wrote_are_entered_as_they_are_and_as_text(path, name):
     """What only one version of YAML reads as a number, for one."""
     entry = {"path": f"data/videos/{path}", "subject": name}
-    text = add_entry("films:\n  videos: {}\n", "videos", name, entry)
+    text = with_films("films:\n  videos: {}\n", {"videos": {name: entry}})
     for load in (yaml.safe_load, YAML(typ="safe").load):
         assert load(text)["films"] == {"videos": {name: entry}}
 

@@ -7,7 +7,7 @@ from dvc.repo import Repo
 
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.project import entries
-from motiontransfer.project.params_editing import add_entry
+from motiontransfer.project.params_editing import film_sections, write_films
 from tests.command import run_command
 from tests.project.small_project import files, small_project
 from tests.project_files import films_of
@@ -138,10 +138,10 @@ def test_a_transfer_of_unknown_names_is_refused(changes, error, message):
 
 def test_a_target_is_removed_with_its_only_video(film):
     walk, root = ("videos", "walk"), Path()
-    items = (("subjects", "ada"), ("targets", "ada"), ("trained", "ada"))
-    assert entries.going_with({walk}, root=root) == ((walk, ("transfers", "ada_as_ben")), items)
+    ada = tuple((section, "ada") for section in ("subjects", "targets", "trained"))
+    assert entries.going_with({walk}, root=root) == (walk, ("transfers", "ada_as_ben"), *ada)
     add(film, subject="ada")
-    assert entries.going_with({walk}, root=root) == ((walk,), ())
+    assert entries.going_with({walk}, root=root) == (walk,)
 
 
 COPY = {"path": "data/./videos/walk.mp4", "subject": "ada"}
@@ -152,12 +152,14 @@ KEPT = {**OF, "target": "ben", "truth": "../videos/walk.mp4"}
     ("section", "user", "entry"), [("videos", "copy", COPY), ("transfers", "kept", KEPT)]
 )
 def test_a_file_that_another_entry_uses_stays_with_its_dvc_file(section, user, entry):
-    Path("films.yaml").write_text(add_entry(FILMS, section, user, entry))
+    sections = film_sections()
+    sections[section][user] = entry
+    write_films(sections)
     pointer = Path("data/videos/walk.mp4.dvc")
     for folder in (pointer.parent, Path("data/truth")):
         folder.mkdir(parents=True)
     pointer.write_text("outs: []\n")
-    gone, _ = entries.going_with({("videos", "walk")}, root=Path())
+    gone = entries.going_with({("videos", "walk")}, root=Path())
     users = entries.users_of_file(Path("data/videos/walk.mp4"), gone, root=Path())
     assert users == (f"{section}.{user}",)
     assert entries.remove_video("walk") is None

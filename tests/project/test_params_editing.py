@@ -4,13 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motiontransfer.core.errors import ParamsError
-from motiontransfer.project.params_editing import (
-    add_entry,
-    add_item,
-    remove_entry,
-    remove_item,
-    set_entry,
-)
+from motiontransfer.project.params_editing import with_films
 from tests.project_files import SHIPPED, films_text
 
 ENTRY = {"path": "data/videos/me.mp4", "subject": "eve", "crop": "auto"}
@@ -58,66 +52,65 @@ def test_additions_removed_leave_the_same_text(text, added, bom, line_break, com
     before = yaml.safe_load(text)["films"]
     added = [name for name in added if name not in {*before["videos"], *before["subjects"]}]
     changed = text
-    for name in added:
-        changed = add_item(add_entry(changed, "videos", name, ENTRY), "subjects", name)
-    assert yaml.safe_load(changed)["films"] == {
-        **before,
-        "videos": {**before["videos"], **dict.fromkeys(added, ENTRY)},
-        "subjects": [*before["subjects"], *added],
-    }
+    for count in range(1, len(added) + 1):
+        entries = {**before["videos"], **dict.fromkeys(added[:count], ENTRY)}
+        wanted = {"videos": entries, "subjects": [*before["subjects"], *added[:count]]}
+        changed = with_films(changed, wanted)
+        assert yaml.safe_load(changed)["films"] == {**before, **wanted}
     for name in before["videos"]:  # whatever the layout of its entry is
-        other = yaml.safe_load(set_entry(text, "videos", name, ENTRY))["films"]
-        assert other["videos"] == {**before["videos"], name: ENTRY}
+        other = {"videos": {**before["videos"], name: ENTRY}}
+        assert yaml.safe_load(with_films(text, other))["films"] == {**before, **other}
     for name in data.draw(st.permutations(added)):
-        changed = remove_item(remove_entry(changed, "videos", name), "subjects", name)
+        left = {key: entry for key, entry in entries.items() if key != name}
+        entries, subjects = left, [each for each in wanted["subjects"] if each != name]
+        wanted = {"videos": entries, "subjects": subjects}
+        changed = with_films(changed, wanted)
     assert changed == text
 
 
 @pytest.mark.parametrize(
-    ("changes", "old", "new"),
+    ("change", "old", "new"),
     [
-        ([(add_entry, "videos", "me", ENTRY)], " # his\n", f" # his\n  me: {WRITTEN}\n"),
-        ([(remove_entry, "videos", "dance")], f"  {DANCE}  # his\n", ""),
-        ([(set_entry, "videos", "demo", ENTRY)], "{path: a.mp4, subject: ada}", WRITTEN),
-        ([(set_entry, "videos", "dance", ENTRY)], "{path: b.mp4, subject: ben}", WRITTEN),
+        ({"videos": {"me": ENTRY}}, " # his\n", f" # his\n  me: {WRITTEN}\n"),
+        ({"videos": {"dance": None}}, f"  {DANCE}  # his\n", ""),
+        ({"videos": {"demo": ENTRY}}, "{path: a.mp4, subject: ada}", WRITTEN),
+        ({"videos": {"dance": ENTRY}}, "{path: b.mp4, subject: ben}", WRITTEN),
         (
-            [(add_entry, "transfers", "2024", {"source": "yes"})],
+            {"transfers": {"2024": {"source": "yes"}}},
             *("{}   # none yet\n", "  # none yet\n  '2024': {source: 'yes'}\n"),
         ),
-        ([(add_item, "subjects", "eve")], "[ada, ben]", "[ada, ben, eve]"),
-        ([(remove_item, "subjects", "ada")], "[ada, ben]", "[ben]"),
-        ([(add_item, "targets", "ben")], "training each\n", "training each\n  - ben\n"),
-        ([(remove_item, "targets", "ada")], ":\n  - ada   # one training each\n", ": []\n"),
-        ([(add_item, "subjects", "ada"), (remove_item, "subjects", "nobody")], "", ""),
+        ({"subjects": ["ada", "ben", "eve"]}, "[ada, ben]", "[ada, ben, eve]"),
+        ({"subjects": ["ben"]}, "[ada, ben]", "[ben]"),
+        ({"targets": ["ada", "ben"]}, "training each\n", "training each\n  - ben\n"),
+        ({"targets": []}, ":\n  - ada   # one training each\n", ": []\n"),
+        ({"subjects": ["ada", "ben"], "guides": {}}, "", ""),
         (
-            [(remove_entry, "videos", "dance"), (remove_entry, "videos", "demo")],
+            {"videos": {"dance": None, "demo": None}},
             SECTIONS[: SECTIONS.index("\n# Everyone")],
             "videos: {}   # yours\n  # the dancer\n",
         ),
     ],
 )
-def test_one_line_changes_and_all_comments_below_stay(changes, old, new):
-    text = BLOCK
-    for change, *arguments in changes:
-        text = change(text, *arguments)
-    assert text == films_text(SECTIONS.replace(old, new, 1))
+def test_one_line_changes_and_all_comments_below_stay(change, old, new):
+    (section, content), *_ = change.items()
+    if isinstance(content, dict):
+        merged = {**yaml.safe_load(SECTIONS)[section], **content}
+        change = {section: {name: entry for name, entry in merged.items() if entry}}
+    assert with_films(BLOCK, change) == films_text(SECTIONS.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
-    ("text", "change", "arguments", "message"),
+    ("text", "films", "message"),
     [
-        (BLOCK, add_entry, ("videos", "demo", ENTRY), r"videos\.demo: already exists"),
-        (BLOCK, set_entry, ("videos", "nobody", ENTRY), r"videos\.nobody: missing"),
-        (BLOCK, remove_entry, ("videos", "no"), r"videos\.no: missing; videos has demo, d"),
-        ("a: 1\n", add_entry, ("videos", "me", ENTRY), "videos: .* got nothing"),
-        ("films: {videos: [1]}\n", add_entry, ("videos", "me", ENTRY), r"videos: .* got \[1\]"),
-        ("films: {targets: 3}\n", add_item, ("targets", "me"), "targets: .* got 3"),
-        ("films: {a: &a [x], b: *a}\n", add_item, ("b", "me"), "b: expected a list"),
-        ("films: {a: &a [x], b: *a}\n", add_item, ("a", "me"), "cannot be edited as it is wr"),
-        ("films: {guides: {}}\n", add_entry, ("guides", "g", ENTRY), "cannot be edited as it is"),
-        (ALIAS, remove_entry, ("videos", "a"), "cannot be edited as it is"),
+        ("a: 1\n", {"videos": {"me": ENTRY}}, "videos: .* got nothing"),
+        ("films: {videos: [1]}\n", {"videos": {"me": ENTRY}}, r"videos: .* got \[1\]"),
+        ("films: {targets: 3}\n", {"targets": ["me"]}, "targets: .* got 3"),
+        ("films: {a: &a [x], b: *a}\n", {"b": ["x", "me"]}, "b: expected a list"),
+        ("films: {a: &a [x], b: *a}\n", {"a": ["x", "me"]}, "cannot be edited as it is wr"),
+        ("films: {guides: {}}\n", {"guides": {"g": ENTRY}}, "cannot be edited as it is"),
+        (ALIAS, {"videos": {"b": {"x": "y"}}}, "cannot be edited as it is"),
     ],
 )
-def test_an_edit_that_does_not_fit_is_refused(text, change, arguments, message):
+def test_an_edit_that_does_not_fit_is_refused(text, films, message):
     with pytest.raises(ParamsError, match=message):
-        change(text, *arguments)
+        with_films(text, films)
