@@ -1,7 +1,6 @@
 """Encode one transfer's videos: `python -m stages encode ada_as_ben`."""
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from motiontransfer.rendering.compositing import puppet_frames, size_of_height, 
 from motiontransfer.rendering.rendered import Rendered, RenderParams, read_rendered
 from motiontransfer.rendering.scene import (
     DancersFilm,
-    InRoom,
     film_size,
     is_in_film,
     networks_in_film,
@@ -71,9 +69,7 @@ class _Drawn(NamedTuple):
     """A transfer's frames."""
 
     frames: Iterable[Any]
-    """With masks where they are drawn over another background, too."""
-    rooms: Iterator[Frame]
-    """What is behind the person in each of them."""
+    """Where they are drawn over another background, too: each with its mask, and its room."""
     beside: Path | Iterator[Frame]
     """Frames of the source subject."""
     content: Content
@@ -96,10 +92,9 @@ def main(transfer: str) -> str:
         store = enter(FrameStore(frames_file)) if frames_file.exists() else None
         drawn = (_in_dancers_film if own.in_film else _at_home)(own, params, store)
         recipe = ""
+        assertion = with_scene(own.rendered.assertion, transfer)
         if params.provenance == "c2pa":
             recipe = recipe_text(load_params(layout.PARAMS_OF_RESULTS_FILE))
-        assertion = with_scene(own.rendered.assertion, transfer)
-        if recipe:
             assertion = {**assertion, "recipe": json.loads(recipe)}
         signs = {"assertion": assertion, "credentials": credentials, "film": drawn.film}
         frames, looks = drawn.frames, _looks(params)
@@ -107,8 +102,7 @@ def main(transfer: str) -> str:
         if params.background != layout.FILM:
             over = dict.fromkeys(files_over(params.background), _COMPOSITE)
             folder = enter(signed_files(enter(replacing_folder(others)), over, **signs))
-            rooms, background = drawn.rooms, params.background
-            frames = written_over(frames, folder, background, rooms, own.source, **looks)
+            frames = written_over(frames, folder, params.background, own.source, **looks)
         frames = track(frames, "encode", total=own.poses.num_frames)
         signed = partial(signed_files, layout.results_folder(transfer), **signs)
         _write(own, params, drawn._replace(frames=frames, recipe=recipe), signed)
@@ -157,24 +151,27 @@ def _at_home(own: _Transfer, params: RenderParams, store: FrameStore | None) -> 
     else:
         assert store is not None
         frames = store.frames() if has_room else _masked(store, params.background)
-    rooms = _repeated(read, own.size)
+    if not has_room:
+        frames = zip(frames, repeat(resize(read().background, own.size)), strict=False)
     content = _COMPOSITE if store is None else _GENERATED
-    return _Drawn(frames, rooms, own.source.frames, content)
+    return _Drawn(frames, own.source.frames, content)
 
 
 def _in_dancers_film(own: _Transfer, params: RenderParams, store: FrameStore | None) -> _Drawn:
     """The same in the dancer's place; what is beside is the film."""
-    read, how = cache(partial(_appearance, own)), {"match_light": params.match_light}
+    appearance, how = _appearance(own), {"match_light": params.match_light}
     film = DancersFilm(layout.scene_folder(own.names.source), own.source, size=own.size)
     place = place_of(own.name)
     if store is None or own.rendered.is_drawn:
-        shown = puppet_in_film(read(), film, place.placed(own.poses), **how)
+        shown = puppet_in_film(appearance, film, place.placed(own.poses), **how)
     else:
         home = _masked(store, "the dancer's film")
-        shown = networks_in_film(home, own.poses, read(), film, place, **how)
-    rooms = deque[Frame]()
-    frames = _noted(shown, None if params.background == layout.FILM else rooms)
-    return _Drawn(frames, _taken(rooms), film.frames(), _COMPOSITE, film.path)
+        shown = networks_in_film(home, own.poses, appearance, film, place, **how)
+    if params.background == layout.FILM:
+        frames = (without_mask(frame) for frame, _ in shown)
+    else:
+        frames = ((frame, room.empty) for frame, room in shown)
+    return _Drawn(frames, film.frames(), _COMPOSITE, film.path)
 
 
 def _write(own: _Transfer, params: RenderParams, drawn: _Drawn, signed: _Signed) -> None:
@@ -224,25 +221,6 @@ def _panels(own: _Transfer, drawn: _Drawn) -> Panels:
         truth=own.names.truth_path,
         style=own.rendered.style,
     )
-
-
-def _noted(shown: Iterable[InRoom], rooms: deque[Frame] | None) -> Iterator[Frame | MaskedFrame]:
-    """Yield the frames, with a mask where rooms are wanted, whose rooms are noted."""
-    for frame, room in shown:
-        if rooms is not None:
-            rooms.append(room.empty)
-        yield without_mask(frame) if rooms is None else frame
-
-
-def _taken(noted: deque[Frame]) -> Iterator[Frame]:
-    """What is noted by the time when it is asked for."""
-    while True:
-        yield noted.popleft()
-
-
-def _repeated(read: Callable[[], Appearance], size: tuple[int, int]) -> Iterator[Frame]:
-    """The target's room, which is read when it is asked for."""
-    yield from repeat(resize(read().background, size))
 
 
 def _masked(store: FrameStore, background: str) -> Iterator[MaskedFrame]:

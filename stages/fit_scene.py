@@ -34,23 +34,13 @@ def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]
     from motiontransfer.core.tensor_files import write_arrays
     from motiontransfer.plate.scene_fitting import fit_scene
     from motiontransfer.plate.target_clips import TargetClip
-    from motiontransfer.pose.keypoints import read_detections, read_keypoints
+    from motiontransfer.pose.keypoints import read_detections
     from motiontransfer.video.clip import read_clip
     from motiontransfer.video.crop import picture_box
     from motiontransfer.video.isolation import run_isolated
 
-    file = layout.keypoints_file(subject, video)
-    dance = read_keypoints(file)
     with TemporaryDirectory(prefix="motiontransfer-") as scratch:
-        clip = TargetClip(
-            name=video,
-            frames=layout.frames_file(subject, video),
-            keypoints=dance,
-            keypoints_file=file,
-            training=range(dance.num_frames),
-            held_out=range(0),
-            masks=Path(scratch) / "masks.parquet",
-        )
+        clip = TargetClip.whole(subject, video, masks=Path(scratch) / "masks.parquet")
         decoded = read_clip(layout.clip_folder(subject, video))
         people = read_detections(layout.detections_file(subject, video))
         levels = folder / layout.LEVELS_FILE

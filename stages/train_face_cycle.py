@@ -4,7 +4,6 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import SplitParams, Transfer, load_section
 from motiontransfer.models.faces import FaceTranslatorConfig
 from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.pose.keypoints import read_keypoints
 from motiontransfer.training.face_cycle import train_face_cycle
 from motiontransfer.training.params import TrainFaceCycleParams
 from motiontransfer.training.paths import RunPaths
@@ -20,11 +19,13 @@ def main(transfer: str) -> None:
         logs=layout.training_folder(transfer) / "face_cycle",
     )
     names = load_section(Transfer, f"transfers.{transfer}")
+    held_out = load_section(SplitParams, "split").to_config(HeldOut)
     launch(
         params,
         lambda run: train_face_cycle(
-            [_source(names)],
-            _target(names),
+            # All faces of the dance will be translated, and no metric is computed on them.
+            [TargetClip.whole(names.source_subject, names.source)],
+            read_target_clips(names.target, held_out),  # as for the main generator
             run,
             translator=params.to_config(FaceTranslatorConfig),
             discriminator=params.discriminator(),
@@ -32,23 +33,3 @@ def main(transfer: str) -> None:
         ),
         paths=paths,
     )
-
-
-def _source(names: Transfer) -> TargetClip:
-    """The whole clip: all its faces will be translated, and no metric is computed on them."""
-    file = layout.keypoints_file(names.source_subject, names.source)
-    keypoints = read_keypoints(file)
-    return TargetClip(
-        name=names.source,
-        frames=layout.frames_file(names.source_subject, names.source),
-        keypoints=keypoints,
-        keypoints_file=file,
-        training=range(keypoints.num_frames),
-        held_out=range(0),
-    )
-
-
-def _target(names: Transfer) -> list[TargetClip]:
-    """All clips, split as for the main generator."""
-    held_out = load_section(SplitParams, "split").to_config(HeldOut)
-    return read_target_clips(names.target, held_out)

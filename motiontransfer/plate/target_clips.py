@@ -12,7 +12,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.arrays import Affine, Frame, MaskedFrame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
-from motiontransfer.pose.keypoints import Keypoints, read_subject
+from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
 from motiontransfer.pose.photos import films_or_photos, is_photo, placed, placement
 from motiontransfer.video.geometry import resize
 
@@ -68,6 +68,17 @@ class TargetClip:
     """Of a photo that is not the subject's first, whose image all share."""
     masks: Path | None = None
     """Where masks are of whom nothing is cut; None: beside the keypoints."""
+
+    @classmethod
+    def whole(cls, subject: str, video: str, *, masks: Path | None = None) -> "TargetClip":
+        """Read a clip of which no frame is held out."""
+        file = layout.keypoints_file(subject, video)
+        keypoints = read_keypoints(file)
+        return cls(
+            name=video, frames=layout.frames_file(subject, video), keypoints=keypoints,
+            keypoints_file=file, training=range(keypoints.num_frames), held_out=range(0),
+            masks=masks,
+        )  # fmt: skip
 
     @property
     def masks_file(self) -> Path:

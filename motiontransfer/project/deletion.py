@@ -8,7 +8,7 @@ it. Of the branch that is checked out, what counts is the working tree.
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
             needed=frozenset(needed),
             films=films,
             kept=kept,
-            paths=_outermost({*_present(outs, root), *_beside(gone, stages, videos, root)}),
+            paths=_outermost([*outs, *_beside(gone, stages, root)], root),
             runs=tuple(runs),
             objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
@@ -242,33 +242,29 @@ def _inside(repo: Repo, path: Path) -> Path:
     return path.relative_to(root) if path.is_absolute() else path
 
 
-def _present(paths: Iterable[Path], root: Path) -> Iterator[Path]:
-    return (path for path in paths if (root / path).exists() or (root / path).is_symlink())
+def _outermost(paths: Iterable[Path], root: Path) -> tuple[Path, ...]:
+    """Those of these paths that are there, without what is in another of them."""
+    there = {path for path in paths if (root / path).exists() or (root / path).is_symlink()}
+    return tuple(sorted(path for path in there if there.isdisjoint(path.parents)))
 
 
-def _outermost(paths: Collection[Path]) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in paths if not {*path.parents} & {*paths}))
-
-
-def _beside(
-    gone: Collection[Entry], stages: Collection[str], videos: Collection[str], root: Path
-) -> Iterator[Path]:
-    """What is no output and yet of these entries."""
-    folders = {"transfers": layout.results_folder, "guides": layout.guide_folder}
-    yield from _present([folders[each](key) for each, key in gone if each in folders], root)
-    names = {key for _, key in gone}
-    groups = {name: {stage.partition("@")[0] for stage in stages} for name in names}
+def _beside(gone: Collection[Entry], stages: Collection[str], root: Path) -> list[Path]:
+    """Where there may be what is no output and yet of these entries."""
+    folders: Mapping[str, Callable[[str], Path]] = {
+        "transfers": layout.results_folder,
+        "guides": layout.guide_folder,
+        "videos": _LISTED.joinpath,
+    }
+    names, groups = {key for _, key in gone}, {stage.partition("@")[0] for stage in stages}
+    found = [folders[section](key) for section, key in gone if section in folders]
+    found += [layout.CHECKPOINTS_FOLDER / group / name for group in groups for name in names]
     for name in names:
-        yield from _present([layout.times_file("", name).parent], root)
-        checkpoints = [layout.CHECKPOINTS_FOLDER / group / name for group in groups[name]]
-        drawn = [*layout.inspections(name), *check_pictures(name)]
-        yield from _present([*checkpoints, *drawn], root)
+        found += [layout.times_file("", name).parent, *layout.inspections(name)]
+        found += check_pictures(name)
         is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
-        pages = sorted((root / layout.COMPARISONS_FOLDER).glob("*.html"))
-        yield from (page.relative_to(root) for page in pages if is_of.search(page.stem))
-    yield from _present([_LISTED / video for video in videos], root)
-    logs = (log_of(stage).with_suffix(end) for stage in stages for end in (".log", ".jsonl"))
-    yield from _present(logs, root)
+        pages = (root / layout.COMPARISONS_FOLDER).glob("*.html")
+        found += [page.relative_to(root) for page in pages if is_of.search(page.stem)]
+    return found + [log_of(each).with_suffix(end) for each in stages for end in (".log", ".jsonl")]
 
 
 def _cached(

@@ -142,10 +142,9 @@ def _covering(image: AnyFrame, size: tuple[int, int]) -> Frame:
 
 
 def written_over(
-    frames: Iterable[MaskedFrame],
+    frames: Iterable[tuple[MaskedFrame, Frame]],
     folder: Path,
     background: str,
-    rooms: Iterator[Frame],
     source: Clip,
     *,
     crf: int,
@@ -154,8 +153,8 @@ def written_over(
     """Yield the frames in their room; write them over another background meanwhile, in threads.
 
     Args:
+        frames: each with what is behind the person in it.
         folder: gets the videos that `files_over` names, with the source's sound.
-        rooms: what is behind the person in each frame.
     """
     behind = None
     with ExitStack() as stack:
@@ -165,9 +164,9 @@ def written_over(
             for name in files_over(background)
         ]
 
-        def show(frame: MaskedFrame) -> None:
+        def show(frame: MaskedFrame, room: Frame) -> None:
             nonlocal behind
-            size, person = frame.shape[:2], cut_out(frame, next(rooms))
+            size, person = frame.shape[:2], cut_out(frame, room)
             if background != layout.ALPHA and behind is None:
                 behind = background_frames(background, size=size, frame_rate=source.frame_rate)
             made = with_alpha(person, size) if behind is None else over(person, next(behind))
@@ -175,6 +174,6 @@ def written_over(
                 write(with_label(made) if visible_label == "corner" else made)
 
         show_later = enter(in_thread(show))
-        for frame in frames:
-            show_later(frame)
+        for frame, room in frames:
+            show_later(frame, room)
             yield without_mask(frame)

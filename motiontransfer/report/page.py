@@ -27,7 +27,7 @@ from motiontransfer.core.params import flattened
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_text
 from motiontransfer.rendering.compositing import num_threads
-from motiontransfer.report.tables import Chart
+from motiontransfer.report.tables import Chart, change_text, interval_text, name_of, number_text
 from motiontransfer.video.container import open_input, video_stream
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
@@ -59,7 +59,13 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["base64"] = lambda data: b64encode(data).decode("ascii")
+    environment.filters |= {
+        "base64": lambda data: b64encode(data).decode("ascii"),
+        "number": number_text,
+        "interval": interval_text,
+        "change": change_text,
+        "name": name_of,
+    }
     css = _source(environment, "page.css")
     script = "\n".join(_source(environment, name) for name in _SCRIPTS)
     html = environment.get_template(template).render(

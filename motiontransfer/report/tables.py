@@ -62,20 +62,13 @@ _MINUS = "\N{MINUS SIGN}"
 Verdict = Literal["better", "worse", "same", "within noise", "changed", "only before", "only after"]
 
 
-class Cell(NamedTuple):
-    text: str
-    """A dash where it could not be measured."""
-    interval: str = ""
-    """Low to high, if known."""
-    best: bool = False
-    """True if no other system is better."""
-
-
 class Row(NamedTuple):
     label: str
     metric: Metric
-    cells: tuple[Cell | None, ...]
+    cells: tuple[Measurement | None, ...]
     """One a column; None where the system was not measured."""
+    best: frozenset[str]
+    """Systems of which no other is better."""
 
 
 class MetricTable(NamedTuple):
@@ -90,21 +83,18 @@ class Tile(NamedTuple):
 
     label: str
     metric: Metric
-    cell: Cell
-    """Ours."""
-    others: tuple[tuple[str, str], ...]
-    """(name, number) of every other system."""
+    ours: Measurement
+    others: tuple[Measurement, ...]
+    """Of every other system."""
 
 
 class MetricDifference(NamedTuple):
-    """One metric of two runs; numbers are empty where they were not measured."""
+    """One metric of two runs; None where it was not measured."""
 
     label: str
     metric: Metric
-    before: str
-    after: str
-    change: str
-    """After minus before, with its sign."""
+    before: float | None
+    after: float | None
     verdict: Verdict
 
 
@@ -140,17 +130,9 @@ def tiles(found: Measurements) -> tuple[Tile, ...]:
         ours = of_system.pop(OURS, None)
         if ours is None or ours.value is None or len(chosen) == _NUM_TILES:
             continue
+        others = tuple(item for item in of_system.values() if item.value is not None)
         chosen.append(
-            Tile(
-                label=title_of(key),
-                metric=METRICS[key.metric],
-                cell=_cell(ours, best=False, digits=3),
-                others=tuple(
-                    (name_of(name), number_text(item.value, digits=3))
-                    for name, item in of_system.items()
-                    if item.value is not None
-                ),
-            )
+            Tile(label=title_of(key), metric=METRICS[key.metric], ours=ours, others=others)
         )
     return tuple(chosen)
 
@@ -252,13 +234,26 @@ def title_of(key: MetricKey) -> str:
     return f"{metric.label}, {name_of(key.region)}{reference}"
 
 
-def number_text(value: float, *, digits: int = 4) -> str:
-    """Write a number with so many significant digits; a whole one without a point."""
+def number_text(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many significant digits; a whole one has no point, none is a dash."""
+    if value is None:
+        return _DASH
     if float(value).is_integer() and abs(value) < 1e15:
         text = str(int(value))
     else:
         text = f"{value:#.{digits}g}".rstrip(".")
     return text.replace("-", _MINUS, 1) if value < 0 else text
+
+
+def interval_text(item: Measurement) -> str:
+    """Low to high; empty where they are not known, or look the same."""
+    ends = [number_text(end, 3) for end in item.interval or ()]
+    return f" {_DASH} ".join(ends) if len({*ends}) > 1 else ""
+
+
+def change_text(difference: float) -> str:
+    """Write a difference with its sign."""
+    return "0" if difference == 0 else f"{difference:+.3g}".replace("-", _MINUS)
 
 
 def measured(found: Measurements) -> list[Measurement]:
@@ -281,24 +276,10 @@ def _table(section: str, items: Sequence[Measurement]) -> MetricTable:
         metric = METRICS[key.metric]
         best = best_of({name: item.value for name, item in of_system.items()}, metric.better)
         heading, label = _heading_and_label(next(iter(of_system.values())))
-        cells = tuple(
-            _cell(of_system[name], best=name in best) if name in of_system else None
-            for name in systems
-        )
-        rows.setdefault(heading, []).append(Row(label=label, metric=metric, cells=cells))
+        cells = tuple(map(of_system.get, systems))
+        rows.setdefault(heading, []).append(Row(label=label, metric=metric, cells=cells, best=best))
     columns = tuple(name_of(name) for name in systems)
     return MetricTable(title=_TITLES[section], columns=columns, groups=rows)
-
-
-def _cell(item: Measurement, *, best: bool, digits: int = 4) -> Cell:
-    if item.value is None:
-        return Cell(text=_DASH)
-    low_high = [number_text(end, digits=3) for end in item.interval or ()]
-    return Cell(
-        text=number_text(item.value, digits=digits),
-        interval=f" {_DASH} ".join(low_high) if len({*low_high}) > 1 else "",
-        best=best,
-    )
 
 
 def _difference(
@@ -309,20 +290,17 @@ def _difference(
     metric = METRICS[one.key.metric]
     heading, label = _heading_and_label(one)
     verdict: Verdict = "only after" if old is None else "only before"
-    change = ""
-    if old is not None and new is not None and old.value is not None and new.value is not None:
-        difference = new.value - old.value
-        change = "0" if difference == 0 else f"{difference:+.3g}".replace("-", _MINUS)
+    before, after = (each.value if each else None for each in (old, new))
+    if old and new and before is not None and after is not None:
         if noise is None and old.interval and new.interval:
             lows, highs = zip(old.interval, new.interval, strict=True)
             noise = math.inf if max(lows) <= min(highs) else 0.0
-        verdict = verdict_of(old.value, new.value, metric.better, noise=noise or 0.0)
+        verdict = verdict_of(before, after, metric.better, noise=noise or 0.0)
     return MetricDifference(
         label=f"{heading}: {label}" if heading else label,
         metric=metric,
-        before=number_text(old.value) if old and old.value is not None else "",
-        after=number_text(new.value) if new and new.value is not None else "",
-        change=change,
+        before=before,
+        after=after,
         verdict=verdict,
     )
 
@@ -367,9 +345,9 @@ def _in_words(label: str, values: Sequence[float | None]) -> str:
     known = [(value, at) for at, value in enumerate(values) if value is not None]
     if not known:
         return f"{label}: never measured."
-    mean = number_text(float(np.mean([value for value, _ in known])), digits=3)
+    mean = number_text(float(np.mean([value for value, _ in known])), 3)
     low, high = min(known), max(known, key=lambda pair: pair[0])  # the earliest of equals
     return (
-        f"{label}: mean {mean}, lowest {number_text(low[0], digits=3)} at {low[1]}, "
-        f"highest {number_text(high[0], digits=3)} at {high[1]}."
+        f"{label}: mean {mean}, lowest {number_text(low[0], 3)} at {low[1]}, "
+        f"highest {number_text(high[0], 3)} at {high[1]}."
     )

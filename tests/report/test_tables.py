@@ -16,11 +16,11 @@ def test_a_table_has_a_row_a_metric_and_a_column_a_system():
     ((heading, rows),) = table.groups.items()
     l1, likeness = rows
     assert (heading, l1.label, likeness.label) == ("Person's box", "L1", "Likeness")
-    assert [cell.text for cell in l1.cells] == ["11.25", "23.70", "10.50", "4.500"]
-    assert [cell.best for cell in l1.cells] == [False, False, True, False]  # less is better
-    assert [cell.best for cell in likeness.cells] == [True, False, False, False]  # more is better
-    assert likeness.cells[0].interval == "0.650 \N{EN DASH} 0.730"
-    assert l1.cells[0].interval == ""
+    numbers = ["11.25", "23.70", "10.50", "4.500"]
+    assert [tables.number_text(cell.value) for cell in l1.cells] == numbers
+    assert (l1.best, likeness.best) == ({"frame_by_frame"}, {"ours"})  # less, more is better
+    assert tables.interval_text(likeness.cells[0]) == "0.650 \N{EN DASH} 0.730"
+    assert tables.interval_text(l1.cells[0]) == ""
 
 
 def test_rows_are_grouped_by_region_or_metric():
@@ -39,7 +39,7 @@ def test_counts_and_notes_are_lines_below_the_tables():
     assert tables.metric_tables(counted) == ()
     missing = {MetricKey("l1", "face", "ours", "truth"): (None, None)}
     (row,) = tables.metric_tables(Measurements.from_values(missing))[0].groups["Face"]
-    assert row.cells[0].text == "\N{EN DASH}"
+    assert tables.number_text(row.cells[0].value) == "\N{EN DASH}"
     assert tables.not_measured(counted) == ("ground truth: not filmed",)
     assert tables.not_measured(found) == (
         "ground truth, face, not detected: 3 frames",
@@ -71,8 +71,8 @@ def test_the_first_headline_metrics_are_tiles():
         "Pose error, all joints (intended pose)",
         "Background flicker",
     ]
-    assert found[0].cell.text == "0.692"
-    assert found[0].others[0] == ("nearest neighbors", "0.528")
+    assert [found[0].ours.value, found[0].others[0].value] == [0.6923, 0.5279]
+    assert found[0].others[0].key.system == "nearest_neighbours"
     assert tables.title_of(MetricKey("pose_distance_px", "hands", "", "")) == "Pose distance, hands"
     everything = {key._replace(system="ours"): (1.0, None) for key in HEADLINES}
     all_tiles = tables.tiles(Measurements.from_values(everything))
@@ -93,6 +93,11 @@ def test_the_first_headline_metrics_are_tiles():
 )
 def test_numbers_have_four_significant_digits(value, text):
     assert tables.number_text(value) == text
+
+
+def test_a_change_has_its_sign():
+    texts = [tables.change_text(change) for change in (0.25, -0.25, 0.0)]
+    assert texts == ["+0.25", "\N{MINUS SIGN}0.25", "0"]
 
 
 @pytest.mark.parametrize(
@@ -127,28 +132,28 @@ def _run(*, noise=None, **values):
 
 
 @pytest.mark.parametrize(
-    ("after", "interval", "noise", "change", "verdict"),
+    ("after", "interval", "noise", "verdict"),
     [
-        (0.75, (0.4, 0.55), None, "+0.25", "better"),
-        (0.75, (0.4, 0.65), None, "+0.25", "within noise"),
-        (0.75, (0.4, 0.65), 0.06, "+0.25", "better"),  # more than four times the noise
-        (0.75, (0.4, 0.55), 0.07, "+0.25", "within noise"),
-        (0.25, None, None, "\N{MINUS SIGN}0.25", "worse"),
-        (0.5, (0.4, 0.65), None, "0", "same"),
+        (0.75, (0.4, 0.55), None, "better"),
+        (0.75, (0.4, 0.65), None, "within noise"),
+        (0.75, (0.4, 0.65), 0.06, "better"),  # more than four times the noise
+        (0.75, (0.4, 0.55), 0.07, "within noise"),
+        (0.25, None, None, "worse"),
+        (0.5, (0.4, 0.65), None, "same"),
     ],
 )
-def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, change, verdict):
+def test_metrics_of_ours_are_compared_one_by_one(after, interval, noise, verdict):
     differences = tables.metric_differences(
         _run(likeness=(0.5, interval), ssim=(0.5, None)),
         _run(likeness=(after, (0.6, 0.8)), l1=(3.0, None), noise=noise),
     )
     ((title, (likeness, *alone)),) = differences.items()
     assert title == "Compared with the ground truth"
-    assert (likeness.label, likeness.before) == ("Person's box: Likeness", "0.5000")
-    assert (likeness.change, likeness.verdict) == (change, verdict)
-    assert [(one.verdict, one.before, one.after, one.change) for one in alone] == [
-        ("only after", "", "3", ""),
-        ("only before", "0.5000", "", ""),
+    assert (likeness.label, likeness.before) == ("Person's box: Likeness", 0.5)
+    assert (likeness.after, likeness.verdict) == (after, verdict)
+    assert [(one.verdict, one.before, one.after) for one in alone] == [
+        ("only after", None, 3.0),
+        ("only before", 0.5, None),
     ]
 
 
