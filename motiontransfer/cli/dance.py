@@ -114,7 +114,10 @@ def dance(  # noqa: PLR0913 - a command's options
             if of_result:
                 _check_height(of_result, highest=_decoded_height(entered[0].target))
             if check:
-                looks = _look(trim, person), _look(trim_me, person_me)
+                looks = (
+                    {"trim": keys.get("trim"), "person": who}
+                    for keys, who in ((wishes.of_dance, person), (wishes.of_me, person_me))
+                )
                 _check(entered, *looks, height=of_result, root=root if dry else None)
             # of whom to train on before the second of two can be shown
             shown = 0 if preview and entered[0].is_trained else -1
@@ -143,11 +146,6 @@ def dance(  # noqa: PLR0913 - a command's options
             emit(Took(stages=long))
             for event in made:  # is not to be looked for above
                 emit(event)
-
-
-def _look(part: _Trim | None, who: _Place | None) -> dict[str, object]:
-    """What `check_video` is told of a film."""
-    return {"trim": part if part and any(part) else None, "person": who}
 
 
 def _check(
