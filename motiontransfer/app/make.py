@@ -66,13 +66,8 @@ class Side:
 
     def options(self, suffix: str) -> list[str]:
         """Options of `dance`; those of the person end so."""
-        given = {"--trim": self.trim, "--person": self.person}
-        return [
-            word
-            for option, values in given.items()
-            if values
-            for word in (option + suffix, *map(str, values))
-        ] + (["--like", self.like] if self.like else [])
+        given = {f"--trim{suffix}": self.trim, f"--person{suffix}": self.person}
+        return _words({**given, "--like": self.like and (self.like,)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +80,15 @@ class How:
 
     def options(self) -> list[str]:
         """Options of `dance`."""
-        given = {"--background": self.background, "--height": self.height}
-        others = [word for option, one in given.items() if one for word in (option, one)]
-        return ["--scene", self.scene, *others]
+        given = {"--scene": self.scene, "--background": self.background, "--height": self.height}
+        return _words({option: value and (value,) for option, value in given.items()})
+
+
+def _words(options: Mapping[str, Sequence[object] | None]) -> list[str]:
+    """Those options that have values, each before its own."""
+    return [
+        word for option, values in options.items() if values for word in (option, *map(str, values))
+    ]
 
 
 class Make(NamedTuple):

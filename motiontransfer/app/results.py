@@ -1,7 +1,6 @@
 """The tab of finished results: found again, played beside the dance, downloaded, deleted."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -99,18 +98,12 @@ def deletable(result: Result) -> list[tuple[str, str]]:
 
 def gallery(results: Sequence[Result]) -> str:
     """A card for each result: a frame of it, who dances what, when and how large."""
-    cards = [(each, _title(each), _facts(each)) for each in results]
+    cards = [(each, _title(each), each.facts) for each in results]
     return views.html_of("gallery", results=cards) if cards else _NONE
 
 
 def _title(result: Result) -> str:
     return f"{result.target} dances {result.source}" if result.target else result.name
-
-
-def _facts(result: Result) -> str:
-    day = datetime.fromtimestamp(result.made).astimezone().strftime("%Y-%m-%d %H:%M")
-    pixels = "{1} x {0}, ".format(*result.size) if result.size else ""
-    return f"{day}, {pixels}{result.num_bytes / 1e6:.1f} MB"
 
 
 def detail(result: Result) -> str:

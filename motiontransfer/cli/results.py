@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -128,10 +127,8 @@ def list_results(*, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(content, indent=2, default=Path.as_posix))
         return
     for each in found:
-        day = datetime.fromtimestamp(each.made).astimezone().strftime("%Y-%m-%d %H:%M")
-        pixels = "{1}x{0} px, ".format(*each.size) if each.size else ""
         whose = f"{each.target} performs {each.source}" if each.target else "no transfer any more"
-        typer.echo(f"{each.video}: {whose}, {day}, {pixels}{each.num_bytes / 1e6:.1f} MB")
+        typer.echo(f"{each.video}: {whose}, {each.facts}")
     if not found:
         typer.echo("no finished results")
 

@@ -25,7 +25,6 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import MappingProxyType
 
 import loky
 import psutil
@@ -167,19 +166,14 @@ class LocalExecutor:
     Where there is no fork, each loads it.
     """
 
-    def __init__(
-        self,
-        shares: Sequence[Mapping[str, str]] = ({},),
-        *,
-        urgency: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, shares: Sequence[Mapping[str, str]] = ({},)) -> None:
         """Prepare to run stages.
 
         Args:
             shares: environment variables of each of the stages that run at once.
         """
         self.shares: Sequence[Mapping[str, str]] = shares
-        self.urgency: Mapping[str, float] = urgency
+        self.urgency: Mapping[str, float] = {}
         """Of stages, seconds until all that waits for them is done; one that begins beside a more
         urgent one has a lower priority."""
         self._begun: dict[str, float] = {}  # when, of those that run

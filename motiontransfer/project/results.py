@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from motiontransfer.core import layout
@@ -30,6 +31,13 @@ class Result:
     """Of the video."""
     size: tuple[int, int] | None
     """(height, width) in pixels, where `encode` told."""
+
+    @property
+    def facts(self) -> str:
+        """When it was made, and its size."""
+        day = datetime.fromtimestamp(self.made).astimezone().strftime("%Y-%m-%d %H:%M")
+        pixels = "{1}x{0} px, ".format(*self.size) if self.size else ""
+        return f"{day}, {pixels}{self.num_bytes / 1e6:.1f} MB"
 
 
 def finished_results() -> list[Result]:

@@ -127,7 +127,7 @@ def test_a_card_has_both_names_the_date_and_the_size():
     assert cards.count("<button") == cards.count("<video") == 2
     assert 'data-name="ada_as_ben"' in cards
     assert "ada dances waltz" in cards
-    assert re.search(r"2001-09-0\d \d\d:\d\d, 640 x 480, 2\.5 MB", cards)
+    assert re.search(r"2001-09-0\d \d\d:\d\d, 640x480 px, 2\.5 MB", cards)
     assert 'data-name="&lt;old&gt;"' in cards
     assert "<old>" not in cards
     assert "Nothing is finished yet" in gallery([])

@@ -85,15 +85,10 @@ def run(monkeypatch, server):
         shells = dict.fromkeys(graph, shell) if isinstance(shell, str) else shell
         seen = []
         monkeypatch.setattr(runs, "_FORK_SERVER", ("-c", server, json.dumps(shells)))
-        run_stages(
-            graph,
-            LocalExecutor(
-                [{"SHARE": str(index)} for index in range(at_once)],
-                urgency=options.pop("urgency", {}),
-            ),
-            **{"keep_going": True, **options},
-            show=lambda progress: seen.append(progress) or show(progress),
-        )
+        executor = LocalExecutor([{"SHARE": str(index)} for index in range(at_once)])
+        executor.urgency = options.pop("urgency", {})
+        shows = {"show": lambda progress: seen.append(progress) or show(progress)}
+        run_stages(graph, executor, **{"keep_going": True, **options}, **shows)
         return seen[-1]
 
     return run
