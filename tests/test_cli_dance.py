@@ -14,7 +14,7 @@ from motiontransfer.cli import dance
 from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events, layout
 from motiontransfer.core.params import load_section
-from motiontransfer.pipeline.runs import Job, RunState
+from motiontransfer.pipeline.runs import RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.video_check import check_video
 from motiontransfer.video import isolation
@@ -186,17 +186,17 @@ def test_progress_is_the_share_of_the_forecast_of_stages_side_by_side(monkeypatc
     caplog.set_level(logging.INFO, events.LOGGER)
     monkeypatch.setattr("motiontransfer.core.progress._FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("motiontransfer.core.progress._LOG_EVERY_SECONDS", 0.0)
-    job, told = Job(log=Path("log"), began=time.monotonic() - 20), []
+    began, told = time.monotonic() - 20, []
     graph = {"decode@me": [], "train_gan@me": [], "restored": [], "report@me": ["train_gan@me"]}
     forecasts = {"decode@me": 40.0, "train_gan@me": 50.0, "report@me": 10.0}
     tell = dict.fromkeys(("decode@me", "report@me"), told.append)
     with metered("me", forecasts, jobs=2, tell=tell, who={"me": "the person"}) as show:
-        show(RunState(graph=graph, running={"train_gan@me": job, "restored": job}))
+        show(RunState(graph=graph, running={"train_gan@me": began, "restored": began}))
         assert told == []
-        show(RunState(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": job}))
+        show(RunState(graph=graph, done={"decode@me": 3.0}, running={"train_gan@me": began}))
         assert told == ["decode@me"]
         done = {"decode@me": 3.0, "train_gan@me": 99.0}
-        show(RunState(graph=graph, done=done, running={"report@me": job}))
+        show(RunState(graph=graph, done=done, running={"report@me": began}))
     assert told == ["decode@me"]
     lines = [re.sub(r", about \d+ s left", "", line) for line in caplog.messages]
     running = ("restored, Training on the person", "Training on the person", "Writing the report")
@@ -209,15 +209,15 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     result.parent.mkdir(parents=True)
     result.touch()
     os.utime(result, (0, time.time() - 30))  # of an earlier run
-    job = Job(log=Path("log"), began=time.monotonic() - 20)
+    began = time.monotonic() - 20
     tell = dict.fromkeys(("encode@me", "report@me"), told.append)
     with metered("me", {}, jobs=1, tell=tell) as show:
-        show(RunState(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": began}))
         assert told == []
         result.touch()
-        show(RunState(graph={}, running={"report@me": job}))
+        show(RunState(graph={}, running={"report@me": began}))
         assert told == []
-        show(RunState(graph={}, running={"encode@me": job}))
+        show(RunState(graph={}, running={"encode@me": began}))
         assert told == ["encode@me"]
         show(RunState(graph={}, done={"encode@me": 25.0}))
     assert told == ["encode@me"]

@@ -123,7 +123,7 @@ def metered(
 
     def show(progress: "RunState") -> None:
         now = time.monotonic()
-        spent = {stage: now - job.began for stage, job in progress.running.items()}
+        spent = {stage: now - began for stage, began in progress.running.items()}
         there = [stage for stage, seconds in spent.items() if _has_result(stage, seconds)]
         for stage in [stage for stage in untold if stage in (*progress.done, *there)]:
             untold.remove(stage)

@@ -28,7 +28,7 @@ from motiontransfer.core.stage_runner import fault
 from motiontransfer.core.stages import STAGES
 from motiontransfer.pipeline import remote
 from motiontransfer.pipeline.dvc_api import Repo, has_past_run, lock_repo, oid_of, opened, read_by
-from motiontransfer.pipeline.runs import LocalExecutor, dvc_repro, first_error, share_cores
+from motiontransfer.pipeline.runs import LocalExecutor, dvc_repro, first_error, log_of, share_cores
 from motiontransfer.pipeline.sharing import pull, untracked
 from motiontransfer.pose.detectors import DETECTORS
 
@@ -79,7 +79,7 @@ class RayExecutor(LocalExecutor):
         self._tasks: set = set()
         self._dvc = Lock()  # DVC's own is between processes
 
-    def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
+    def run(self, stage: str, share: Mapping[str, str]) -> None:
         """Run a stage as a task, unless a past run of it is here, and record it here."""
         with self._dvc, opened(Path(), wait=True) as repo, lock_repo(repo):
             (found,) = repo.stage.collect(stage)
@@ -91,16 +91,17 @@ class RayExecutor(LocalExecutor):
                     remote.push(repo, filter(None, inputs))
                 files = _small_files(repo)
         if runs_there:
-            entries = self._run_there(stage, log, share, files)
+            entries = self._run_there(stage, share, files)
             with self._dvc, opened(Path(), wait=True) as repo, remote.errors_with_url(repo):
                 remote.accept_runs(repo, entries)
                 remote.fetch_outputs(repo, entries)
-        super().run(stage, log, share)
+        super().run(stage, share)
 
     def _run_there(
-        self, stage: str, log: Path, share: Mapping[str, str], files: Mapping[str, bytes]
+        self, stage: str, share: Mapping[str, str], files: Mapping[str, bytes]
     ) -> dict[str, bytes]:
         """Entries of the run cache that a stage makes on the cluster."""
+        log = log_of(stage)
         gpus = num_gpus(stage) if self._has_gpus else 0
         variables = {**share, **({} if gpus else {"CUDA_VISIBLE_DEVICES": ""})}
         remote_function = self._ray.remote(num_returns="streaming")(run_in_copy).options(

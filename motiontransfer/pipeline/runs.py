@@ -59,19 +59,12 @@ _NICENESS = 10  # of what must not slow others down: a tenth of their share of a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """A stage that runs."""
-
-    log: Path
-    began: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunState:
     """Which stages of a graph run, are done, or failed; the others wait."""
 
     graph: Graph
-    running: dict[str, Job] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+    """When each began, seconds of the monotonic clock."""
     done: dict[str, float] = field(default_factory=dict)
     """Seconds that each took."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -115,8 +108,9 @@ def run_stages(
                 ready.sort(key=lambda name: -executor.urgency.get(name, 0.0))
                 while ready and free and (keep_going or not progress.failed):
                     name, share = ready.pop(0), free.pop()
-                    progress.running[name] = job = Job(log=_new_log(name))
-                    futures[threads.submit(executor.run, name, job.log, share)] = name, share
+                    progress.running[name] = time.monotonic()
+                    _begin_log(name)
+                    futures[threads.submit(executor.run, name, share)] = name, share
                     tell(name, "runs")
                 show(progress)
                 if not futures:
@@ -124,15 +118,15 @@ def run_stages(
                 for future in wait(futures, _POLL_SECONDS, FIRST_COMPLETED).done:
                     name, share = futures.pop(future)
                     free.append(share)
-                    job = progress.running.pop(name)
+                    began, log = progress.running.pop(name), log_of(name)
                     try:
                         future.result()
                     except MotionTransferError as error:
-                        emit(Failed(message=f"{name}: {error}", log=str(job.log)))
-                        progress.failed[name] = f"{error}; its output: {job.log}"
+                        emit(Failed(message=f"{name}: {error}", log=str(log)))
+                        progress.failed[name] = f"{error}; its output: {log}"
                         tell(name, "failed")
                     else:
-                        progress.done[name] = time.monotonic() - job.began
+                        progress.done[name] = time.monotonic() - began
                         tell(name, "is done")
                         sorter.done(name)
         except KeyboardInterrupt as error:
@@ -186,7 +180,7 @@ class LocalExecutor:
         """Load DVC, beside what goes on here."""
         self._idle.append(_start_server())
 
-    def run(self, stage: str, log: Path, share: Mapping[str, str]) -> None:
+    def run(self, stage: str, share: Mapping[str, str]) -> None:
         """Run and record a stage, once no other process runs it or uses what it reads and writes.
 
         Raises:
@@ -195,7 +189,7 @@ class LocalExecutor:
         told = ""
         self._begun[stage] = time.monotonic()
         try:
-            while waits_for := _runner_of(stage) or self._run_unless_busy(stage, log, share):
+            while waits_for := _runner_of(stage) or self._run_unless_busy(stage, share):
                 if waits_for != told:
                     told = waits_for
                     emit(Note(text=f"{stage} waits: {told}"))
@@ -204,12 +198,13 @@ class LocalExecutor:
         finally:
             del self._begun[stage]
 
-    def _run_unless_busy(self, stage: str, log: Path, share: Mapping[str, str]) -> str:
+    def _run_unless_busy(self, stage: str, share: Mapping[str, str]) -> str:
         """Run a stage, and say which process is in the way, if one is."""
         with params_lock() if stage == "check_params" else nullcontext():  # which reads it all
-            status = self._run_once(stage, log, share)
+            status = self._run_once(stage, share)
         if not status:
             return ""
+        log = log_of(stage)
         killed = f"killed by {signal.Signals(-status).name}" if status < 0 else ""
         error = killed or first_error(log) or last_line(log) or "?"
         if busy := _BUSY.search(error):
@@ -218,7 +213,7 @@ class LocalExecutor:
             return waits_for
         raise MotionTransferError(error)
 
-    def _run_once(self, stage: str, log: Path, share: Mapping[str, str]) -> int:
+    def _run_once(self, stage: str, share: Mapping[str, str]) -> int:
         """Run DVC out of reach of the terminal's Ctrl-C, and kill what it leaves if it fails."""
         server = self._idle.pop() if self._idle else _start_server()
         assert server.stdin
@@ -226,8 +221,13 @@ class LocalExecutor:
         now = time.monotonic()
         left = [self.urgency.get(name, 0.0) - now + at for name, at in [*self._begun.items()]]
         is_nice = self.urgency.get(stage, 0.0) < max(left)
-        environment = {**share, events.VARIABLE: str(_events_of(log).resolve())}
-        request = environment, str(log), _NICENESS * is_nice, [*_REPRO, "--single-item", stage]
+        environment = {**share, events.VARIABLE: str(_events_of(stage).resolve())}
+        request = (
+            environment,
+            str(log_of(stage)),
+            _NICENESS * is_nice,
+            [*_REPRO, "--single-item", stage],
+        )
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         group = int(server.stdout.readline())
@@ -332,18 +332,17 @@ def log_of(name: str) -> Path:
     return Path(".dvc/tmp/jobs") / f"{re.sub('[/:]', '_', name)}.log"
 
 
-def _new_log(name: str) -> Path:
-    log = log_of(name)
+def _begin_log(stage: str) -> None:
+    log = log_of(stage)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.touch()
-    if not _runner_of(name):  # whose log it is
+    if not _runner_of(stage):  # whose log it is
         log.write_text("")
-        _events_of(log).unlink(missing_ok=True)
-    return log
+        _events_of(stage).unlink(missing_ok=True)
 
 
-def _events_of(log: Path) -> Path:
-    return log.with_suffix(".jsonl")
+def _events_of(stage: str) -> Path:
+    return log_of(stage).with_suffix(".jsonl")
 
 
 def running(progress: RunState, who: Mapping[str, str]) -> tuple[Running, ...]:
@@ -353,8 +352,8 @@ def running(progress: RunState, who: Mapping[str, str]) -> tuple[Running, ...]:
         who: what to call videos and subjects, see `sentence_of`.
     """
     found = []
-    for stage, job in sorted(progress.running.items()):
-        file, steps = _events_of(job.log), (0, 0)
+    for stage in sorted(progress.running):
+        file, steps = _events_of(stage), (0, 0)
         if file.exists():
             with file.open("rb") as stream:
                 stream.seek(max(file.stat().st_size - _LAST_BYTES, 0))

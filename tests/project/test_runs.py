@@ -17,7 +17,7 @@ from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import LOGGER, JsonLines, StageChanged, Step, read_events
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.plan import longest_chains, plan, urgencies
-from motiontransfer.pipeline.runs import Job, LocalExecutor, RunState, run_stages, share_machine
+from motiontransfer.pipeline.runs import LocalExecutor, RunState, run_stages, share_machine
 from tests.command import isolated_environment
 from tests.project.remotes import wait_for
 from tests.project.small_project import small_project
@@ -399,12 +399,6 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
     assert list(plan()) == ["long"]
 
 
-def progress_of_five(log):
-    graph = dict.fromkeys(("decode@me", "decode@you", "train@me", "film@target", "report@me"), ())
-    state = {"running": {"train@me": Job(log=log)}, "failed": {"decode@you": "ERROR"}}
-    return RunState(graph=graph, done={"decode@me": 2.0}, **state)
-
-
 @pytest.mark.parametrize("as_json", [False, True])
 def test_each_change_of_a_stage_is_reported_once(run_and_fail, capsys, as_json):
     graph = {"a": [], "b": ["a"], "c": ["b"]}
@@ -422,9 +416,11 @@ def test_each_change_of_a_stage_is_reported_once(run_and_fail, capsys, as_json):
     ]
 
 
-def test_what_runs_is_told_with_the_last_step_of_its_log(tmp_path):
+def test_what_runs_is_told_with_the_last_step_of_its_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     step = Step(description="train", done=2, total=9, rate=1.0, seconds_left=7.0)
-    line = JsonLines().format(logging.makeLogRecord({"msg": step}))
-    (tmp_path / "train.jsonl").write_text(f"{line}\n")
-    (run,) = runs.running(progress_of_five(tmp_path / "train.log"), {})
+    events = runs.log_of("train@me").with_suffix(".jsonl")
+    events.parent.mkdir(parents=True)
+    events.write_text(f"{JsonLines().format(logging.makeLogRecord({'msg': step}))}\n")
+    (run,) = runs.running(RunState(graph={}, running={"train@me": 0.0}), {})
     assert str(run) == "train@me 2 of 9"
