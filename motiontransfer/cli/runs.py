@@ -89,7 +89,7 @@ def clean(*, yes: Yes = False) -> None:
     """Delete orphaned outputs: of stages that dvc.yaml no longer has; your own files stay."""
     from motiontransfer.project.entries import delete, orphaned_outputs
 
-    paths = orphaned_outputs(Path())
+    paths = orphaned_outputs()
     if not paths:
         emit(Note(text="no orphaned outputs"))
         return
@@ -97,7 +97,7 @@ def clean(*, yes: Yes = False) -> None:
         emit(Note(text=str(path)))
     if not yes:
         typer.confirm(f"delete these {len(paths)}?", abort=True)
-    delete(Path(), paths)
+    delete(paths)
     emit(Note(text=f"deleted {len(paths)}"))
 
 

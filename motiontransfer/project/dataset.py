@@ -39,7 +39,7 @@ _CRF = 10
 _PARTS = ("pose", "face", "hand_left", "hand_right")
 
 
-def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
+def import_dataset(folder: Path) -> list[str]:
     """Add each subject's training and other frames, and each video; return the new names.
 
     A subject's frames but for training are those of a subject `<name>_test`: a target is trained on
@@ -61,18 +61,17 @@ def import_dataset(folder: Path, *, root: Path = Path()) -> list[str]:
             f"{folder}: expected frames in folders as subject1/train/train_img, or videos; got"
             " neither"
         )
-    known = read_films(root).videos
+    known = read_films().videos
     new = {name: source for name, source in sources.items() if name not in known}
     for name, source in new.items():
-        check_new_video(name, name, root=root)
-        video, detector = (source, None) if source.is_file() else _import_frames(source, name, root)
+        check_new_video(name, name)
+        video, detector = (source, None) if source.is_file() else _import_frames(source, name)
         add_video(
             video,
             **{"name": name, "subject": name},
             crop="auto",
             role="source",
             others={"detector": detector} if detector else {},
-            root=root,
         )
     return list(new)
 
@@ -84,13 +83,13 @@ def _name(part: Path) -> str:
     return f"{part.parent.name}_{part.name}" if part.name in ("test", "val") else part.name
 
 
-def _import_frames(part: Path, name: str, root: Path) -> tuple[Path, str | None]:
+def _import_frames(part: Path, name: str) -> tuple[Path, str | None]:
     """Write data/videos/NAME with a video, and OpenPose's JSON where there are keypoints."""
     frames = next(part / kind for kind in _FRAMES if (part / kind).is_dir())
     shown, rate = _shown(frames)
     keypoints = part / "keypoints"
     has_keypoints = keypoints.is_dir() and frames.name in _FILMED
-    path = root / layout.VIDEOS_FOLDER / name
+    path = layout.VIDEOS_FOLDER / name
     with replacing_folder(path) as work:
         images = map(_read_frame, track(shown, f"import {name}", total=len(shown)))
         write_video(work / f"{name}.mkv", images, frame_rate=rate, crf=_CRF)

@@ -88,7 +88,7 @@ class Deletion:
     """Of DVC, where copies may be."""
 
 
-def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
+def deletion_of(name: str) -> Deletion:
     """List what goes with a name, or with one of a section as `videos.eve`.
 
     A name is a person's first, then a film's, a result's, a guide's; then of what an entry left
@@ -98,11 +98,11 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         ParamsError: nothing has this name.
         MotionTransferError: a stage runs that makes what would go, or what that is made of.
     """
-    what, chosen, subjects, leftover = _chosen(name, root)
-    gone = going_with(chosen, subjects, root=root)
-    films, kept = _films(gone, leftover, root)
-    with errors_of_dvc("delete"), opened(root) as repo:
-        locked, sections = read_lock(root), _sections(root)
+    what, chosen, subjects, leftover = _chosen(name)
+    gone = going_with(chosen, subjects)
+    films, kept = _films(gone, leftover)
+    with errors_of_dvc("delete"), opened(Path()) as repo:
+        locked, sections = read_lock(Path()), _sections()
         present = {name_of(stage): stage for stage in own_stages(repo)}
         own = {
             stage
@@ -116,12 +116,12 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         stages = {*own, *map(name_of, after)}
         needed = stages | {name_of(stage) for stage in in_order(repo, after)}
         _refuse_running(needed)
-        outs = {Path(out["path"]) for out in _locked_outs(root, stages)}
+        outs = {Path(out["path"]) for out in _locked_outs(stages)}
         outs |= {Path(repo.root_dir) / out.fs_path for stage in after for out in stage.outs}
         outs = {_inside(repo, out) for out in outs}
         videos = {key for section, key in gone if section == "videos"}
         objects, runs = _cached(repo, {*stages, _CHECK}, {*outs, _LISTED}, films)
-        mine, used = _unused(repo, objects, {*outs, *films}, videos, root)
+        mine, used = _unused(repo, objects, {*outs, *films}, videos)
         lists_last = sorted(mine, key=lambda oid: (oid.endswith(".dir"), oid))
         cache = Path(repo.cache.local.path)
         remotes = tuple(f"{key} ({each['url']})" for key, each in repo.config["remote"].items())
@@ -133,7 +133,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
             needed=frozenset(needed),
             films=films,
             kept=kept,
-            paths=_outermost([*outs, *_beside(gone, stages, root)], root),
+            paths=_outermost([*outs, *_beside(gone, stages)]),
             runs=tuple(runs),
             objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
@@ -142,7 +142,7 @@ def deletion_of(name: str, *, root: Path = Path()) -> Deletion:
         )
 
 
-def delete_all(deletion: Deletion, *, with_cache: bool = True, root: Path = Path()) -> None:
+def delete_all(deletion: Deletion, *, with_cache: bool = True) -> None:
     """Delete what is listed; `check_params` runs then, so that nothing else has to.
 
     Args:
@@ -152,23 +152,23 @@ def delete_all(deletion: Deletion, *, with_cache: bool = True, root: Path = Path
         ParamsError: films.yaml cannot be edited.
         MotionTransferError: a stage runs that makes what would go, or DVC's lock is held.
     """
-    with params_lock(root):
-        with errors_of_dvc("delete"), opened(root, wait=True) as repo, lock_repo(repo):
+    with params_lock():
+        with errors_of_dvc("delete"), opened(Path(), wait=True) as repo, lock_repo(repo):
             _refuse_running(deletion.needed)
             for file in (*deletion.objects, *deletion.runs) if with_cache else ():
                 if file.exists():
                     file.chmod(0o600)  # DVC protects them, on Windows also from this
                     file.unlink()
-        delete(root, deletion.paths)
+        delete(deletion.paths)
         names = {*deletion.stages, _CHECK}
-        if names & read_lock(root).keys():
-            with opened(root, wait=True) as repo, lock_repo(repo):
-                forget_stages(root, names)
+        if names & read_lock(Path()).keys():
+            with opened(Path(), wait=True) as repo, lock_repo(repo):
+                forget_stages(Path(), names)
         for film in deletion.films:
-            _delete_film(root / film, root)
-        write_text(root / FILMS_FILE, without(deletion.entries, root=root))
-    if _CHECK in _groups(root):
-        subprocess.run(dvc_repro(_CHECK), cwd=root, capture_output=True, check=False)
+            _delete_film(film)
+        write_text(FILMS_FILE, without(deletion.entries))
+    if _CHECK in _groups():
+        subprocess.run(dvc_repro(_CHECK), capture_output=True, check=False)
 
 
 def size_of(paths: Iterable[Path]) -> int:
@@ -177,9 +177,9 @@ def size_of(paths: Iterable[Path]) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file() or file.is_symlink())
 
 
-def _chosen(name: str, root: Path) -> tuple[str, set[Entry], list[str], str]:
+def _chosen(name: str) -> tuple[str, set[Entry], list[str], str]:
     """What a name is of, its entries, persons who go, and the name where it has no entry."""
-    films = read_films(root)
+    films = read_films()
     asked, _, key = name.rpartition(".")
     for section, (what, sections) in _KINDS.items():
         if asked in ("", section) and key in getattr(films, section):
@@ -190,21 +190,19 @@ def _chosen(name: str, root: Path) -> tuple[str, set[Entry], list[str], str]:
     return f"what is left of {name}", set(), [], name
 
 
-def _films(
-    entries: Collection[Entry], leftover: str, root: Path
-) -> tuple[tuple[Path, ...], dict[Path, str]]:
+def _films(entries: Collection[Entry], leftover: str) -> tuple[tuple[Path, ...], dict[Path, str]]:
     """Films and ground truths that go with entries, and those that stay, and why."""
-    known = read_films(root)
+    known = read_films()
     of_entries = [known.videos[key].path for section, key in entries if section == "videos"]
     truths = [known.transfers[key].truth_path for section, key in entries if section == "transfers"]
     of_entries += filter(None, truths)
     kept: dict[Path, str] = {}
     for path in dict.fromkeys(of_entries):
-        if users := users_of_file(path, entries, root=root):
+        if users := users_of_file(path, entries):
             kept[path] = f"{', '.join(users)} uses it"
-        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not _pointer(root / path).exists():
+        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not _pointer(path).exists():
             kept[path] = f"it is not of those in {layout.VIDEOS_FOLDER}"
-    lone = [path for key, path in files_without_entry(root).items() if key == leftover]
+    lone = [path for key, path in files_without_entry().items() if key == leftover]
     return tuple(path for path in dict.fromkeys([*of_entries, *lone]) if path not in kept), kept
 
 
@@ -212,17 +210,17 @@ def _pointer(film: Path) -> Path:
     return film.with_name(f"{film.name}.dvc")
 
 
-def _sections(root: Path) -> dict[str, str]:
+def _sections() -> dict[str, str]:
     """Section of films.yaml for whose entries a group of stages is."""
     return {
         group: found[1]
-        for group, stage in _groups(root).items()
+        for group, stage in _groups().items()
         if (found := _FOREACH.fullmatch(str(stage.get("foreach", ""))))
     }
 
 
-def _groups(root: Path) -> dict[str, dict]:
-    stages = read_sections(root / "dvc.yaml").get("stages")
+def _groups() -> dict[str, dict]:
+    stages = read_sections(Path("dvc.yaml")).get("stages")
     return stages if isinstance(stages, dict) else {}
 
 
@@ -242,13 +240,13 @@ def _inside(repo: Repo, path: Path) -> Path:
     return path.relative_to(root) if path.is_absolute() else path
 
 
-def _outermost(paths: Iterable[Path], root: Path) -> tuple[Path, ...]:
+def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Those of these paths that are there, without what is in another of them."""
-    there = {path for path in paths if (root / path).exists() or (root / path).is_symlink()}
+    there = {path for path in paths if path.exists() or path.is_symlink()}
     return tuple(sorted(path for path in there if there.isdisjoint(path.parents)))
 
 
-def _beside(gone: Collection[Entry], stages: Collection[str], root: Path) -> list[Path]:
+def _beside(gone: Collection[Entry], stages: Collection[str]) -> list[Path]:
     """Where there may be what is no output and yet of these entries."""
     folders: Mapping[str, Callable[[str], Path]] = {
         "transfers": layout.results_folder,
@@ -262,8 +260,8 @@ def _beside(gone: Collection[Entry], stages: Collection[str], root: Path) -> lis
         found += [layout.times_file("", name).parent, *layout.inspections(name)]
         found += check_pictures(name)
         is_of = re.compile(rf"(^|_){re.escape(name)}(_|$)")
-        pages = (root / layout.COMPARISONS_FOLDER).glob("*.html")
-        found += [page.relative_to(root) for page in pages if is_of.search(page.stem)]
+        pages = layout.COMPARISONS_FOLDER.glob("*.html")
+        found += [page for page in pages if is_of.search(page.stem)]
     return found + [log_of(each).with_suffix(end) for each in stages for end in (".log", ".jsonl")]
 
 
@@ -271,11 +269,10 @@ def _cached(
     repo: Repo, stages: Collection[str], outs: Collection[Path], films: Iterable[Path]
 ) -> tuple[set[str], list[Path]]:
     """Objects of these outputs and films, now and in past runs, and these runs."""
-    root = Path(repo.root_dir)
     paths = {path.as_posix() for path in outs}
-    oids = {str(out.get("md5", "")) for out in _locked_outs(root, stages)}
+    oids = {str(out.get("md5", "")) for out in _locked_outs(stages)}
     for film in films:
-        pointer = _pointer(root / film)
+        pointer = _pointer(film)
         oids |= {*_MD5.findall(pointer.read_text(encoding="utf-8"))} if pointer.exists() else set()
     runs = []
     for run in sorted(path for path in runs_folder(repo).glob("*/*/*") if path.is_file()):
@@ -288,18 +285,14 @@ def _cached(
     return {member for oid in oids - {""} for member in remote.objects_of(repo, oid)}, runs
 
 
-def _locked_outs(root: Path, stages: Iterable[str]) -> list[dict[str, Any]]:
+def _locked_outs(stages: Iterable[str]) -> list[dict[str, Any]]:
     """Outputs of stages as dvc.lock has them."""
-    locked = read_lock(root)
+    locked = read_lock(Path())
     return [out for stage in stages for out in locked.get(stage, {}).get("outs", [])]
 
 
 def _unused(
-    repo: Repo,
-    objects: Collection[str],
-    going: Collection[Path],
-    videos: Collection[str],
-    root: Path,
+    repo: Repo, objects: Collection[str], going: Collection[Path], videos: Collection[str]
 ) -> tuple[set[str], dict[str, int]]:
     """Those of these objects that are here and that nothing else uses; and who uses how many.
 
@@ -317,7 +310,7 @@ def _unused(
             used |= {*remote.objects_of(repo, oid)}
     here = {oid for oid in objects if oid not in used and remote.cached(repo, oid).exists()}
     users: dict[str, int] = {}
-    for name, named in _named_by_refs(root).items():
+    for name, named in _named_by_refs().items():
         members = {each for oid in named for each in remote.objects_of(repo, oid)}
         if shared := here & members:
             users[name] = len(shared)
@@ -325,11 +318,11 @@ def _unused(
     return here - used, users
 
 
-def _named_by_refs(root: Path) -> dict[str, set[str]]:
+def _named_by_refs() -> dict[str, set[str]]:
     """Hashes in the dvc.lock and *.dvc files of other branches, of tags and of experiments."""
-    current = git(root, "symbolic-ref", "--quiet", "HEAD").strip()
+    current = git(Path(), "symbolic-ref", "--quiet", "HEAD").strip()
     listed = git(
-        root, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/exps"
+        Path(), "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/exps"
     )
     found: dict[str, set[str]] = {}
     blobs: dict[str, set[str]] = {}
@@ -340,22 +333,22 @@ def _named_by_refs(root: Path) -> dict[str, set[str]]:
         told = {"heads": "branch", "tags": "tag"}.get(kind) or "experiment"
         name = name.rpartition("/")[2] if told == "experiment" else name
         oids = found.setdefault(f"{told} {name}", set())
-        for line in git(root, "ls-tree", "-r", "-z", "--full-tree", ref).split("\0")[:-1]:
+        for line in git(Path(), "ls-tree", "-r", "-z", "--full-tree", ref).split("\0")[:-1]:
             about, _, path = line.partition("\t")
             if Path(path).name == str(LOCK) or path.endswith(".dvc"):
                 blob = about.split()[2]
                 if blob not in blobs:
-                    blobs[blob] = {*_MD5.findall(git(root, "cat-file", "blob", blob))}
+                    blobs[blob] = {*_MD5.findall(git(Path(), "cat-file", "blob", blob))}
                 oids |= blobs[blob]
     return found
 
 
-def _delete_film(film: Path, root: Path) -> None:
+def _delete_film(film: Path) -> None:
     """Delete a film, and its .dvc file last."""
     if film.is_dir() and not film.is_symlink():
         shutil.rmtree(film)
     else:
         film.unlink(missing_ok=True)
     if _pointer(film).exists():
-        with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
+        with errors_of_dvc("dvc remove"), opened(Path(), wait=True) as repo:
             repo.remove(str(_pointer(film)))

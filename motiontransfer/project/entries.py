@@ -25,6 +25,7 @@ from motiontransfer.core.storage import (
     write_text,
 )
 from motiontransfer.pipeline.dvc_api import (
+    LOCK,
     errors_of_dvc,
     lock_repo,
     name_of,
@@ -224,7 +225,7 @@ def is_picture(file: Path) -> bool:
 
 
 def going_with(
-    chosen: Collection[Entry], subjects: Collection[str] = (), *, root: Path
+    chosen: Collection[Entry], subjects: Collection[str] = (), *, root: Path = Path()
 ) -> tuple[Entry, ...]:
     """What goes from films.yaml with some entries and subjects, these included.
 
@@ -257,7 +258,7 @@ def going_with(
     return (*(("videos", key) for key in gone), *dict.fromkeys(entries))
 
 
-def users_of_file(path: Path, gone: Collection[Entry], *, root: Path) -> tuple[str, ...]:
+def users_of_file(path: Path, gone: Collection[Entry], *, root: Path = Path()) -> tuple[str, ...]:
     """Entries with a file, as `videos.walk`, beside those that go."""
     films = read_films(root)
     files = {("videos", key): video.path for key, video in films.videos.items()}
@@ -291,7 +292,7 @@ def remove_video(name: str, *, root: Path = Path()) -> Path | None:
         return None if is_shared else path
 
 
-def without(entries: Iterable[Entry], *, root: Path) -> str:
+def without(entries: Iterable[Entry], *, root: Path = Path()) -> str:
     """Text of films.yaml without some entries."""
     films = film_sections(root)
     for section, name in entries:
@@ -315,8 +316,8 @@ def remove_demo_videos(*, root: Path) -> list[str]:
         return sorted(demo)
 
 
-def orphaned_outputs(root: Path) -> list[Path]:
-    """Outputs in dvc.lock whose stage is no longer in dvc.yaml, relative to `root`, sorted.
+def orphaned_outputs() -> list[Path]:
+    """Outputs in dvc.lock whose stage is no longer in dvc.yaml, sorted.
 
     DVC leaves them, and a stage that reads a whole folder would go on reading them. Files of the
     user and temporary files are not listed.
@@ -324,34 +325,33 @@ def orphaned_outputs(root: Path) -> list[Path]:
     Raises:
         MissingFileError: there is no dvc.lock.
     """
-    lock = root / "dvc.lock"
-    if not lock.exists():
-        raise MissingFileError(f"{lock}: no such file; run `dvc repro` first")
-    with errors_of_dvc(str(lock)), opened(root) as repo:
+    if not LOCK.exists():
+        raise MissingFileError(f"{LOCK}: no such file; run `dvc repro` first")
+    with errors_of_dvc(str(LOCK)), opened(Path()) as repo:
         names = {name_of(stage) for stage in own_stages(repo)}
         declared = {Path(out.fs_path).resolve() for out in repo.index.outs}
-        stages = [stage for name, stage in read_lock(root).items() if name not in names]
+        stages = [stage for name, stage in read_lock(Path()).items() if name not in names]
     paths = {Path(out["path"]) for stage in stages for out in stage.get("outs", [])}
     return sorted(
         path
         for path in paths
-        if ((root / path).exists() or (root / path).is_symlink())
-        and not any(overlap((root / path).resolve(), out) for out in declared)
+        if (path.exists() or path.is_symlink())
+        and not any(overlap(path.resolve(), out) for out in declared)
     )
 
 
-def delete(root: Path, paths: Iterable[Path]) -> None:
+def delete(paths: Iterable[Path]) -> None:
     """Delete outputs, and folders that this leaves empty."""
-    with errors_of_dvc("clean"), opened(root) as repo, lock_repo(repo):
+    with errors_of_dvc("clean"), opened(Path()) as repo, lock_repo(repo):
         for path in paths:
-            if (root / path).is_dir() and not (root / path).is_symlink():
-                shutil.rmtree(root / path)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
             else:
-                (root / path).unlink()
+                path.unlink()
             for folder in list(path.parents)[:-2]:  # artifacts/ and results/ stay
-                if any((root / folder).iterdir()):
+                if any(folder.iterdir()):
                     break
-                (root / folder).rmdir()
+                folder.rmdir()
 
 
 def _destination(file: Path, name: str, root: Path) -> Path:

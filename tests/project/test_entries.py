@@ -181,19 +181,19 @@ def test_only_outputs_that_no_stage_has_now_are_orphaned(machine):
     for path in ("results/old/notes.txt", "artifacts/models/.ada.12.tmp", "artifacts/page.html"):
         (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
         (machine.root / path).write_text("of the user, or of a running stage")
-    assert entries.orphaned_outputs(machine.root) == [GONE]
+    assert entries.orphaned_outputs() == [GONE]
     model = "outs: [artifacts/models/ada"
     machine.edit("dvc.yaml", f"{model}]", f"{model}, {GONE.parent}]")
-    assert entries.orphaned_outputs(machine.root) == []
+    assert entries.orphaned_outputs() == []
 
 
 def test_deleting_leaves_no_empty_folder(machine):
     machine.edit("films.yaml", "    ada_1: {subject: ada}\n    ada_2: {subject: ada}\n", "")
     machine.edit("films.yaml", "videos:", "videos: {}")
-    paths = entries.orphaned_outputs(machine.root)
+    paths = entries.orphaned_outputs()
     folder = Path("artifacts/keypoints/ada")
     assert paths == [folder / "ada_1", folder / "ada_2", GONE]
-    entries.delete(machine.root, paths)
+    entries.delete(paths)
     assert not (machine.root / "artifacts/keypoints").exists()
     assert (machine.root / "artifacts/models/ada").exists()
 
