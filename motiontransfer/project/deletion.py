@@ -159,6 +159,9 @@ def delete_all(deletion: Deletion, *, with_cache: bool = True) -> None:
                 if file.exists():
                     file.chmod(0o600)  # DVC protects them, on Windows also from this
                     file.unlink()
+            for folder in runs_folder(repo).glob("*/*"):  # DVC fails at one with no run in it
+                if not any(folder.iterdir()):
+                    folder.rmdir()
         delete(deletion.paths)
         names = {*deletion.stages, _CHECK}
         if names & read_lock(Path()).keys():

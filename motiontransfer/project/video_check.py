@@ -153,9 +153,8 @@ def check_video(
     metadata = replace(metadata, other_sizes=tuple(sorted({*metadata.other_sizes, *sizes})))
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
-    cuts = cutting.submit(
-        lambda: tuple(_cuts(metadata, starts, thumbnails))
-    )  # FFmpeg's work, beside MediaPipe's
+    # FFmpeg's work, beside MediaPipe's
+    cuts = cutting.submit(lambda: tuple(_cuts(metadata, starts, thumbnails)))
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
@@ -170,21 +169,13 @@ def check_video(
         detected = _detect_in_picture(metadata, framing, size=size)
         counts = [len(detected.people)]
         tracks = choose_person(detected, "largest") if detected.people else ()
-        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
     else:
         people = _detect_person(frames)
         counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
-        detected = Detections.from_frames(
-            people,
-            [np.arange(len(found), dtype=np.int32) for found in people],
-            image_size=framing.size,
-            frame_rate=Fraction(len(samples) / seconds).limit_denominator(1000),
-            detector=default_detector().label,
-        )
-        crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
+        detected = _as_detections(people, framing, seconds)
         tracks = detected.people[:1]
-        keypoints, world = detected.of_person(*tracks), detected.world_of_person(*tracks)
-        keypoints = replace(keypoints, unusual=tuple(crowded))
+    crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
+    keypoints = replace(detected.of_person(*tracks), unusual=tuple(crowded))
     pairs = (
         FramePair(
             before=frames[index],
@@ -195,7 +186,7 @@ def check_video(
         for index, (_, after, seconds_between) in enumerate(samples)
         if after is not None
     )
-    motion = fit_body(keypoints, world)
+    motion = fit_body(keypoints, detected.world_of_person(*tracks))
     misfits = ~motion.fits & np.any(keypoints.score > 0, axis=1)
     quality = measure_quality(
         keypoints,
@@ -342,6 +333,17 @@ def _detect_in_picture(
         clip = Path(scratch) / "clip"
         decode_video(file, clip, size=size, crop=framing.crop, rotate=metadata.rotate)
         return detect_keypoints(clip, detector, video=file, compute=Compute(num_workers=1))
+
+
+def _as_detections(people: list[People], framing: Framing, seconds: float) -> Detections:
+    """Who is first in each frame is one person, whoever else is there."""
+    return Detections.from_frames(
+        people,
+        [np.arange(len(found), dtype=np.int32) for found in people],
+        image_size=framing.size,
+        frame_rate=Fraction(len(people) / seconds).limit_denominator(1000),
+        detector=default_detector().label,
+    )
 
 
 def _detect_people(frames: Sequence[AnyFrame]) -> list[People]:

@@ -193,6 +193,15 @@ def test_of_a_result_goes_nothing_else_and_what_an_entry_left_has_its_name(proje
     assert naming("ada_as_ben") == []
 
 
+def test_what_was_deleted_runs_again_where_it_is_entered_again(project):
+    text = Path("films.yaml").read_text()
+    delete_all(deletion_of("eve_as_ben"))
+    Path("films.yaml").write_text(text)
+    with Repo() as repo:
+        repo.reproduce()
+    assert Path("results/eve_as_ben/transfer.mp4").exists()
+
+
 def test_a_film_of_another_entry_and_one_elsewhere_stay(project):
     text = Path("films.yaml").read_text().replace("data/videos/eve_1.mp4", "demo/eve_1.mp4")
     Path("films.yaml").write_text(text.replace("videos/ada_1.mp4", "videos/eve_2.mp4"))
