@@ -5,15 +5,14 @@ from typing import Any
 
 import yaml
 
-from motiontransfer.core.params import FILM_SECTIONS, FILMS
+from motiontransfer.core.params import FILM_SECTIONS, FILMS, Films
 from tests import clone
 
 SHIPPED = {
     name: (clone.SHIPPED / name).read_text("utf-8") for name in ("params.yaml", "films.yaml")
 }
 """Text of each file, as it shipped."""
-_LISTS = ("subjects", "targets", "trained", "detectors")
-EMPTY = {name: [] if name in _LISTS else {} for name in FILM_SECTIONS}
+EMPTY = Films().model_dump()
 """films.yaml of nobody."""
 
 

@@ -75,8 +75,10 @@ def test_the_first_headline_metrics_are_tiles():
     assert found[0].others[0].key.system == "nearest_neighbours"
     assert tables.title_of(MetricKey("pose_distance_px", "hands", "", "")) == "Pose distance, hands"
     everything = {key._replace(system="ours"): (1.0, None) for key in HEADLINES}
+    everything[HEADLINES[0]._replace(system="film")] = None, None
     all_tiles = tables.tiles(Measurements.from_values(everything))
     assert [tile.label for tile in all_tiles] == [tables.title_of(key) for key in HEADLINES[:4]]
+    assert all_tiles[0].others == ()
 
 
 @pytest.mark.parametrize(
