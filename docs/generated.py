@@ -74,14 +74,14 @@ def params_reference() -> str:
 
 def _schema(section: str) -> dict[str, Mapping]:
     """JSON schema of each key of a section."""
-    from motiontransfer.core.params import DancersScene, Guide, Transfer
+    from motiontransfer.core.params import DancersScene, Pair, Transfer
     from motiontransfer.pose.detectors import DetectorName, HolisticConfig
     from stages.check_params import SECTIONS, VideoParams
 
     entries = {
         "videos": VideoParams,
         "transfers": Transfer,
-        **dict.fromkeys(("guides", "in_film", "face_cycles"), Guide),
+        **dict.fromkeys(("guides", "in_film", "face_cycles"), Pair),
         "scenes": DancersScene,
     }
     model = (SECTIONS | entries | {"detect_keypoints": HolisticConfig})[section]

@@ -17,8 +17,8 @@ from motiontransfer.core.params import (
     PARAMS_FILE,
     Compute,
     DancersScene,
-    Guide,
     Name,
+    Pair,
     PersonAt,
     Section,
     SplitParams,
@@ -166,7 +166,7 @@ def _check_poses() -> None:
 
 
 def _check_faces() -> None:
-    face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    face_cycles = load_section(dict[Name, Pair], "face_cycles")
     transfers = load_section(dict[Name, Transfer], "transfers")
     if face_cycles and load_section(TrainFaceCycleParams, "train_face_cycle").steps == 0:
         raise ParamsError(
@@ -236,10 +236,10 @@ def _name_faults() -> Iterator[str]:
     trained = load_section(list[Name], "trained")
     transfers = load_section(dict[Name, Transfer], "transfers")
     detectors = load_section(list[Name], "detectors")
-    guides = load_section(dict[Name, Guide], "guides")
+    guides = load_section(dict[Name, Pair], "guides")
     scenes = load_section(dict[Name, DancersScene], "scenes")
-    in_film = load_section(dict[Name, Guide], "in_film")
-    face_cycles = load_section(dict[Name, Guide], "face_cycles")
+    in_film = load_section(dict[Name, Pair], "in_film")
+    face_cycles = load_section(dict[Name, Pair], "face_cycles")
     lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
     for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
         yield from _unusable(key, names)
@@ -277,7 +277,7 @@ def _name_faults() -> Iterator[str]:
         for name, pair in pairs.items():
             if name not in transfers:
                 yield f"{key}.{name}: unknown name; transfers has {list(transfers)}"
-            elif pair != Guide(**transfers[name].model_dump(exclude={"truth"})):
+            elif pair != Pair(**transfers[name].model_dump(exclude={"truth"})):
                 yield f"{key}.{name}: expected the source and target of transfers.{name}"
     for name, pair in in_film.items():
         yield from _unknown(f"in_film.{name}.source", pair.source, "scenes", scenes)
@@ -290,7 +290,7 @@ def _unknown(key: str, name: str, section: str, known: Collection[str]) -> Itera
         yield f"{key}: unknown name {name!r}; {section} has {[*known]}"
 
 
-def _pair_faults(key: str, pair: Transfer | Guide, videos: Mapping[str, Video]) -> Iterator[str]:
+def _pair_faults(key: str, pair: Pair, videos: Mapping[str, Video]) -> Iterator[str]:
     """Of a source video and its subject."""
     source = videos.get(pair.source)
     if source is None:

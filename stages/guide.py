@@ -1,8 +1,7 @@
 """A guide to film oneself by for one dance: `python -m stages guide demo_dance`."""
 
 from motiontransfer.core import layout
-from motiontransfer.core.params import Guide as Names
-from motiontransfer.core.params import load_section
+from motiontransfer.core.params import Pair, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.pose.keypoints import read_keypoints, read_subject
@@ -11,7 +10,7 @@ from motiontransfer.video.clip import read_clip
 
 
 def main(guide: str) -> str:
-    names = load_section(Names, f"guides.{guide}")
+    names = load_section(Pair, f"guides.{guide}")
     clip = read_clip(layout.clip_folder(names.source_subject, names.source))
     dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
     is_known = names.target != names.source_subject

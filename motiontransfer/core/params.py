@@ -166,27 +166,24 @@ class DancersScene(Section):
     dancers is replaced already."""
 
 
-class Transfer(Section):
-    """A source video, its subject, and the target subject that performs its motion."""
+class Pair(Section):
+    """A source video, its subject, and the subject to whom its motion goes."""
 
     source: Name
     source_subject: Name
     target: Name
+    """Of a guide: whose films count as filmed; the dancer: nobody's."""
+
+
+class Transfer(Pair):
+    """A target that performs a source video's motion."""
+
     truth: str
 
     @property
     def truth_path(self) -> Path | None:
         """Ground-truth clip of the target performing the source's motion; None without one."""
         return None if self.truth == "none" else layout.TRUTH_FOLDER / self.truth
-
-
-class Guide(Section):
-    """A guide to film oneself by: to a source video's dance, for a target."""
-
-    source: Name
-    source_subject: Name
-    target: Name
-    """Whose films count as filmed; the dancer: nobody's."""
 
 
 class Films(BaseModel):
@@ -197,11 +194,11 @@ class Films(BaseModel):
     targets: list[str] = []
     trained: list[str] = []
     transfers: dict[str, Transfer] = {}
-    guides: dict[str, Guide] = {}
+    guides: dict[str, Pair] = {}
     detectors: list[str] = []
     scenes: dict[str, DancersScene] = {}
-    in_film: dict[str, Guide] = {}
-    face_cycles: dict[str, Guide] = {}
+    in_film: dict[str, Pair] = {}
+    face_cycles: dict[str, Pair] = {}
 
 
 FILM_SECTIONS = tuple(Films.model_fields)

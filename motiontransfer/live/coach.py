@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame, Vector
-from motiontransfer.core.params import Guide, load_section
+from motiontransfer.core.params import Pair, load_section
 from motiontransfer.filming.coverage import upright_heights
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.filming.striking import Seen, Strikes
@@ -126,7 +126,7 @@ def open_coach(guide: str) -> Generator[Coach]:
         ParamsError: there is no such guide.
         MissingFileError: the dance's poses are not there.
     """
-    names = load_section(Guide, f"guides.{guide}")
+    names = load_section(Pair, f"guides.{guide}")
     dance = read_keypoints(layout.keypoints_file(names.source_subject, names.source))
     is_known = names.target != names.source_subject
     filmed = [*read_subject(layout.keypoints_folder(names.target)).values()] if is_known else []

@@ -9,7 +9,7 @@ from typing import Literal
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MotionTransferError, ParamsError
 from motiontransfer.core.names import free_name, valid_name
-from motiontransfer.core.params import Films, Guide, SceneChoice, Video, read_films, read_text
+from motiontransfer.core.params import Films, Pair, SceneChoice, Video, read_films, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
 from motiontransfer.project.entries import (
     add_transfer,
@@ -262,7 +262,7 @@ def add_guide(
         for name, file in new.items():
             add(file, name=name, subject=name)
         known = read_films(root)
-        entry = Guide(
+        entry = Pair(
             source=source,
             source_subject=known.videos[source].subject,
             target=known.videos[target].subject,
