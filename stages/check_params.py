@@ -6,7 +6,7 @@ editing another video or key reruns nothing.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from motiontransfer.core.params import (
     Section,
     SplitParams,
     Transfer,
-    Video,
     load_params,
     load_section,
 )
@@ -70,6 +69,8 @@ SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
 
+_LISTS = ("subjects", "targets", "trained", "detectors")
+_PAIRS = ("guides", "in_film", "face_cycles")
 _ENTRIES: dict[str, type[Section]] = {
     "decode": DecodeEntry,
     "detect_keypoints": DetectEntry,
@@ -231,41 +232,48 @@ def _together(faults: Iterable[str]) -> Iterator[str]:
 def _name_faults() -> Iterator[str]:
     """Names that are unknown, and files that are missing."""
     videos = load_section(dict[Name, VideoParams], "videos")
-    subjects = load_section(list[Name], "subjects")
-    targets = load_section(list[Name], "targets")
-    trained = load_section(list[Name], "trained")
     transfers = load_section(dict[Name, Transfer], "transfers")
-    detectors = load_section(list[Name], "detectors")
-    guides = load_section(dict[Name, Pair], "guides")
     scenes = load_section(dict[Name, DancersScene], "scenes")
-    in_film = load_section(dict[Name, Pair], "in_film")
-    face_cycles = load_section(dict[Name, Pair], "face_cycles")
-    lists = {"videos": videos, "subjects": subjects, "detectors": detectors}
-    for key, names in {**lists, "transfers": transfers, "guides": guides}.items():
-        yield from _unusable(key, names)
+    lists = {key: load_section(list[Name], key) for key in _LISTS}
+    pairs = {key: load_section(dict[Name, Pair], key) for key in _PAIRS}
+    known = {"videos": videos, "transfers": transfers, "scenes": scenes, **lists, **pairs}
+
+    def unknown(key: str, name: str, section: str) -> Iterator[str]:
+        if name not in known[section]:
+            yield f"{key}: unknown name {name!r}; {section} has {[*known[section]]}"
+
+    def of_pair(key: str, pair: Pair, targets: str) -> Iterator[str]:
+        yield from unknown(f"{key}.source", pair.source, "videos")
+        source = videos.get(pair.source)
+        if source and source.subject != pair.source_subject:
+            yield (
+                f"{key}.source_subject: expected {source.subject!r}, the subject of "
+                f"videos.{pair.source}, got {pair.source_subject!r}"
+            )
+        yield from unknown(f"{key}.target", pair.target, targets)
+
+    for key in ("videos", "subjects", "detectors", "transfers", "guides"):
+        yield from _unusable(key, known[key])
     filmed = {video.subject for video in videos.values()}
     for name, video in videos.items():
         key = f"videos.{name}"
-        yield from _unknown(f"{key}.subject", video.subject, "subjects", subjects)
+        yield from unknown(f"{key}.subject", video.subject, "subjects")
         if _is_missing(video.path):
             yield f"{key}.path: no such file: {video.path}; copy it there, or delete videos.{name}"
-    for subject in subjects:
+    for subject in lists["subjects"]:
         if subject not in filmed:
             yield f"subjects: {subject!r} is in no video; name it as one's subject, or remove it"
-    for target in targets:
-        yield from _unknown("targets", target, "subjects", subjects)
-    for target in trained:
-        yield from _unknown("trained", target, "targets", targets)
+    for key, section in {"targets": "subjects", "trained": "targets"}.items():
+        for target in lists[key]:
+            yield from unknown(key, target, section)
     for name, transfer in transfers.items():
-        key = f"transfers.{name}"
-        yield from _pair_faults(key, transfer, videos)
-        yield from _unknown(f"{key}.target", transfer.target, "targets", targets)
+        yield from of_pair(f"transfers.{name}", transfer, "targets")
         truth = transfer.truth_path
         if truth is not None and _is_missing(truth):
-            yield f"{key}.truth: no such file: {truth}; `none` stands for no ground truth"
-    for name, guide in guides.items():
-        yield from _pair_faults(f"guides.{name}", guide, videos)
-        yield from _unknown(f"guides.{name}.target", guide.target, "subjects", subjects)
+            key = f"transfers.{name}.truth"
+            yield f"{key}: no such file: {truth}; `none` stands for no ground truth"
+    for name, guide in pairs["guides"].items():
+        yield from of_pair(f"guides.{name}", guide, "subjects")
     for name, scene in scenes.items():
         if name not in videos or videos[name].subject != scene.subject:
             yield f"scenes.{name}: expected a video and its subject; videos has {list(videos)}"
@@ -273,33 +281,16 @@ def _name_faults() -> Iterator[str]:
             scene.film != videos[name].path and scene.film.parts[:1] != layout.RESULTS_FOLDER.parts
         ):
             yield f"scenes.{name}.film: expected {videos[name].path}, or a result in it"
-    for key, pairs in {"in_film": in_film, "face_cycles": face_cycles}.items():
-        for name, pair in pairs.items():
+    for key in ("in_film", "face_cycles"):
+        for name, pair in pairs[key].items():
             if name not in transfers:
                 yield f"{key}.{name}: unknown name; transfers has {list(transfers)}"
             elif pair != Pair(**transfers[name].model_dump(exclude={"truth"})):
                 yield f"{key}.{name}: expected the source and target of transfers.{name}"
-    for name, pair in in_film.items():
-        yield from _unknown(f"in_film.{name}.source", pair.source, "scenes", scenes)
-    for name, cycle in face_cycles.items():
-        yield from _unknown(f"face_cycles.{name}.target", cycle.target, "trained", trained)
-
-
-def _unknown(key: str, name: str, section: str, known: Collection[str]) -> Iterator[str]:
-    if name not in known:
-        yield f"{key}: unknown name {name!r}; {section} has {[*known]}"
-
-
-def _pair_faults(key: str, pair: Pair, videos: Mapping[str, Video]) -> Iterator[str]:
-    """Of a source video and its subject."""
-    source = videos.get(pair.source)
-    if source is None:
-        yield f"{key}.source: unknown name {pair.source!r}; videos has {list(videos)}"
-    elif source.subject != pair.source_subject:
-        yield (
-            f"{key}.source_subject: expected {source.subject!r}, the subject of "
-            f"videos.{pair.source}, got {pair.source_subject!r}"
-        )
+    for name, pair in pairs["in_film"].items():
+        yield from unknown(f"in_film.{name}.source", pair.source, "scenes")
+    for name, pair in pairs["face_cycles"].items():
+        yield from unknown(f"face_cycles.{name}.target", pair.target, "trained")
 
 
 def _unusable(key: str, names: Iterable[str]) -> Iterator[str]:
