@@ -66,8 +66,9 @@ class Side:
 
     def options(self, suffix: str) -> list[str]:
         """Options of `dance`; those of the person end so."""
-        given = {f"--trim{suffix}": self.trim, f"--person{suffix}": self.person}
-        return _words({**given, "--like": self.like and (self.like,)})
+        return _words(
+            {f"--trim{suffix}": self.trim, f"--person{suffix}": self.person, "--like": self.like}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +81,18 @@ class How:
 
     def options(self) -> list[str]:
         """Options of `dance`."""
-        given = {"--scene": self.scene, "--background": self.background, "--height": self.height}
-        return _words({option: value and (value,) for option, value in given.items()})
+        return _words(
+            {"--scene": self.scene, "--background": self.background, "--height": self.height}
+        )
 
 
-def _words(options: Mapping[str, Sequence[object] | None]) -> list[str]:
-    """Those options that have values, each before its own."""
-    return [
-        word for option, values in options.items() if values for word in (option, *map(str, values))
-    ]
+def _words(options: Mapping[str, str | tuple[float, ...] | None]) -> list[str]:
+    """Those options that have a value, each before its own."""
+    words: list[str] = []
+    for option, value in options.items():
+        if value:
+            words += [option, value] if isinstance(value, str) else [option, *map(str, value)]
+    return words
 
 
 class Make(NamedTuple):
