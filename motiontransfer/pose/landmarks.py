@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.pose.keypoints import People
-from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC, VERTEX_OF_JOINT
 from motiontransfer.video.geometry import enclosing_box
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]
@@ -31,43 +31,6 @@ DEFAULT_THRESHOLDS = {
 """Thresholds of the default detector, MediaPipe Holistic, where no params are read."""
 
 _BOX_MARGIN = 0.15  # of the larger extent of the joints: hair, hands and clothes
-
-_MIDLINE = {
-    "face_chin": 152,
-    "face_forehead": 10,
-    "face_nose_bridge": 168,
-    "face_nose_tip": 4,
-    "face_upper_lip_top": 0,
-    "face_upper_lip_bottom": 13,
-    "face_lower_lip_top": 14,
-    "face_lower_lip_bottom": 17,
-}
-
-# part of the name after `right_face_` and `left_face_`: (the person's right, the person's left)
-_PAIRED = {
-    "temple": (21, 251),
-    "cheek": (234, 454),
-    "jaw_upper": (58, 288),
-    "jaw_middle": (136, 365),
-    "jaw_lower": (149, 378),
-    "brow_outer": (70, 300),
-    "brow_middle": (105, 334),
-    "brow_inner": (107, 336),
-    "eye_outer": (33, 263),
-    "eye_top": (159, 386),
-    "eye_inner": (133, 362),
-    "eye_bottom": (145, 374),
-    "nostril": (98, 327),
-    "mouth_corner": (61, 291),
-    "upper_lip": (39, 269),
-    "lower_lip": (181, 405),
-}
-
-VERTEX_OF_JOINT: dict[str, int] = {
-    **_MIDLINE,
-    **{f"right_face_{part}": right for part, (right, _) in _PAIRED.items()},
-    **{f"left_face_{part}": left for part, (_, left) in _PAIRED.items()},
-}
 
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
 """One person's landmarks by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its
