@@ -166,6 +166,10 @@ class Keypoints(_Joints):
             completed=None if self.completed is None else self.completed & ~removed,
         )
 
+    def sure(self, min_score: float) -> "Keypoints":
+        """Without joints of a lower score."""
+        return self.without(self.score < min_score)
+
     def measured(self) -> "Keypoints":
         """Without joints that were completed."""
         if self.completed is None:
@@ -181,22 +185,16 @@ class Keypoints(_Joints):
         index = self.skeleton.index(name)
         return self.points[:, index], self.score[:, index]
 
-    def midpoint(self, *names: str, min_score: float) -> tuple[Places, FrameMask]:
-        """Mean position of joints, and where each has at least the score and is not missing."""
-        (points, score), *others = (self.joint(name) for name in names)
-        total, weakest = points.astype(np.float64), score
-        for point, other in others:
-            total, weakest = total + point, np.minimum(weakest, other)
-        return total / len(names), (weakest > 0) & (weakest >= min_score)
+    def midpoint(self, *names: str) -> tuple[Places, FrameMask]:
+        """Mean position of joints, and where none of them is missing."""
+        points, score = zip(*(self.joint(name) for name in names), strict=True)
+        return sum(points, np.zeros(2)) / len(names), np.all(np.stack(score) > 0, axis=0)
 
-    def places(
-        self, names: Sequence[str], *, min_score: float = 0.0
-    ) -> Complex128[np.ndarray, "frames names"]:
-        """Joints as x + iy; NaN where one has not the score, or is missing."""
+    def places(self, names: Sequence[str]) -> Complex128[np.ndarray, "frames names"]:
+        """Joints as x + iy; NaN where one is missing."""
         indices = [*map(self.skeleton.index, names)]
-        points, score = self.points[:, indices].astype(np.float64), self.score[:, indices]
-        found = (score > 0) & (score >= min_score)
-        return np.where(found, points @ (1, 1j), complex(np.nan, np.nan))
+        places = self.points[:, indices].astype(np.float64) @ (1, 1j)
+        return np.where(self.score[:, indices] > 0, places, complex(np.nan, np.nan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

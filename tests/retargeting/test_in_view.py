@@ -31,9 +31,7 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     """Hands are at +-32 px: a reach of 95 px fits 256 px, and 98 % of frames a little more."""
     poses = walk(190)
     fitted, said = fit_path(poses, WIDE, WHOLE)
-    hips, before = (
-        it.midpoint("left_hip", "right_hip", min_score=0.0)[0][:, 0] - 128 for it in (fitted, poses)
-    )
+    hips, before = (it.midpoint("left_hip", "right_hip")[0][:, 0] - 128 for it in (fitted, poses))
     share = (hips @ before) / (before @ before)
     np.testing.assert_allclose(hips, share * before, atol=1e-3)
     assert share * 190 == pytest.approx(95, abs=4)

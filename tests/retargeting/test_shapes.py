@@ -8,7 +8,7 @@ from motiontransfer.pose.skeleton import BODY_JOINTS, Skeleton
 from motiontransfer.retargeting import shapes
 from tests.people import ARMS_OUT, arms_out, joined, place
 
-fit_head = partial(shapes.fit_head_shape, min_score=0.5)
+fit_head = shapes.fit_head_shape
 # From the middle of the ears, y towards the chin; the face is 1 high.
 HEAD = {
     **{"left_ear": (0.5, 0.0), "right_ear": (-0.5, 0.0), "nose": (0.0, 0.1)},
@@ -62,7 +62,7 @@ def test_what_is_hardly_seen_of_a_head_has_no_place():
     assert fit_head([head(frames=9)]) == {}
     clip = head()
     clip.score[0, clip.skeleton.index("left_face_mouth_corner")] = 0.4
-    found = fit_head([clip])
+    found = fit_head([clip.sure(0.5)])
     assert HEAD.keys() - found.keys() == {"left_face_mouth_corner", "right_face_mouth_corner"}
     joints = {it: np.ascontiguousarray(getattr(clip, it)[:, :33]) for it in ("points", "score")}
     body = Skeleton(groups=(("body", BODY_JOINTS),))
@@ -128,7 +128,7 @@ SIDEWAYS |= {"left_ankle": (101, 160), "right_ankle": (99, 160)}
 
 def fit_legs(*clips, proportions=PROPORTIONS, height_px=100.0):
     heights = [np.full(clip.num_frames, height_px) for clip in clips]
-    return shapes.fit_leg_shape(clips, heights, proportions=proportions, min_score=0.5)
+    return shapes.fit_leg_shape(clips, heights, proportions)
 
 
 change_legs = partial(shapes.change_leg_shape, proportions=PROPORTIONS, min_score=0.5)

@@ -205,7 +205,7 @@ def test_scores_below_the_threshold_count_as_missing():
     assert module.measure_ground_contact(person, min_score=0.5).has_ankles[0]
     assert not module.measure_ground_contact(person, min_score=0.51).has_ankles[0]
     absent = stick_person(80, 50, missing=[(0, "left_ankle")])
-    assert not module.measure_ground_contact(absent, min_score=0.0).has_ankles[0]
+    assert not module.measure_ground_contact(absent).has_ankles[0]
 
 
 def floor(ankles, **more):
@@ -223,7 +223,7 @@ def test_the_floor_stays_in_a_jump_and_in_a_gap_and_follows_a_walk_without_delay
 
 def proportions(*clips, height=100.0):
     heights = [np.full(clip.num_frames, float(height)) for clip in clips]
-    return module.fit_proportions(clips, heights, min_score=0.5)
+    return module.fit_proportions(clips, heights)
 
 
 def test_lengths_are_shares_of_the_height():
