@@ -130,8 +130,7 @@ def place(keypoints, joint, frame_index=0):
 
 def joined(*clips):
     """The frames of clips of one person, one after the other."""
-    points = np.concatenate([clip.points for clip in clips])
-    return replace(clips[0], points=points, score=np.concatenate([it.score for it in clips]))
+    return Keypoints.concatenated(clips)
 
 
 # One person with all joints, facing the camera

@@ -121,6 +121,18 @@ class Keypoints(_Joints):
                     f"expected a position at each joint marked as {name}, got a missing joint"
                 )
 
+    @classmethod
+    def concatenated(cls, clips: Sequence["Keypoints"]) -> "Keypoints":
+        """The frames of several clips, which share skeleton and image size, one after the other."""
+        values = {}
+        for name in ("points", "score", *_OF_JOINTS):
+            of_clips = [getattr(clip, name) for clip in clips]
+            if any(own is not None for own in of_clips):
+                none = (np.zeros(clip.score.shape, np.bool_) for clip in clips)
+                pairs = zip(of_clips, none, strict=True)
+                values[name] = np.concatenate([no if own is None else own for own, no in pairs])
+        return replace(clips[0], unusual=(), **values)
+
     @property
     def num_frames(self) -> int:
         return self.points.shape[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from motiontransfer.core.arrays import FrameMask, Numbers, Series
 from motiontransfer.core.errors import MissingFileError, StatisticsError
@@ -38,8 +39,6 @@ _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of
 
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
-
-_PLACES = ("median_pose_px", "head_shape", "leg_shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +203,10 @@ def fit_statistics(
             "decode all videos of a subject alike"
         )
     contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
-    used = np.concatenate([contact.has_height for contact in contacts])
-    if not used.any():  # unsure joints are better than none
-        min_score = 0.0
+    if not any(contact.has_height.any() for contact in contacts):
+        min_score = 0.0  # unsure joints are better than none
         contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
-        used = np.concatenate([contact.has_height for contact in contacts])
+    used = np.concatenate([contact.has_height for contact in contacts])
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
@@ -354,14 +352,4 @@ def read_statistics(path: Path) -> PoseStatistics:
             f"{path}: expected statistics schema version {_SCHEMA_VERSION}, got {version}"
         )
     size = content.pop("image_height_px"), content.pop("image_width_px")
-    content |= {key: _places(content[key]) for key in _PLACES}
-    content["joints"] = tuple(content["joints"])
-    content["head_views"] = tuple(
-        HeadView(yaw_degrees=view["yaw_degrees"], places=_places(view["places"]))
-        for view in content["head_views"]
-    )
-    return PoseStatistics(image_size=size, **content)
-
-
-def _places(content: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
-    return {joint: (x, y) for joint, (x, y) in content.items()}
+    return TypeAdapter(PoseStatistics).validate_python({**content, "image_size": size})
