@@ -1,13 +1,7 @@
-"""Detectors' output, and the landmarks of MediaPipe's models as joints.
-
-Thresholds of detectors, in [0, 1]:
-
-- `min_detection_confidence`, from which a box counts as a person;
-- `min_tracking_confidence`, below which the person is looked for anew;
-- `min_visibility`, below which a joint of the body is missing.
-"""
+"""Detectors' limits and output, and the landmarks of MediaPipe's models as joints."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,14 +15,19 @@ Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""
 
 MIN_VISIBILITY = 0.3
-"""Visibility from which a body joint counts as found, where no param says so."""
 
-DEFAULT_THRESHOLDS = {
-    "min_detection_confidence": 0.5,
-    "min_tracking_confidence": 0.5,
-    "min_visibility": MIN_VISIBILITY,
-}
-"""Thresholds of the default detector, MediaPipe Holistic, where no params are read."""
+
+class Limits(NamedTuple):
+    """What a detector counts as a person, and as a joint; defaults are those without params."""
+
+    max_people: int = 1
+    min_detection_confidence: float = 0.5
+    """From which a box counts as a person, in [0, 1]."""
+    min_tracking_confidence: float = 0.5
+    """Below which the person is looked for anew, or a box is empty."""
+    min_visibility: float = MIN_VISIBILITY
+    """Below which a joint of the body is missing."""
+
 
 _BOX_MARGIN = 0.15  # of the larger extent of the joints: hair, hands and clothes
 

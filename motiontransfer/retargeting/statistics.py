@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from motiontransfer.core.arrays import FrameMask, Numbers, Series
 from motiontransfer.core.errors import MissingFileError, StatisticsError
@@ -39,6 +38,8 @@ _FLOOR_SECONDS = 1.0  # window of the floor's median: jumps shorter than half of
 
 # In order of preference.
 _HEAD_JOINTS = (("nose",), ("left_ear", "right_ear"), ("left_eye", "right_eye"))
+
+_PLACES = ("median_pose_px", "head_shape", "leg_shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,4 +353,14 @@ def read_statistics(path: Path) -> PoseStatistics:
             f"{path}: expected statistics schema version {_SCHEMA_VERSION}, got {version}"
         )
     size = content.pop("image_height_px"), content.pop("image_width_px")
-    return TypeAdapter(PoseStatistics).validate_python({**content, "image_size": size})
+    content |= {key: _places(content[key]) for key in _PLACES}
+    content["joints"] = tuple(content["joints"])
+    content["head_views"] = tuple(
+        HeadView(yaw_degrees=view["yaw_degrees"], places=_places(view["places"]))
+        for view in content["head_views"]
+    )
+    return PoseStatistics(image_size=size, **content)
+
+
+def _places(content: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
+    return {joint: (x, y) for joint, (x, y) in content.items()}
