@@ -294,29 +294,25 @@ class Detections(_Joints):
         kept = {name: getattr(self, name) for name in names}
         return replace(self, **{n: None if v is None else v[rows] for n, v in kept.items()})
 
+    def _in_each_frame(self, values: np.ndarray, tracks: tuple[int, ...]) -> np.ndarray:
+        """Values of the rows of one person by frame, zeros where there is none."""
+        rows = np.isin(self.person, tracks)
+        found = np.zeros((self.num_frames, *values.shape[1:]), np.float32)
+        found[self.frame_index[rows]] = values[rows]
+        return found
+
     def world_of_person(self, *tracks: int) -> Float32[np.ndarray, "frames body 3"] | None:
         """One person's world landmarks in every frame, zeros where there are none."""
-        if self.world is None:
-            return None
-        rows = np.isin(self.person, tracks)
-        world = np.zeros((self.num_frames, *self.world.shape[1:]), np.float32)
-        world[self.frame_index[rows]] = self.world[rows]
-        return world
+        return None if self.world is None else self._in_each_frame(self.world, tracks)
 
     def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame, missing where not detected; tracks must not overlap."""
         for track in tracks:
             if track not in self.people:
                 raise KeypointsError(f"no person {track} in this clip; there are {self.people}")
-        rows = np.isin(self.person, tracks)
-        joints = len(self.skeleton.joints)
-        points = np.zeros((self.num_frames, joints, 2), np.float32)
-        score = np.zeros((self.num_frames, joints), np.float32)
-        points[self.frame_index[rows]] = self.points[rows]
-        score[self.frame_index[rows]] = self.score[rows]
         return Keypoints(
-            points=points,
-            score=score,
+            points=self._in_each_frame(self.points, tracks),
+            score=self._in_each_frame(self.score, tracks),
             skeleton=self.skeleton,
             image_size=self.image_size,
             frame_rate=self.frame_rate,
