@@ -19,7 +19,7 @@ from motiontransfer.core.arrays import AnyFrame
 from motiontransfer.core.device import choose_accelerator
 from motiontransfer.core.downloads import pretrained_file
 from motiontransfer.core.errors import WeightsError
-from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.keypoints import People, people_inside
 from motiontransfer.pose.landmarks import Detector, Limits
 from motiontransfer.pose.published import COCO_WEIGHTS, KEYPOINT_RCNN
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC, remap_joints
@@ -76,11 +76,10 @@ def detect(network: RunRcnn, frames: Sequence[AnyFrame], *, limits: Limits) -> l
         chosen = order[certain[order]][: limits.max_people]
         points = found["keypoints"].cpu()[chosen, :, :2].numpy().astype(np.float32)
         score = joint_confidence(found["keypoints_scores"].cpu()[chosen].numpy())
-        inside = ((points >= 0) & (points < frame.shape[1::-1])).all(axis=2)
-        kept = inside & (score >= limits.min_visibility)
-        joints = np.where(kept, np.stack([*points.transpose(2, 0, 1), score]), np.float32(0))
-        named = remap_joints(joints.transpose(1, 2, 0), source=COCO_17, target=HOLISTIC.joints)
-        people.append(named[named[..., 2].any(axis=1)])
+        score *= score >= limits.min_visibility
+        joints = np.concatenate([points, score[..., None]], axis=2)
+        named = remap_joints(joints, source=COCO_17, target=HOLISTIC.joints)
+        people.append(people_inside(named, (0, 0, *frame.shape[1::-1])))
     return people
 
 

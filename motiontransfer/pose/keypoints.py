@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Int32, Shaped
 
-from motiontransfer.core.arrays import FrameMask, Places
+from motiontransfer.core.arrays import Box, FrameMask, Places
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
@@ -47,6 +47,14 @@ def resize_points(
     A pixel's center has whole numbers.
     """
     return (points * zoom + (zoom - 1) / 2).astype(np.float32)
+
+
+def people_inside(people: People, box: Box) -> People:
+    """Without joints outside a box, and without people who have none inside it."""
+    x0, y0, x1, y1 = box
+    inside = ((people[..., :2] >= (x0, y0)) & (people[..., :2] < (x1, y1))).all(axis=2)
+    inside &= people[..., 2] > 0
+    return np.where(inside[..., None], people, np.float32(0))[inside.any(axis=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
