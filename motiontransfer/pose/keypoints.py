@@ -454,10 +454,8 @@ def _values(
     rows = len(columns["frame_index"])
     packed = [columns[group].reshape(rows, len(names), 3) for group, names in groups]
     marks: dict[str, np.ndarray | None] = dict.fromkeys(_OF_JOINTS)
-    for mark in _OF_JOINTS:
-        names = [f"{group}_{mark}" for group, _ in groups]
-        if names[0] in columns:
-            marks[mark] = np.concatenate([columns[name] for name in names], axis=1)
+    for mark in (mark for mark in _OF_JOINTS if f"{groups[0][0]}_{mark}" in columns):
+        marks[mark] = np.concatenate([columns[f"{group}_{mark}"] for group, _ in groups], axis=1)
     world = columns.get(_WORLD)
     if world is not None:
         world = world.reshape(-1, len(dict(groups)["body"]), 3)

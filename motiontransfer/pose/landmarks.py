@@ -55,29 +55,25 @@ def people_in_pixels(
     extrapolates them. Hands and face come without a score per joint: it is 1. World landmarks are
     those of all joints.
     """
-    joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
+    joints = np.zeros((len(people), len(HOLISTIC.joints), 6), np.float32)
+    body = joints[:, HOLISTIC.slice("body")]
     for row, landmarks in zip(joints, people, strict=True):
         for group, names in HOLISTIC.groups:
             source = "pose" if group == "body" else group
             if source in landmarks:
                 vertices = [VERTEX_OF_JOINT[name] for name in names] if source == "face" else ...
-                row[HOLISTIC.slice(group)] = landmarks[source][vertices]
+                row[HOLISTIC.slice(group), :3] = landmarks[source][vertices]
                 if source != "pose":
                     row[HOLISTIC.slice(group), 2] = 1
-    body = joints[:, HOLISTIC.slice("body")]
-    body[body[..., 2] < min_visibility] = 0
+        row[HOLISTIC.slice("body"), 3:] = landmarks.get("world", np.float32(0))
+    body[..., :3][body[..., 2] < min_visibility] = 0
     height, width = image_size
-    points, score = joints[..., :2], joints[..., 2]
-    inside = ((points >= 0) & (points < 1)).all(axis=2) & (score > 0)
-    pixels = joints * np.array([width, height, 1], np.float32)
-    pixels[..., 2] = np.clip(score, 0, 1)
-    found = np.where(inside[..., None], pixels, np.float32(0))
-    if any("world" in landmarks for landmarks in people):
-        world = np.zeros_like(found)
-        for row, landmarks in zip(world, people, strict=True):
-            row[HOLISTIC.slice("body")] = landmarks.get("world", np.float32(0))
-        found = np.concatenate([found, world], axis=2)
-    return found[inside.any(axis=1)]
+    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < 1)).all(axis=2) & (joints[..., 2] > 0)
+    pixels = joints[..., :3] * np.array([width, height, 1], np.float32)
+    pixels[..., 2] = np.clip(joints[..., 2], 0, 1)
+    joints[..., :3] = np.where(inside[..., None], pixels, 0)
+    has_world = any("world" in landmarks for landmarks in people)
+    return joints[inside.any(axis=1)][..., : 6 if has_world else 3]
 
 
 def person_box(
