@@ -16,6 +16,7 @@ from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.fit.silhouette import silhouette
+from motiontransfer.retargeting.statistics import fit_statistics
 
 RATE = Fraction(25)
 
@@ -126,6 +127,11 @@ def scaled(keypoints, by=1.0, shift=(0, 0), size=None):
 def place(keypoints, joint, frame_index=0):
     """[x, y] of a joint."""
     return keypoints.joint(joint)[0][frame_index].tolist()
+
+
+def fitted(*clips):
+    """Statistics of a subject's clips."""
+    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
 
 
 def joined(*clips):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.retargeting.in_view import fit_path
-from motiontransfer.retargeting.statistics import fit_statistics
-from tests.people import person
+from tests.people import fitted, person
 
 
 def walk(reach, *, frames=101, width=256):
@@ -15,7 +14,7 @@ def walk(reach, *, frames=101, width=256):
 
 
 WIDE = walk(10, width=1000)
-WHOLE = fit_statistics([walk(0)], min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+WHOLE = fitted(walk(0))
 
 
 def test_a_path_that_fits_or_leaves_its_own_picture_is_not_touched_and_what_is_out_of_view_told():

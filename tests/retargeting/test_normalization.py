@@ -16,12 +16,7 @@ from motiontransfer.retargeting.normalization import (
     normalize_poses,
 )
 from motiontransfer.retargeting.params import NormalizationParams
-from motiontransfer.retargeting.statistics import fit_statistics
-from tests.people import ARMS_OUT, arms_out, known_to, scaled, stick_person
-
-
-def fitted(*clips):
-    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+from tests.people import ARMS_OUT, arms_out, fitted, known_to, scaled, stick_person
 
 
 SOMEONE = replace(fitted(stick_person([80.0], 40)), proportions={}, median_pose_px={})

@@ -6,26 +6,13 @@ import pytest
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.head_views import show_filmed_heads
-from motiontransfer.retargeting.statistics import fit_statistics
+from motiontransfer.retargeting.shapes import head_joints
 from motiontransfer.retargeting.unfilmed_sides import face_camera
-from tests.people import joined, lost, moved, place, rotated, standing
+from tests.people import fitted, joined, lost, moved, place, rotated, standing
 
 MIDDLE, RATE = 128.0, 25
-LIMBS = (
-    "hand",
-    "shoulder",
-    "elbow",
-    "wrist",
-    "pinky",
-    "thumb",
-    "hip",
-    "knee",
-    "ankle",
-    "heel",
-    "index",
-)
-BODY = [i for i, joint in enumerate(HOLISTIC.joints) if any(part in joint for part in LIMBS)]
-HEAD = [i for i in range(len(HOLISTIC.joints)) if i not in BODY]
+HEAD = [HOLISTIC.index(joint) for joint in head_joints(standing(1))]
+BODY = [i for i in range(len(HOLISTIC.joints)) if i not in HEAD]
 OTHER = np.array(HOLISTIC.other_sides())
 # px towards the camera from the ears, of a head that is a ball; they are 18 px apart, the nose .63
 # of that before them.
@@ -47,11 +34,7 @@ def turned(degrees, *, head=None):
     return replace(keypoints, points=points)
 
 
-def filmed(*clips):
-    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
-
-
-FRONT = filmed(turned(np.linspace(-40, 40, 81)))
+FRONT = fitted(turned(np.linspace(-40, 40, 81)))
 
 
 def yaw(keypoints):
@@ -107,14 +90,14 @@ def test_a_head_looks_as_far_aside_as_filmed_and_comes_back_to_the_camera():
 def test_dances_and_films_that_need_nothing_stay_as_they_are():
     front = turned(np.linspace(-40, 40, 50))
     glance = turned(np.zeros(60), head=np.repeat([0.0, 48.0], [57, 3]))
-    back = filmed(joined(standing(40), turned(np.full(13, 180.0))))
-    on_spot = [(turned(ROUND), target) for target in (filmed(turned(ROUND)), back)]
-    for dance, target in ((front, FRONT), (glance, filmed(glance)), *on_spot):
+    back = fitted(joined(standing(40), turned(np.full(13, 180.0))))
+    on_spot = [(turned(ROUND), target) for target in (fitted(turned(ROUND)), back)]
+    for dance, target in ((front, FRONT), (glance, fitted(glance)), *on_spot):
         facing = face_camera(dance, target)
         np.testing.assert_array_equal(facing.poses.points, dance.points)
         np.testing.assert_array_equal(facing.poses.score, dance.score)
         assert not (facing.is_exchanged | facing.is_head_turned).any()
-    barely = filmed(joined(standing(40), turned(np.full(12, 180.0))))  # .48 s
+    barely = fitted(joined(standing(40), turned(np.full(12, 180.0))))  # .48 s
     assert face_camera(turned(ROUND), barely).is_exchanged.any()
 
 
@@ -178,7 +161,7 @@ def test_a_face_that_was_not_detected_appears_at_rest_and_none_where_nobody_is()
         film = moved(film, lip, dict.fromkeys(range(35), (0, down)))
     dance = lost(turned(np.full(30, 180.0)), "face", range(30))
     dance.points[20:], dance.score[20:] = 0, 0
-    poses = face_camera(dance, filmed(film)).poses
+    poses = face_camera(dance, fitted(film)).poses
     for lip, there in rest.items():
         np.testing.assert_allclose(place(poses, lip, 10), there, atol=0.2)
     assert not poses.score[20:].any()
@@ -192,7 +175,7 @@ def test_a_head_of_unknown_direction_stays_and_a_glance_is_a_view():
     np.testing.assert_array_equal(facing.poses.points[9, HEAD], dance.points[9, HEAD])
     for frames, views in ((2, 1), (3, 2)):
         looks = np.repeat([0.0, 48.0], [60 - frames, frames])
-        assert len(filmed(turned(np.zeros(60), head=looks)).head_views) == views
+        assert len(fitted(turned(np.zeros(60), head=looks)).head_views) == views
 
 
 def test_without_a_view_of_the_head_it_is_exchanged_like_the_body():
