@@ -18,7 +18,6 @@ from motiontransfer.retargeting.normalization import (
 from motiontransfer.retargeting.params import NormalizationParams
 from tests.people import ARMS_OUT, arms_out, fitted, known_to, scaled, stick_person
 
-
 SOMEONE = replace(fitted(stick_person([80.0], 40)), proportions={}, median_pose_px={})
 
 
