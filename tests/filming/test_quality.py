@@ -91,16 +91,6 @@ def test_joints_missing_near_the_edge_are_outside(hips, end, joints):
     assert outside == {end: [False, True]}
 
 
-def test_black_bars_are_outside():
-    """Feet that a detector guessed there, and feet missing above the bar."""
-    in_bar = person([(128, 140)] * 2)  # ankles at y = 210
-    assert measured(in_bar, content=(0, 40, 256, 205)).outside["feet"].all()
-    assert not measured(in_bar).outside["feet"].any()
-    missing = lost(lost(in_bar, "left_ankle", [1]), "right_ankle", [1])
-    assert measured(missing, content=(0, 40, 256, 205)).outside["feet"].tolist() == [True, True]
-    assert not measured(missing).outside["feet"].any()
-
-
 def test_the_metrics_are_shares_counts_and_gaps():
     keypoints = lost(lost(standing(8), "left_hand", [1, 2, 3, 5]), "face", [0])
     keypoints = marked(keypoints, "left_hand", slice(6, 8))
