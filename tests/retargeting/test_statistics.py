@@ -49,6 +49,14 @@ def test_lines_and_heights_of_a_walk():
     assert (statistics.frames_used, statistics.frames_left_out) == (5, 0)
 
 
+def test_heights_are_the_largest_near_the_line():
+    # Of a median height of 41 px a frame counts as on a line within .82 px; 98.9 is too far off.
+    person = stick_person([60, 60.8, 80, 80, 99.2, 98.9, 100], [30, 32, 44, 44, 41, 48, 40])
+    statistics = module.fit_statistics([person], **{**PAPER, "cluster_fraction": 1.0})
+    assert statistics.height_at_closest_px == pytest.approx(41)
+    assert statistics.height_at_farthest_px == pytest.approx(32)
+
+
 @pytest.mark.parametrize(
     ("ankles", "heights", "height"),
     [([60, 80, 100], [40, 40, 20], 40), ([80, 80.2, 79.9, 80.1], [50, 30, 51, 40], 51)],
