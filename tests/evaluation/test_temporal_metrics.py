@@ -41,20 +41,6 @@ def test_flicker_is_the_standard_deviation_of_the_background(levels, persons, fl
         np.testing.assert_allclose(found.per_frame(), (squares / flicker + flicker) / 2)
 
 
-def test_large_frames_have_the_flicker_of_all_their_pixels():
-    """The grid of pixels that shares it out must not change it."""
-    rng = np.random.default_rng(1)
-    frames = [rng.integers(0, 256, (70, 90, 3), np.uint8) for _ in range(5)]
-    frames[2][:40] = 255
-    persons = [(3, 4, 40, 50)] * 5
-    outside = np.ones((70, 90), bool)
-    outside[4:50, 3:40] = False
-    expected = np.stack(frames)[:, outside].std(axis=0).mean()
-    metric = _flicker(frames, persons)
-    assert metric.mean() == pytest.approx(expected)
-    assert metric.per_frame().argmax() == 2
-
-
 def test_flicker_that_the_grid_misses_is_not_lost():
     frames = [np.full((70, 90, 3), 50, np.uint8) for _ in range(2)]
     frames[1][1, 1] = 70  # every third row and column is sampled
@@ -88,20 +74,9 @@ def test_change_counts_where_the_person_is_in_either_frame():
     assert change.weight[1] == pytest.approx(10 * 8 / (12 * 10))
 
 
-def test_change_is_not_measured_where_the_real_video_stands_still():
-    assert _change(_flat(10, 10), _flat(10, 20)).mean() is None
-    assert _change(_flat(10, 20), _flat(10, 20), [_BOX, None]).mean() is None
-
-
 @pytest.fixture
 def texture():
     return textured(0, (90, 120), contrast=6)
-
-
-def _pan(texture, num_frames, step=2):
-    """A camera that moves over the texture to the right."""
-    height, width = _SIZE
-    return [texture[5 : 5 + height, step * i : step * i + width].copy() for i in range(num_frames)]
 
 
 def _flow(right, down):
@@ -145,22 +120,6 @@ def _means(videos, systems, persons):
     function = partial(module.warping_errors, real="real", systems=systems, persons=persons)
     found = scores_of(function, videos)
     return {key.system: one.mean() for key, one in found.items()}
-
-
-def test_flicker_and_wrong_motion_cost_but_the_motion_itself_does_not(texture):
-    real = _pan(texture, 6)
-    rng = np.random.default_rng(1)
-    videos = {
-        "real": real,
-        "flickering": [np.clip(f + rng.normal(0, 12), 0, 255).astype(np.uint8) for f in real],
-        "frozen": [real[0]] * 6,
-        "jumping": [real[i] for i in (0, 3, 1, 5, 2, 4)],
-        "noise": [rng.integers(0, 256, (*_SIZE, 3), np.uint8) for _ in real],
-    }
-    box = [(20, 20, 60, 60)] * 6
-    errors = _means(videos, [name for name in videos if name != "real"], box)
-    assert errors["real"] < 0.0005 < errors["flickering"] < errors["noise"]
-    assert errors["real"] < errors["frozen"] < errors["jumping"] < errors["noise"]
 
 
 def test_the_person_is_where_they_were_in_the_frame_before(texture):
