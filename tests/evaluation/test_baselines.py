@@ -65,3 +65,15 @@ def test_of_many_candidates_some_are_compared_evenly_spread(candidates, monkeypa
     found = nearest_neighbors(candidates.part(range(0, 40, 3)), candidates)
     assert found.tolist() == list(range(0, 40, 3))
     assert set(nearest_neighbors(candidates, candidates)) == set(range(0, 40, 3))
+
+
+@pytest.fixture
+def clips(tmp_path):
+    return conftest.clips_of(tmp_path, walk=figure([(20 + 3 * i, 30) for i in range(8)]))
+
+
+def test_the_baseline_shows_training_frames_with_the_nearest_pose(clips):
+    wanted = figure([(26.4, 30), (20, 31), (41, 30)])  # the last is nearest to held-out frame 7
+    nearest = pose_metrics.nearest_frames(wanted, clips)
+    assert nearest.frames == [(clips[0].frames, index) for index in (2, 0, 4)]
+    assert (nearest.keypoints.points == clips[0].keypoints.points[[2, 0, 4]]).all()

@@ -112,6 +112,13 @@ def test_a_garbled_face_is_not_sharp_however_steep_its_edges(tmp_path):
         assert scores.total.tolist() == expected
 
 
+def test_what_is_too_small_is_not_measured(tmp_path):
+    original = posed(tmp_path / "film.mkv", [SHARP] * 3)
+    small = posed(tmp_path / "small.mkv", [SHARP] * 3, radius=3)
+    assert measured(small, [original]) == ({}, {})
+    assert measured(original, [small]) == ({}, {})
+
+
 @pytest.mark.parametrize(("height", "side"), [(512, 512), (500, 256)])
 def test_the_film_is_read_as_large_as_poses_are_detected_or_smaller(tmp_path, height, side):
     clip = training_clip(tmp_path, standing(2), draw=lambda *_: SHARP)

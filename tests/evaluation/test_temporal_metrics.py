@@ -41,6 +41,20 @@ def test_flicker_is_the_standard_deviation_of_the_background(levels, persons, fl
         np.testing.assert_allclose(found.per_frame(), (squares / flicker + flicker) / 2)
 
 
+def test_large_frames_have_the_flicker_of_all_their_pixels():
+    """The grid of pixels that shares it out must not change it."""
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(0, 256, (70, 90, 3), np.uint8) for _ in range(5)]
+    frames[2][:40] = 255
+    persons = [(3, 4, 40, 50)] * 5
+    outside = np.ones((70, 90), bool)
+    outside[4:50, 3:40] = False
+    expected = np.stack(frames)[:, outside].std(axis=0).mean()
+    metric = _flicker(frames, persons)
+    assert metric.mean() == pytest.approx(expected)
+    assert metric.per_frame().argmax() == 2
+
+
 def test_flicker_that_the_grid_misses_is_not_lost():
     frames = [np.full((70, 90, 3), 50, np.uint8) for _ in range(2)]
     frames[1][1, 1] = 70  # every third row and column is sampled

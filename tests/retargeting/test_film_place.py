@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.video.geometry import Framing
-from tests.people import arms_out, moved, place, scaled
+from tests.people import arms_out, lost, moved, place, scaled
 from tests.retargeting.test_normalization import statistics
 
 CROP = {"crop": (100, 50, 228, 250), "content": (0, 0, 64, 100)}
@@ -52,3 +52,11 @@ def test_the_lower_foot_is_on_the_dancers_whatever_the_legs(dance):
     found = placed(dance, scaled(longer, 1.5, (3, 3)))
     expected = 2 * np.array(place(dance, "left_ankle")) + (100, 50)
     np.testing.assert_allclose(place(found, "left_ankle"), expected, atol=1e-2)
+
+
+def test_a_frame_without_feet_is_shifted_as_its_neighbors(dance):
+    poses = scaled(dance, 1.5, (7, -9))
+    for side in ("left", "right"):
+        dance = lost(dance, f"{side}_ankle", [1])
+    found = placed(dance, poses)
+    np.testing.assert_allclose(place(found, "nose", 1), place(found, "nose", 0), atol=1e-3)
