@@ -66,13 +66,6 @@ def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
     assert measured(keypoints).of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
 
 
-def test_scores_are_counted_of_what_was_found_of_the_body():
-    keypoints = lost(person([(128, 128)] * 2, score=0.95), "nose", [0])
-    keypoints.score[1, 0] = 0.42
-    histogram = measured(marked(keypoints, "left_eye", 1)).score_histogram
-    assert histogram.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 66 - 3]
-
-
 @pytest.mark.parametrize(
     ("hips", "end", "joints"),
     [

@@ -57,25 +57,6 @@ def test_heights_are_the_largest_near_the_line():
     assert statistics.height_at_farthest_px == pytest.approx(32)
 
 
-@pytest.mark.parametrize(
-    ("ankles", "heights", "height"),
-    [([60, 80, 100], [40, 40, 20], 40), ([80, 80.2, 79.9, 80.1], [50, 30, 51, 40], 51)],
-    ids=["crouches up front", "stays"],
-)
-def test_the_height_up_front_is_never_below_that_at_the_back(ankles, heights, height):
-    statistics = module.fit_statistics([stick_person(ankles, heights)], **PAPER)
-    assert statistics.height_at_closest_px == pytest.approx(height)
-    assert statistics.height_at_farthest_px == pytest.approx(height)
-
-
-def test_frames_without_ankles_or_head_are_counted_out():
-    missing = [(0, "nose"), (0, "left_ear"), (0, "left_eye"), (3, "left_ankle")]
-    person = stick_person([60, 80, 100, 100], [40] * 4, missing=missing)
-    statistics = module.fit_statistics([person], **PAPER)
-    assert (statistics.frames_used, statistics.frames_left_out) == (2, 2)
-    assert statistics.farthest_ankle_y_px == 90  # the median of 80 and 100
-
-
 def test_unsure_ankles_count_where_no_frame_has_others():
     sure, unsure = stick_person([60, 80], [40, 40]), stick_person([90], [50], score=0.4)
     assert module.fit_statistics([sure, unsure], **PAPER).frames_used == 2
