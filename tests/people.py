@@ -16,6 +16,7 @@ from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.fitting import fit_appearance
 from motiontransfer.puppet.fit.silhouette import silhouette
+from motiontransfer.retargeting.statistics import fit_statistics
 
 RATE = Fraction(25)
 
@@ -128,10 +129,14 @@ def place(keypoints, joint, frame_index=0):
     return keypoints.joint(joint)[0][frame_index].tolist()
 
 
+def fitted(*clips):
+    """Statistics of a subject's clips."""
+    return fit_statistics(clips, min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+
+
 def joined(*clips):
     """The frames of clips of one person, one after the other."""
-    points = np.concatenate([clip.points for clip in clips])
-    return replace(clips[0], points=points, score=np.concatenate([it.score for it in clips]))
+    return Keypoints.concatenated(clips)
 
 
 # One person with all joints, facing the camera

@@ -326,6 +326,11 @@ class BodyPoses:
         indices = self._indices(names)
         return self.points[frame, indices], self.found[frame, indices]
 
+    def places(self, names: tuple[str, ...]) -> Complex128[np.ndarray, "frames names"]:
+        """Joints as x + iy; NaN where one was not found."""
+        points, found = self.joints(names)
+        return np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
+
 
 @lru_cache(8)
 def _indices_of(skeleton: Skeleton) -> Callable[[tuple[str, ...]], Int64[np.ndarray, " names"]]:
@@ -412,9 +417,8 @@ def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
         heights_px: of the upright body in each frame.
     """
     names = tuple(f"{side}_{joint}" for joint in TRUNK_AND_FEET for side in _SIDES)
-    points, found = poses.joints(names)
-    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
-    return width_from_front(*np.split(places, 3, axis=1)) / (_FRONTAL * heights_px)
+    shoulders, hips, ankles = np.split(poses.places(names), 3, axis=1)
+    return width_from_front(shoulders, hips, ankles) / (_FRONTAL * heights_px)
 
 
 def head_yaws(poses: BodyPoses) -> Series:
@@ -422,7 +426,6 @@ def head_yaws(poses: BodyPoses) -> Series:
 
     0 from the front, ±90 in profile, ±180 from behind.
     """
-    points, found = poses.joints(("left_ear", "right_ear", "nose", "mid_ear", "mid_hip"))
-    places = np.where(found, points.astype(np.float64) @ (1, 1j), complex(np.nan, np.nan))
-    *head, ears, hips = places.T
+    names = ("left_ear", "right_ear", "nose", "mid_ear", "mid_hip")
+    *head, ears, hips = poses.places(names).T
     return np.degrees(np.angle(head_directions(*head, across=1j * (ears - hips))))

@@ -28,6 +28,8 @@ Plane = Float32[np.ndarray, "height width"]
 
 Series = Float64[np.ndarray, " frames"]
 """A number for each frame."""
+Numbers = Float64[np.ndarray, " _"]
+"""Any number of them."""
 FrameMask = Bool[np.ndarray, " frames"]
 """Which frames."""
 JointMask = Bool[np.ndarray, "frames joints"]

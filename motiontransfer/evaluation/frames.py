@@ -104,24 +104,9 @@ def moved(frame: Frame, shift: Vector) -> Frame:
 
 def concatenated(parts: Sequence[PosedFrames]) -> PosedFrames:
     """Concatenate posed frames of several clips, which share skeleton and image size."""
-    if len(parts) == 1:
-        return parts[0]
-    clips = [part.keypoints for part in parts]
-    none = [np.zeros_like(clip.score, bool) for clip in clips]
-    filled, completed = (
-        np.concatenate([no if own is None else own for no, own in zip(none, marks, strict=True)])
-        for marks in ([clip.filled for clip in clips], [clip.completed for clip in clips])
-    )
-    keypoints = replace(
-        clips[0],
-        points=np.concatenate([clip.points for clip in clips]),
-        score=np.concatenate([clip.score for clip in clips]),
-        filled=filled,
-        completed=completed,
-    )
-    return PosedFrames(
-        frames=[frame for part in parts for frame in part.frames], keypoints=keypoints
-    )
+    keypoints = Keypoints.concatenated([part.keypoints for part in parts])
+    frames = [frame for part in parts for frame in part.frames]
+    return PosedFrames(frames=frames, keypoints=keypoints)
 
 
 def clip_frames(clip: TargetClip, indices: Sequence[int]) -> PosedFrames:

@@ -56,7 +56,10 @@ Blurred = Mapping[str, Bool[np.ndarray, " _"]]
 
 _FloatImage = Float32[np.ndarray, "height width 3"]
 
-_BOXES_OF = {"hands": ("left_hand", "right_hand")}
+_Sums = dict[MetricKey, tuple[float, float]]
+"""Numerator and denominator of each metric."""
+
+_HANDS = ("left_hand", "right_hand")
 
 
 def frame_metrics(
@@ -74,22 +77,19 @@ def frame_metrics(
     measurable = {name: box for name, box in boxes.items() if box and not why_skipped(box)}
     if not measurable:
         return metrics
-    similarity = ssim_map(real, fake)
-    for name, (x0, y0, x1, y1) in measurable.items():
+    similarity, reach = ssim_map(real, fake), WINDOW_PX // 2
+    for name, box in measurable.items():
+        inside = np.s_[box[1] : box[3], box[0] : box[2]]
+        whole_windows = similarity[inside].mean(axis=-1)[reach:-reach, reach:-reach]
         metrics[name] = {
-            "l1": float(np.abs(error[y0:y1, x0:x1]).mean()),
-            "ssim": _mean_of_whole_windows(similarity[y0:y1, x0:x1].mean(axis=-1)),
+            "l1": float(np.abs(error[inside]).mean()),
+            "ssim": float(whole_windows.mean(dtype=np.float64)),
         }
         if name != "frame":
-            metrics[name]["likeness"] = likeness(real, fake, (x0, y0, x1, y1))
-        if lpips and name not in _BOXES_OF["hands"]:
-            metrics[name]["lpips"] = lpips(real[y0:y1, x0:x1], fake[y0:y1, x0:x1])
+            metrics[name]["likeness"] = likeness(real, fake, box)
+        if lpips and name not in _HANDS:
+            metrics[name]["lpips"] = lpips(real[inside], fake[inside])
     return metrics
-
-
-def _mean_of_whole_windows(similarities: Float32[np.ndarray, "height width *channels"]) -> float:
-    reach = WINDOW_PX // 2
-    return float(similarities[reach:-reach, reach:-reach].mean(dtype=np.float64))
 
 
 def why_skipped(box: Box | None) -> str:
@@ -122,30 +122,32 @@ def image_scores(
     boxes: dict[str, Box | None] = {"frame": (0, 0, width, height)}
     boxes |= {name: region[frame_set.index] for name, region in regions.items()}
     steepness = {name: gradients(frame_set.frames[name]) for name in (real, *systems)}
-    scores: dict[MetricKey, tuple[float, float]] = {}
+    scores: _Sums = {}
     for system in systems:
         found = frame_metrics(truth, frame_set.frames[system], boxes=boxes, lpips=lpips)
-        for name in found:
-            if name in blurred and blurred[name][frame_set.index]:
-                found[name].pop("likeness", None)
-        for region in dict.fromkeys(map(_region, boxes)):
-            own = () if region == "frame" else ("likeness",)
-            networks = ("lpips",) if lpips and region != "hands" else ()
-            named = [box for box in _BOXES_OF.get(region, (region,)) if box in found]
-            of_boxes = [found[box] for box in named]
+        for name, of_box in found.items():
+            if _is_blurred(blurred, name, frame_set.index):
+                of_box.pop("likeness", None)
+            key = MetricKey("", _region(name), system, section)
+            own = () if name == "frame" else ("likeness",)
+            networks = ("lpips",) if lpips and name not in _HANDS else ()
             for metric in ("l1", "ssim", *own, *networks):
-                values = [of_box[metric] for of_box in of_boxes if metric in of_box]
-                scores[MetricKey(metric, region, system, section)] = (
-                    float(sum(values)),
-                    float(len(values)),
-                )
-            if region != "frame":
-                measured = [box for name in named if (box := boxes.get(name)) and found[name]]
-                scores[MetricKey("sharpness", region, system, section)] = (
-                    _sum_of_means(steepness[system], measured),
-                    _sum_of_means(steepness[real], measured),
-                )
+                _add(scores, key._replace(metric=metric), of_box.get(metric))
+            if name != "frame":
+                box = boxes[name] if of_box else None
+                own, other = (_mean(steepness[video], box) for video in (system, real))
+                _add(scores, key._replace(metric="sharpness"), own, other)
     return scores
+
+
+def _add(scores: _Sums, key: MetricKey, value: float | None, weight: float = 1.0) -> None:
+    """Add to a metric's numerator and denominator; nothing where there is no value."""
+    total, before = scores.get(key, (0.0, 0.0))
+    scores[key] = (total, before) if value is None else (total + value, before + weight)
+
+
+def _is_blurred(blurred: Blurred, name: str, index: int) -> bool:
+    return name in blurred and bool(blurred[name][index])
 
 
 def likeness_scores(
@@ -157,17 +159,14 @@ def likeness_scores(
     blurred: Blurred,
 ) -> FrameScores:
     """The likeness alone, as `image_scores` has it; `systems`: video -> section and system."""
-    scores: dict[MetricKey, tuple[float, float]] = {}
+    scores: _Sums = {}
     for video, (section, system) in systems.items():
         images = frame_set.frames[real], frame_set.frames[video]
         for name, of_frames in regions.items():
-            key = MetricKey("likeness", _region(name), system, section)
-            total, weight = scores.get(key, (0.0, 0.0))
             box = of_frames[frame_set.index]
-            is_blurred = name in blurred and blurred[name][frame_set.index]
-            if box and not (why_skipped(box) or is_blurred):
-                total, weight = total + likeness(*images, box), weight + 1
-            scores[key] = total, weight
+            is_left_out = why_skipped(box) or _is_blurred(blurred, name, frame_set.index)
+            value = None if box is None or is_left_out else likeness(*images, box)
+            _add(scores, MetricKey("likeness", _region(name), system, section), value)
     return scores
 
 
@@ -178,8 +177,10 @@ def gradients(image: Frame) -> Plane:
     return np.hypot(across, np.diff(luma, axis=0, append=luma[-1:]))
 
 
-def _sum_of_means(values: Plane, boxes: Sequence[Box]) -> float:
-    return float(sum(values[y0:y1, x0:x1].mean(dtype=np.float64) for x0, y0, x1, y1 in boxes))
+def _mean(values: Plane, box: Box | None) -> float:
+    """Mean in a box; 0 without one."""
+    x0, y0, x1, y1 = box or (0, 0, 0, 0)
+    return float(values[y0:y1, x0:x1].mean(dtype=np.float64)) if box else 0.0
 
 
 def count_blurred(blurred: Iterable[Blurred], *, section: str = "") -> dict[MetricKey, int]:
@@ -208,7 +209,7 @@ def count_skipped(regions: Mapping[str, Regions], *, section: str = "") -> dict[
 
 
 def _region(box: str) -> str:
-    return "hands" if box in _BOXES_OF["hands"] else box
+    return "hands" if box in _HANDS else box
 
 
 def ssim_map(real: Frame, fake: Frame) -> _FloatImage:

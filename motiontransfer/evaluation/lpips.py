@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -93,7 +92,8 @@ def lpips(layers: nn.Module) -> ImageDistance:
 
     @torch.inference_mode()
     def distance(first: Frame, second: Frame) -> float:
-        pair = torch.cat([_batch_of_one(image, device).float() for image in (first, second)])
+        images = torch.from_numpy(np.stack([first, second])).to(device)
+        pair = images.permute(0, 3, 1, 2).float()
         pair, smallest = pair / 255, min(first.shape[:2])
         if smallest < _SMALLEST_SIDE_PX:
             size = [round(side * _SMALLEST_SIDE_PX / smallest) for side in first.shape[:2]]
@@ -108,7 +108,3 @@ def lpips(layers: nn.Module) -> ImageDistance:
         return total
 
     return distance
-
-
-def _batch_of_one(image: Frame, device: torch.device) -> UInt8[Tensor, "1 3 height width"]:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)

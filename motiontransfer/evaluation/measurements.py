@@ -257,20 +257,16 @@ def in_section(section: str, scores: Ratios) -> dict[MetricKey, RatioMetric]:
 
 
 def write_measurements(path: Path, found: Measurements) -> None:
-    values = list(found.per_frame.values())
-    rows = [(*one.key, one.note) for one in found.summary]
-    rows += [(*key, "") for key in found.per_frame]
-    lengths = [1] * len(found.summary) + [*map(len, values)]
-    texts = np.repeat(np.array(rows, object), lengths, axis=0)
-    numbers = np.full((len(texts), 4), np.nan)
-    for row, one in zip(numbers, found.summary, strict=False):
-        row[1:] = one.value, *(one.interval or (None, None))
-    if values:
-        of_frames = numbers[len(found.summary) :]
-        of_frames[:, 0] = np.concatenate([np.arange(len(each)) for each in values])
-        of_frames[:, 1] = np.concatenate(values)
-    columns = [*texts[:, :-1].T, *numbers.T, texts[:, -1]]
-    write_table(path, dict(zip(_COLUMNS, columns, strict=True)), key=_TABLE_KEY, description={})
+    rows = [
+        (*it.key, None, it.value, *(it.interval or (None, None)), it.note) for it in found.summary
+    ]
+    for key, values in found.per_frame.items():
+        rows += [(*key, *frame, None, None, "") for frame in enumerate(values.tolist())]
+    columns = {
+        name: np.array(column, float if name in _NUMBERS else object)
+        for name, column in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
+    }
+    write_table(path, columns, key=_TABLE_KEY, description={})
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -283,7 +279,6 @@ def read_measurements(path: Path) -> Measurements:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such table; `dvc repro` evaluates the transfer")
     columns, _ = read_table(path, key=_TABLE_KEY)
-    numbers = [columns[name] for name in ("value", "low", "high")]
     starts = np.flatnonzero(columns["frame"] == 0).tolist()
     over_all, *of_frames = np.split(columns["value"], starts)
 
@@ -292,20 +287,19 @@ def read_measurements(path: Path) -> Measurements:
 
     summary = []
     for row in range(len(over_all)):
-        value, low, high = (float(each[row]) for each in numbers)
+        value, *interval = (float(columns[name][row]) for name in ("value", "low", "high"))
         summary.append(
             Measurement(
                 key=key_of(row),
                 value=None if np.isnan(value) else value,
-                interval=None if np.isnan(low) else (low, high),
+                interval=None if np.isnan(interval[0]) else (interval[0], interval[1]),
                 note=columns["note"][row],
             )
         )
-    return Measurements(
-        summary=tuple(summary),
-        per_frame={key_of(start): each for start, each in zip(starts, of_frames, strict=True)},
-    )
+    per_frame = {key_of(start): values for start, values in zip(starts, of_frames, strict=True)}
+    return Measurements(summary=tuple(summary), per_frame=per_frame)
 
 
 _TABLE_KEY = "motiontransfer.measurements"
-_COLUMNS = (*MetricKey._fields, "frame", "value", "low", "high", "note")
+_NUMBERS = ("frame", "value", "low", "high")
+_COLUMNS = (*MetricKey._fields, *_NUMBERS, "note")

@@ -18,12 +18,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
-from motiontransfer.core.arrays import FrameMask, JointMask, Places
+from motiontransfer.core.arrays import FrameMask, JointMask, Places, Points, Scores
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import PosedFrames, training_frames
 from motiontransfer.evaluation.measurements import OF_POSES, Metric, MetricKey, RatioMetric
 from motiontransfer.plate.target_clips import TargetClip
+from motiontransfer.pose.boxes import joint_boxes
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import Skeleton
 
@@ -153,19 +154,9 @@ def _matched(
 
 def _joints(keypoints: Keypoints) -> dict[str, Int64[np.ndarray, " _"]]:
     """Reported group, and `all` -> positions of its joints."""
-    skeleton = keypoints.skeleton
-    positions = np.arange(len(keypoints.skeleton.joints))
-    known = dict(skeleton.groups)
-    of_group = {
-        name: np.concatenate(
-            [
-                positions[:0],
-                *(positions[skeleton.slice(group)] for group in groups if group in known),
-            ]
-        )
-        for name, groups in REPORTED_GROUPS.items()
-    }
-    return {**of_group, "all": positions}
+    group_of = np.array([group for group, names in keypoints.skeleton.groups for _ in names])
+    reported = {**REPORTED_GROUPS, "all": group_of}
+    return {name: np.flatnonzero(np.isin(group_of, groups)) for name, groups in reported.items()}
 
 
 def _ratio(total: Shaped[np.ndarray, "frames joints"], weight: JointMask) -> RatioMetric:
@@ -223,26 +214,25 @@ def nearest_neighbors(poses: Keypoints, candidates: Keypoints) -> Int64[np.ndarr
 def body_size_px(keypoints: Keypoints) -> float:
     """Median over frames with a body of the longer side of its box, in pixels; at least one."""
     body = keypoints.skeleton.slice("body")
-    present = keypoints.score[:, body] > 0
-    points = keypoints.points[:, body][present.any(axis=1)]
-    present = present[present.any(axis=1)]
-    if not len(points):
-        return 1.0
-    low = np.where(present[..., None], points, np.inf).min(axis=1)
-    high = np.where(present[..., None], points, -np.inf).max(axis=1)
-    return max(1.0, float(np.median((high - low).max(axis=1))))
+    points, score = keypoints.points[:, body], keypoints.score[:, body]
+    boxes = joint_boxes(points, score)[score.any(axis=1)].astype(np.float32)
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    return max(1.0, float(np.median(sides))) if len(sides) else 1.0
 
 
 def _distances(
-    pose_points: Float32[np.ndarray, "poses joints 2"],
-    pose_weight: Float32[np.ndarray, "poses joints"],
-    points: Float32[np.ndarray, "candidates joints 2"],
+    pose_points: Points,
+    pose_weight: Scores,
+    points: np.ndarray,
     present: np.ndarray,
     size_px: float,
 ) -> Float32[np.ndarray, "poses candidates"]:
     """Weighted sum over the pose's joints, which is enough to rank candidates.
 
     Computed joint after joint, so that memory stays small.
+
+    Args:
+        points: of the candidates' joints, and where they are `present`.
     """
     total = np.zeros((len(pose_points), len(points)), np.float32)
     for joint in np.flatnonzero(pose_weight.any(axis=0)):

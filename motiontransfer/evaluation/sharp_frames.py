@@ -57,6 +57,13 @@ _BLURRED = 0.45  # of it: features are smeared
 _RARELY = 0.05  # share of a film up to which what seems blurred is a rare pose
 
 
+_Points = Float32[np.ndarray, "joints 2"]
+_Found = Bool[np.ndarray, " joints"]
+_Shape = Complex128[np.ndarray, " joints"]
+_Alike = Sequence[Int64[np.ndarray, " _"]]
+"""Indices of a film's frames in poses most similar to each part."""
+
+
 class _Parts(NamedTuple):
     """Faces, or hands, of which the right ones are mirrored."""
 
@@ -150,12 +157,10 @@ def blurred_boxes(video: PosedFrames, film: PosedFrames) -> dict[str, FrameMask]
     """
     blurred, of_film = {}, _measured(film, "find blurred frames")
     for region, parts in _measured(video, "find blurred frames").items():
-        if (
-            region not in of_film
-            or not _is_blurred(of_film[region], of_film[region]).mean() > _RARELY
-        ):
+        film_parts = of_film.get(region)
+        if film_parts is None or not _is_blurred(film_parts, film_parts).mean() > _RARELY:
             continue
-        is_blurred = _is_blurred(parts, of_film[region])
+        is_blurred = _is_blurred(parts, film_parts)
         for group in _GROUPS[region]:
             blurred[group] = np.zeros(len(video.frames), bool)
             blurred[group][parts.frame[is_blurred & (parts.group == group)]] = True
@@ -166,9 +171,7 @@ def _is_blurred(parts: _Parts, film: _Parts) -> Bool[np.ndarray, " parts"]:
     return _relative(parts, film, _alike_in(film, parts)) < _BLURRED
 
 
-def _alike_in(
-    film: _Parts, parts: _Parts, *, count: int = _NUM_ALIKE
-) -> list[Int64[np.ndarray, " alike"]]:
+def _alike_in(film: _Parts, parts: _Parts, *, count: int = _NUM_ALIKE) -> _Alike:
     """The film's frames in the poses most similar to each; few or none where it shows no others."""
     return [
         _most_alike(film, shape, found)[:count]
@@ -176,9 +179,7 @@ def _alike_in(
     ]
 
 
-def _most_alike(
-    film: _Parts, shape: Complex128[np.ndarray, " joints"], found: Bool[np.ndarray, " joints"]
-) -> Int64[np.ndarray, " alike"]:
+def _most_alike(film: _Parts, shape: _Shape, found: _Found) -> Int64[np.ndarray, " alike"]:
     both = film.found & found
     shared = both.sum(axis=1)
     square = (np.square(np.abs(film.shapes - shape)) * both).sum(axis=1)
@@ -187,9 +188,7 @@ def _most_alike(
     return order[: int(comparable.sum())]
 
 
-def _relative(
-    parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
-) -> Float64[np.ndarray, " parts"]:
+def _relative(parts: _Parts, film: _Parts, alike: _Alike) -> Float64[np.ndarray, " parts"]:
     """Sharpness relative to the film's; NaN where the film has nothing to compare with."""
     of_film = [
         np.quantile(film.sharpness[others], _SHARP_QUANTILE) if len(others) else np.nan
@@ -198,9 +197,7 @@ def _relative(
     return parts.sharpness / np.maximum(of_film, _LEAST_SHARPNESS)
 
 
-def _resemblance(
-    parts: _Parts, film: _Parts, alike: Sequence[Int64[np.ndarray, " _"]]
-) -> Float[np.ndarray, " parts"]:
+def _resemblance(parts: _Parts, film: _Parts, alike: _Alike) -> Float[np.ndarray, " parts"]:
     """Correlation with the film's most similar; NaN where it has nothing to compare with."""
     pairs = zip(parts.looks, alike, strict=True)
     return np.array([max(film.looks[others] @ looks, default=np.nan) for looks, others in pairs])
@@ -237,26 +234,19 @@ def _are_large(poses: Keypoints, group: str) -> FrameMask:
     return np.array([_box(points[found], poses.image_size) is not None for points, found in every])
 
 
-def _joints(
-    poses: Keypoints, group: str, index: int
-) -> tuple[Float32[np.ndarray, "joints 2"], Bool[np.ndarray, " joints"]]:
+def _joints(poses: Keypoints, group: str, index: int) -> tuple[_Points, _Found]:
     part = poses.skeleton.slice(group)
     return poses.points[index, part], poses.score[index, part] > 0
 
 
-def _shape(
-    points: Float32[np.ndarray, "joints 2"],
-    found: Bool[np.ndarray, " joints"],
-    *,
-    is_mirrored: bool,
-) -> Complex128[np.ndarray, " joints"]:
+def _shape(points: _Points, found: _Found, *, is_mirrored: bool) -> _Shape:
     x, y = points.astype(np.float64).T
     shape = (-x if is_mirrored else x) + 1j * y
     shape = np.where(found, shape - shape[found].mean(), 0)
     return shape / np.sqrt(np.square(np.abs(shape[found])).mean())
 
 
-def _box(points: Float32[np.ndarray, "joints 2"], image_size: tuple[int, int]) -> Box | None:
+def _box(points: _Points, image_size: tuple[int, int]) -> Box | None:
     """Box of a face or a hand; None if joints are too few, or it is too small."""
     if len(points) < _FEWEST_JOINTS:
         return None
@@ -266,9 +256,7 @@ def _box(points: Float32[np.ndarray, "joints 2"], image_size: tuple[int, int]) -
     return box
 
 
-def _seen(
-    frame: Frame, points: Float32[np.ndarray, "joints 2"]
-) -> tuple[float, Float32[np.ndarray, " pixels"]] | None:
+def _seen(frame: Frame, points: _Points) -> tuple[float, Float32[np.ndarray, " pixels"]] | None:
     """Mean absolute Laplacian inside the hull of the points, and looks; None if it is too small."""
     box = _box(points, frame.shape[:2])
     if box is None:

@@ -158,15 +158,19 @@ def frame_changes(
     Counted in the smallest box around the person in both frames; without `persons` in the whole
     frame, whose size may differ from video to video.
     """
-    keys = {system: MetricKey(f"frame_change_to_{real}", "", system, SECTION) for system in systems}
+    scores = _not_measured(f"frame_change_to_{real}", systems)
     box = None if persons is None else _union(persons, frame_set.index)
     if frame_set.previous is None or (box is None and persons is not None):
-        return dict.fromkeys(keys.values(), (0.0, 0.0))
+        return scores
     change = {
         name: frame_change(frame_set.previous[name], frame_set.frames[name], box)
         for name in (real, *systems)
     }
-    return {key: (change[system], change[real]) for system, key in keys.items()}
+    return {key: (change[key.system], change[real]) for key in scores}
+
+
+def _not_measured(metric: str, systems: Sequence[str]) -> FrameScores:
+    return {MetricKey(metric, "", system, SECTION): (0.0, 0.0) for system in systems}
 
 
 def _union(persons: Regions, index: int) -> Box | None:
@@ -232,9 +236,9 @@ def warping_error(first: Frame, second: Frame, flow: _Flow) -> Plane:
     return np.square((laid_over - first) / np.float32(255)).mean(axis=-1)
 
 
-def mean_visible(error: Plane, visible: PixelMask, box: Box | None) -> tuple[float, float]:
-    """Mean over the visible pixels in a box, and its weight; zeros without any, or a box."""
-    x0, y0, x1, y1 = box or (0, 0, 0, 0)
+def mean_visible(error: Plane, visible: PixelMask, box: Box) -> tuple[float, float]:
+    """Mean over the visible pixels in a box, and its weight; zeros without any."""
+    x0, y0, x1, y1 = box
     inside = visible[y0:y1, x0:x1]
     if not inside.any():
         return 0.0, 0.0
@@ -265,20 +269,18 @@ def switch_scores(
     frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
 ) -> FrameScores:
     """Share of the person's box that switches from the frame before, of each system."""
-    keys = {system: MetricKey("switches", "", system, SECTION) for system in systems}
-    last = frame_set.previous
-    now = frame_set.frames
+    scores = _not_measured("switches", systems)
+    last, now = frame_set.previous, frame_set.frames
     box = persons[max(frame_set.index - 1, 0)]
     x0, y0, x1, y1 = box or (0, 0, 0, 0)
     if last is None or min(x1 - x0, y1 - y0) < _SMALLEST_FLOW_PX:
-        return dict.fromkeys(keys.values(), (0.0, 0.0))
+        return scores
     frames = {
         name: (last[name][y0:y1, x0:x1], now[name][y0:y1, x0:x1]) for name in (real, *systems)
     }
     flow = flow_between(*frames[real])
     return {
-        key: (float(switches(frames[system], frames[real], flow).mean()), 1.0)
-        for system, key in keys.items()
+        key: (float(switches(frames[key.system], frames[real], flow).mean()), 1.0) for key in scores
     }
 
 
@@ -286,19 +288,15 @@ def warping_errors(
     frame_set: FrameSet, *, real: str, systems: Sequence[str], persons: Regions
 ) -> FrameScores:
     """Warping error from the frame before, in a box, of the real video, too."""
-    videos = real, *systems
-    keys = {video: MetricKey("warping_error_person", "", video, SECTION) for video in videos}
-    last = frame_set.previous
-    if last is None:
-        return dict.fromkeys(keys.values(), (0.0, 0.0))
-    before, after = last[real], frame_set.frames[real]
-    flow = flow_between(before, after)
-    visible = visible_pixels(flow, flow_between(after, before))
-    box, scores = persons[frame_set.index - 1], {}
-    for video in videos:
-        error = warping_error(last[video], frame_set.frames[video], flow)
-        scores[keys[video]] = mean_visible(error, visible, box)
-    return scores
+    scores = _not_measured("warping_error_person", (real, *systems))
+    last, now = frame_set.previous, frame_set.frames
+    box = persons[max(frame_set.index - 1, 0)]
+    if last is None or box is None:
+        return scores
+    flow = flow_between(last[real], now[real])
+    visible = visible_pixels(flow, flow_between(now[real], last[real]))
+    errors = {key: warping_error(last[key.system], now[key.system], flow) for key in scores}
+    return {key: mean_visible(error, visible, box) for key, error in errors.items()}
 
 
 class OverTime(NamedTuple):

@@ -154,7 +154,7 @@ def covering_frames(
         return keys
     wanted, there = [], []
     for clip, frames in zip(clips, offered, strict=True):
-        poses = PartPoses.of(_seen(clip), body_parts(clip.skeleton))
+        poses = PartPoses.of(only_seen(clip), body_parts(clip.skeleton))
         wanted.append(poses.of_frames(evenly_spaced(range(clip.num_frames), count=share)))
         there.append(poses.of_frames(frames))
     rows = [np.concatenate([each.distances(one) for one in there], axis=2) for each in wanted]
@@ -166,7 +166,7 @@ def covering_frames(
     return sorted(found + evenly_spaced(rest, count=count - len(found)))
 
 
-def _seen(keypoints: Keypoints) -> Keypoints:
+def only_seen(keypoints: Keypoints) -> Keypoints:
     """Without joints that were filled in or completed."""
     keypoints = keypoints.measured()
     return keypoints if keypoints.filled is None else keypoints.without(keypoints.filled)

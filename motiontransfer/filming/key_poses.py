@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from motiontransfer.body.parts import BodyPart, body_parts
 from motiontransfer.core.arrays import FrameMask
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.filming.coverage import FARTHEST, PartPoses, cover
+from motiontransfer.filming.coverage import FARTHEST, PartPoses, cover, only_seen
 from motiontransfer.pose.keypoints import Keypoints
 
 NUM_KEY_POSES = 12
@@ -116,9 +116,7 @@ def _shares(
 
 def _is_certain(keypoints: Keypoints) -> FrameMask:
     """Usual frames that show as much of the body as most, without joints that were filled in."""
-    found = keypoints.measured().score > 0
-    if keypoints.filled is not None:
-        found &= ~keypoints.filled
+    found = only_seen(keypoints).score > 0
     for start, stop in keypoints.unusual:
         found[start:stop] = False
     body = found[:, keypoints.skeleton.slice("body")]

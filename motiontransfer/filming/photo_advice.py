@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
+from jaxtyping import Float32, Float64
 
 from motiontransfer.core.arrays import Vector
 from motiontransfer.filming.quality import NOTHING_TO_FIX, TURN
@@ -21,20 +22,16 @@ _FRONT_WIDTH = 0.1  # of the shoulders; narrower ones are turned
 _NUM_ON_BONE = 5
 
 _SIDES = ("left", "right")
-_Medians = Mapping[str, Vector]
-"""(x, y) of the joints that are seen, pixels."""
+_Places = Mapping[str, Vector]
+"""(x, y) of each joint, pixels; NaN, which is less than nothing, where it is not seen."""
 
 
 def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[str]:
     """Sentences on a clip of one frame; `NOTHING_TO_FIX` alone where nothing is hidden."""
     seen = photo.measured()
-    places = {
-        joint: seen.points[0, index].astype(np.float64)
-        for index, joint in enumerate(seen.skeleton.joints)
-        if seen.score[0, index] > 0
-    }
-    height = body_height_px(photo)
-    if not places or height <= 0:
+    points = np.where(seen.score[0, :, None] > 0, seen.points[0].astype(np.float64), np.nan)
+    places, height = dict(zip(seen.skeleton.joints, points, strict=True)), body_height_px(photo)
+    if not seen.score.any() or height <= 0:
         return ["nobody is found in the photo: show one person, from head to feet"]
     if turn:
         return [TURN.format(turn)]
@@ -54,52 +51,49 @@ def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[st
         sentences.append("one leg hides the other: stand with the feet as wide apart as the hips")
     if any(_distance(places, f"{it}_hip", f"{it}_ankle") < _FOLDED * height for it in _SIDES):
         sentences.append("a leg is folded, and stays so wherever the dancer stands: stand")
-    groups = dict(seen.skeleton.groups)
-    if closed := [side for side in _SIDES if not places.keys() & {*groups.get(f"{side}_hand", ())}]:
+    found = {
+        group: seen.score[0, seen.skeleton.slice(group)].any() for group, _ in seen.skeleton.groups
+    }
+    if closed := [side for side in _SIDES if not found.get(f"{side}_hand")]:
         sentences.append(f"no fingers are seen of the {' and '.join(closed)} hand: open the hands")
-    if not places.keys() & {*groups.get("face", ())}:
+    if not found.get("face"):
         sentences.append("the face is not found: look into the camera, in light from the front")
     return sentences or [NOTHING_TO_FIX]
 
 
-def _turned(places: _Medians, height: float) -> Iterator[str]:
-    if {"left_shoulder", "right_shoulder"} <= places.keys():
-        width = places["left_shoulder"][0] - places["right_shoulder"][0]
-        if width < -_FRONT_WIDTH * height:
-            yield "the photo is taken from behind: the front will be made of the back"
-        elif width < _FRONT_WIDTH * height:
-            yield "the body is turned aside and hides its far half: face the camera"
+def _turned(places: _Places, height: float) -> Iterator[str]:
+    width = places["left_shoulder"][0] - places["right_shoulder"][0]
+    if width < -_FRONT_WIDTH * height:
+        yield "the photo is taken from behind: the front will be made of the back"
+    elif width < _FRONT_WIDTH * height:
+        yield "the body is turned aside and hides its far half: face the camera"
 
 
-def _hidden_by_arms(places: _Medians, height: float) -> Iterator[str]:
-    corners = [f"{side}_{joint}" for side in _SIDES for joint in ("shoulder", "hip")]
-    trunk = [places[name] for name in corners if name in places]
-    hull = cv2.convexHull(np.array(trunk, np.float32)) if len(trunk) == len(corners) else None
+def _hidden_by_arms(places: _Places, height: float) -> Iterator[str]:
+    trunk = np.array(
+        [places[f"{side}_{joint}"] for side in _SIDES for joint in ("shoulder", "hip")]
+    )
+    hull = cv2.convexHull(trunk.astype(np.float32)) if np.isfinite(trunk).all() else None
     for side in _SIDES:
-        wrist, elbow = (places.get(f"{side}_{joint}") for joint in ("wrist", "elbow"))
-        if wrist is None:
-            continue
+        wrist, elbow, hip, knee = (
+            places[f"{side}_{joint}"] for joint in ("wrist", "elbow", "hip", "knee")
+        )
+        forearm = np.linspace(elbow, wrist, _NUM_ON_BONE)
+        thigh = np.linspace(hip, knee, _NUM_ON_BONE)
         if _distance(places, f"{side}_wrist", "nose") < _BEFORE_FACE * height:
             yield f"the {side} hand is before the face: hold it off the body"
-        elif elbow is not None and hull is not None and (
-            max(cv2.pointPolygonTest(hull, tuple(place), measureDist=True)
-                for place in np.linspace(elbow, wrist, _NUM_ON_BONE).tolist())
-            > -_BESIDE_TRUNK * height
-        ):  # fmt: skip
+        elif hull is not None and _deepest(forearm, hull) > -_BESIDE_TRUNK * height:
             yield f"the {side} arm hides a part of the trunk: hold it off the body"
-        elif _from_bone(wrist, places, f"{side}_hip", f"{side}_knee") < _BESIDE_THIGH * height:
+        elif np.linalg.norm(thigh - wrist, axis=1).min() < _BESIDE_THIGH * height:
             yield f"the {side} hand hides a part of the thigh: hold it off the body"
 
 
-def _distance(places: _Medians, first: str, second: str) -> float:
-    if not {first, second} <= places.keys():
-        return np.inf
+def _deepest(places: Float64[np.ndarray, "_ 2"], hull: Float32[np.ndarray, "_ 1 2"]) -> float:
+    """Largest distance of places inside a hull from its outline; NaN where one is not known."""
+    if not np.isfinite(places).all():
+        return np.nan
+    return max(cv2.pointPolygonTest(hull, place, measureDist=True) for place in places.tolist())
+
+
+def _distance(places: _Places, first: str, second: str) -> float:
     return float(np.linalg.norm(places[first] - places[second]))
-
-
-def _from_bone(place: Vector, places: _Medians, start: str, end: str) -> float:
-    """Distance of a place from the bone between two joints; infinite where one is not seen."""
-    if not {start, end} <= places.keys():
-        return np.inf
-    on_bone = np.linspace(places[start], places[end], _NUM_ON_BONE)
-    return float(np.linalg.norm(on_bone - place, axis=1).min())

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int8, Int64
 
-from motiontransfer.core.arrays import Affine, Frame, FrameMask, PixelMask, Series
+from motiontransfer.core.arrays import Affine, Box, Frame, FrameMask, PixelMask, Series
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Repairs
@@ -109,7 +109,7 @@ def measure_quality(
     keypoints: Keypoints,
     repairs: Repairs,
     *,
-    content: tuple[int, int, int, int],
+    content: Box,
     with_others: FrameMask,
     possible_switches: int,
     camera_speed: float | None,
@@ -178,9 +178,7 @@ def _sway(keypoints: Keypoints, height: float) -> float:
     return math.sqrt(variances.max()) / height
 
 
-def _outside(
-    keypoints: Keypoints, end: str, content: tuple[int, int, int, int], height: float
-) -> FrameMask:
+def _outside(keypoints: Keypoints, end: str, content: Box, height: float) -> FrameMask:
     """True where a joint of an end is outside, or missing with its neighbor near the edge."""
     joints, neighbors = _REACH_OF_END[end]
     outside = np.zeros(keypoints.num_frames, np.bool_)
@@ -197,9 +195,7 @@ def _outside(
     return outside
 
 
-def _edge_distance(
-    keypoints: Keypoints, joint: str, content: tuple[int, int, int, int]
-) -> tuple[Series, FrameMask]:
+def _edge_distance(keypoints: Keypoints, joint: str, content: Box) -> tuple[Series, FrameMask]:
     points, score = keypoints.joint(joint)
     x0, y0, x1, y1 = content
     distance = np.minimum(points - np.array([x0, y0]), np.array([x1, y1]) - points).min(axis=1)
@@ -343,7 +339,13 @@ class FramePair:
 
 def camera_speed(pairs: Iterable[FramePair]) -> float | None:
     """How far the scene leaves the image's middle, widths a second; None without texture."""
-    speeds = [speed for pair in pairs for speed in _speeds(pair)]
+    speeds = []
+    for pair in pairs:
+        height, width = pair.background.shape
+        middle = np.array([width / 2, height / 2, 1.0])
+        motions = _camera_motions([pair.before, pair.after], pair.background)
+        ways = [math.dist(matrix @ middle, middle[:2]) / width for matrix in motions]
+        speeds += [way / pair.seconds for way in ways]
     return float(np.quantile(speeds, _COUNTED_QUANTILE)) if speeds else None
 
 
@@ -368,13 +370,6 @@ def camera_wander(frames: Sequence[Frame], keypoints: Keypoints) -> float | None
     if len(places) < _FEWEST_PLACES:
         return None
     return float(np.sqrt(np.var(places, axis=0).sum(axis=1).mean()) / width)
-
-
-def _speeds(pair: FramePair) -> Iterator[float]:
-    height, width = pair.background.shape
-    middle = np.array([width / 2, height / 2, 1.0])
-    for matrix in _camera_motions([pair.before, pair.after], pair.background):
-        yield math.dist(matrix @ middle, middle[:2]) / width / pair.seconds
 
 
 def _camera_motions(frames: Sequence[Frame], background: PixelMask) -> Iterator[Affine]:

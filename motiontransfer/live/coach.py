@@ -162,7 +162,7 @@ def blur(gray: UInt8[np.ndarray, "height width"]) -> float:
 
 def _place(somebody: Keypoints) -> Vector:
     """Middle of the hips, at the lower ankle's height where both are found; of the last frame."""
-    middle, _ = somebody.midpoint("left_hip", "right_hip", min_score=0.0)
+    middle, _ = somebody.midpoint("left_hip", "right_hip")
     ankles = [somebody.joint(f"{side}_ankle") for side in ("left", "right")]
     place = middle[-1].astype(np.float64)
     if all(score[-1] > 0 for _, score in ankles):

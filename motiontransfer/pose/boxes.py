@@ -62,8 +62,7 @@ def body_height_px(keypoints: Keypoints) -> float:
     Estimated from the trunk, else from the shoulders, else from the extent of all joints.
     """
     (shoulders, has_shoulders), (hips, has_hips) = (
-        keypoints.midpoint(f"left_{joint}", f"right_{joint}", min_score=0.0)
-        for joint in ("shoulder", "hip")
+        keypoints.midpoint(f"left_{joint}", f"right_{joint}") for joint in ("shoulder", "hip")
     )
     if (has_shoulders & has_hips).any():
         trunk = np.linalg.norm(shoulders - hips, axis=1)[has_shoulders & has_hips]
@@ -133,17 +132,17 @@ class _Heads:
 
 
 def _heads(keypoints: Keypoints) -> _Heads:
-    nose, has_nose = keypoints.midpoint("nose", min_score=_MIN_SCORE)
+    sure = keypoints.sure(_MIN_SCORE)
+    nose, has_nose = sure.midpoint("nose")
     (ears, has_ears), (eyes, has_eyes), (mouth, has_mouth) = (
-        keypoints.midpoint(f"left_{joint}", f"right_{joint}", min_score=_MIN_SCORE)
-        for joint in ("ear", "eye", "mouth")
+        sure.midpoint(f"left_{joint}", f"right_{joint}") for joint in ("ear", "eye", "mouth")
     )
     left, right = (keypoints.joint(f"{side}_eye")[0].astype(np.float64) for side in _SIDES)
     across = left - right
     # MediaPipe, which alone knows the corners of the eyes, places hidden joints too.
     if not keypoints.joint("left_eye_inner")[1].any():
         for side, sign in zip(_SIDES, (-1, 1), strict=True):
-            ear, has_ear = keypoints.midpoint(f"{side}_ear", min_score=_MIN_SCORE)
+            ear, has_ear = sure.midpoint(f"{side}_ear")
             is_alone = has_ear & ~has_ears
             middle = ear + sign * _EARS_PER_EYES / 2 * across
             ears, has_ears = np.where(is_alone[:, None], middle, ears), has_ears | has_ear

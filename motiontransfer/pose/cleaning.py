@@ -36,7 +36,7 @@ def remove_strays(keypoints: Keypoints) -> Keypoints:
         stray = np.linalg.norm(hand - wrist, axis=1) > farthest
         stray &= (hand_score > 0) & (wrist_score > 0)
         removed[:, keypoints.skeleton.slice(f"{side}_hand")] = stray[:, None]
-    ends = [keypoints.midpoint(*joints, min_score=0.0) for joints in _HEAD_ENDS]
+    ends = [keypoints.midpoint(*joints) for joints in _HEAD_ENDS]
     (eyes, mouth, forehead, chin), are_found = zip(*ends, strict=True)
     is_over = ((mouth - eyes) * (chin - forehead)).sum(axis=1) < 0
     removed[:, keypoints.skeleton.slice("face")] = (np.all(are_found, axis=0) & is_over)[:, None]

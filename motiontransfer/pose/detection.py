@@ -1,6 +1,6 @@
 """Multi-person keypoint detection in a clip: top-down by track, in parallel segments."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -141,9 +141,9 @@ class _Work:
     modified_ns: int
     """When the video was written: a worker may still have an earlier one of this name open."""
     detector: DetectorConfig
-    frames: range
     size: tuple[int, int] | None
     """Of the frames, if they are reduced."""
+    frames: range
     boxes: BoxOfFrame
     first_counted: int
     """Frame index from which results count."""
@@ -167,15 +167,14 @@ def detect_people(
     """
     with FrameStore(video) as store:
         frames, (height, width) = range(0, len(store), every), size or store.size
-    segments = segments_of(len(frames), detector)
-    whole = (0, 0, width, height)
-    given = (
-        (shown := frames[warmup_start:stop], dict.fromkeys(shown, whole), frames[start])
-        for warmup_start, start, stop in segments
-    )
-    found = _detect_segments(video, given, detector=detector, compute=compute, size=size)
-    progress = track(found, f"detecting people in {video}", total=len(segments))
-    return [people for of_segment in progress for people in of_segment]
+    work, whole = _work_on(video, detector, size=size), (0, 0, width, height)
+    segments = []
+    for warmup_start, start, stop in segments_of(len(frames), detector):
+        shown = frames[warmup_start:stop]
+        boxes = dict.fromkeys(shown, whole)
+        segments.append(work(frames=shown, boxes=boxes, first_counted=frames[start]))
+    found = _detect_segments(segments, f"detecting people in {video}", compute)
+    return [people for of_segment in found for people in of_segment]
 
 
 def _detect_in_crops(
@@ -185,29 +184,24 @@ def _detect_in_crops(
 
     Where it finds no person or another one there, the body stays as it is.
     """
-    crops = crop_boxes(bodies)
-    segments: list[tuple[_Rows, _Rows]] = []  # of one person, with and without the warm-up
+    crops, work = crop_boxes(bodies), _work_on(video, detector)
+    segments, counted_rows = [], list[_Rows]()
     for segment in segments_of(bodies.num_frames, detector):
         of_segment = slice(*np.searchsorted(bodies.frame_index, segment[1:]))
         for person in np.unique(bodies.person[of_segment]):
             rows = np.flatnonzero(bodies.person == person)
             first, start, stop = np.searchsorted(bodies.frame_index[rows], segment)
-            segments.append((rows[first:stop], rows[start:stop]))
-
-    def given() -> Iterator[tuple[range, BoxOfFrame, int]]:
-        for rows, counted in segments:
-            frames = bodies.frame_index[rows].tolist()
-            boxes = dict(zip(frames, map(tuple, crops[rows].tolist()), strict=True))
-            first_counted = int(bodies.frame_index[counted[0]])
-            yield range(frames[0], frames[-1] + 1), boxes, first_counted
-
+            shown = bodies.frame_index[rows[first:stop]].tolist()
+            boxes = dict(zip(shown, map(tuple, crops[rows[first:stop]].tolist()), strict=True))
+            frames = range(shown[0], shown[-1] + 1)
+            segments.append(work(frames=frames, boxes=boxes, first_counted=shown[start - first]))
+            counted_rows.append(rows[start:stop])
     points, score = bodies.points.copy(), bodies.score.copy()
     body = bodies.skeleton.slice("body")
     known = np.zeros((*score[:, body].shape, 3), np.float32)
     world = known if bodies.world is None else bodies.world.copy()
-    found = _detect_segments(video, given(), detector=detector, compute=compute)
-    progress = track(found, f"detecting each person in {video}", total=len(segments))
-    for (_, counted), people in zip(segments, progress, strict=True):
+    found = _detect_segments(segments, f"detecting each person in {video}", compute)
+    for counted, people in zip(counted_rows, found, strict=True):
         for row, joints in zip(counted, people, strict=True):
             if is_same_person(joints, bodies, int(row)):
                 points[row], score[row] = joints[0, :, :2], joints[0, :, 2]
@@ -216,22 +210,19 @@ def _detect_in_crops(
     return replace(bodies, points=points, score=score, world=world if world.any() else None)
 
 
-def _detect_segments(
-    video: Path,
-    segments: Iterable[tuple[range, BoxOfFrame, int]],
-    *,
-    detector: DetectorConfig,
-    compute: Compute,
-    size: tuple[int, int] | None = None,
-) -> Iterator[list[People]]:
-    """People in the frames that count; segments are `frames`, `boxes` and `first_counted`."""
+def _work_on(
+    video: Path, detector: DetectorConfig, *, size: tuple[int, int] | None = None
+) -> Callable[..., _Work]:
     path, modified_ns = video.absolute(), video.stat().st_mtime_ns
-    of_video = partial(_Work, video=path, modified_ns=modified_ns, detector=detector, size=size)
-    work = (of_video(frames=f, boxes=b, first_counted=first) for f, b, first in segments)
-    with FrameStore(video) as store:
-        is_photo = len(store) == 1
-    workers = compute.num_workers
-    for people in run_parallel(_detect_segment, work, num_workers=None if is_photo else workers):
+    return partial(_Work, video=path, modified_ns=modified_ns, detector=detector, size=size)
+
+
+def _detect_segments(work: list[_Work], label: str, compute: Compute) -> Iterator[list[People]]:
+    """People in the frames that count, segment by segment."""
+    is_photo = len(work) == 1 and len(work[0].frames) == 1
+    num_workers = None if is_photo else compute.num_workers
+    found = run_parallel(_detect_segment, work, num_workers=num_workers)
+    for people in track(found, label, total=len(work)):
         restart_time_limit()
         yield people
 

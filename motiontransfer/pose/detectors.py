@@ -8,6 +8,7 @@ module is imported where it is opened.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import version
@@ -25,14 +26,14 @@ from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.pose.detection import detect_clip, track_detections
 from motiontransfer.pose.importers import import_people
 from motiontransfer.pose.keypoints import Detections, ImportFormat
-from motiontransfer.pose.landmarks import DEFAULT_THRESHOLDS, Detector
+from motiontransfer.pose.landmarks import Detector, Limits
+from motiontransfer.pose.published import COCO_WEIGHTS, KEYPOINT_RCNN, POSE_BUNDLES, WHEEL
 from motiontransfer.video.clip import detection_frames, read_clip
 from motiontransfer.video.frame_store import FrameStore
 
 _logger = logging.getLogger(__name__)
 
 _SECTION = "detect_keypoints"
-_PACKAGED_MODEL, _PUBLISHED_WEIGHTS = "wheel", "coco_v1"
 
 
 class _AnyDetectorConfig(Section):
@@ -54,6 +55,10 @@ class _FrameDetectorConfig(_AnyDetectorConfig):
     min_detection_confidence: float = Field(ge=0, le=1)
     min_visibility: float = Field(ge=0, le=1)
     segment_frames: int = Field(ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        return self.to_config(Limits)
 
     @property
     def batch_frames(self) -> int:
@@ -84,45 +89,50 @@ class HolisticConfig(_FrameDetectorConfig):
         """A detector of one person, who is followed from frame to frame."""
         from motiontransfer.pose.mediapipe_detectors import open_holistic
 
-        return open_holistic(
-            min_detection_confidence=self.min_detection_confidence,
-            min_tracking_confidence=self.min_tracking_confidence,
-            min_visibility=self.min_visibility,
-        )
+        return open_holistic(self.limits)
 
     @property
     def body_detector(self) -> "TasksConfig | None":
         if self.max_people == 1:
             return None
-        return self.to_config(TasksConfig, detector="mediapipe_tasks", model=_PACKAGED_MODEL)
+        return self.to_config(TasksConfig, detector="mediapipe_tasks", model=WHEEL)
 
 
-class TasksConfig(_FrameDetectorConfig):
-    """The section with `mediapipe_tasks`: bodies."""
+class _ModelConfig(_FrameDetectorConfig):
+    """A detector whose network has a name, or is in a file; it remembers no frames."""
 
-    warmup_frames: ClassVar = 0  # it remembers no frames
+    warmup_frames: ClassVar = 0
+    models: ClassVar[Mapping[str, Pretrained | None]]
+    """Name -> what is downloaded; None: it is in the detector's package."""
+    kind_of_file: ClassVar[str]
 
-    detector: Literal["mediapipe_tasks"]
-    model: str = _PACKAGED_MODEL
-    """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
-    min_tracking_confidence: float = Field(ge=0, le=1)
+    model: str
 
     @property
     def pretrained(self) -> Pretrained | None:
-        if self.model == _PACKAGED_MODEL:
-            return None
-        from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
-
-        return OFFICIAL_MODELS.get(self.model)
+        return self.models.get(self.model)
 
     @field_validator("model")
     @classmethod
     def _model_is_known(cls, model: str) -> str:
-        if model == _PACKAGED_MODEL:
-            return model
-        from motiontransfer.pose.mediapipe_detectors import OFFICIAL_MODELS
+        if model not in cls.models and not Path(model).is_file():
+            raise ValueError(
+                f"expected {', '.join(cls.models)} or the path of a {cls.kind_of_file}, got"
+                f" {model!r}, and there is no such file"
+            )
+        return model
 
-        return _known(model, (_PACKAGED_MODEL, *OFFICIAL_MODELS), kind=".task file")
+
+class TasksConfig(_ModelConfig):
+    """The section with `mediapipe_tasks`: bodies."""
+
+    models: ClassVar = {WHEEL: None, **POSE_BUNDLES}
+    kind_of_file = ".task file"
+
+    detector: Literal["mediapipe_tasks"]
+    model: str = WHEEL
+    """`wheel`: the networks in MediaPipe's package; or a published bundle's name, or a file."""
+    min_tracking_confidence: float = Field(ge=0, le=1)
 
     @property
     def label(self) -> str:
@@ -131,47 +141,30 @@ class TasksConfig(_FrameDetectorConfig):
     def open(self) -> AbstractContextManager[Detector]:
         from motiontransfer.pose.mediapipe_detectors import open_pose_landmarker
 
-        return open_pose_landmarker(
-            self.model,
-            max_people=self.max_people,
-            min_detection_confidence=self.min_detection_confidence,
-            min_presence_confidence=self.min_tracking_confidence,
-            min_visibility=self.min_visibility,
-        )
+        return open_pose_landmarker(self.model, self.limits)
 
     def prepare(self, compute: Compute) -> Compute:
         with self.open():
             return compute
 
 
-class KeypointRcnnConfig(_FrameDetectorConfig):
+class KeypointRcnnConfig(_ModelConfig):
     """The section with `keypointrcnn`: bodies."""
 
     uses_gpu = True
-    warmup_frames: ClassVar = 0
+    models: ClassVar = {COCO_WEIGHTS: KEYPOINT_RCNN}
+    kind_of_file = "state dict of torchvision's KeypointRCNN"
+    min_tracking_confidence: ClassVar = 0.0
 
     detector: Literal["keypointrcnn"]
-    model: str = _PUBLISHED_WEIGHTS
+    model: str = COCO_WEIGHTS
     """`coco_v1`: torchvision's own weights; or a file."""
 
     @property
-    def pretrained(self) -> Pretrained | None:
-        if self.model != _PUBLISHED_WEIGHTS:
-            return None
-        from motiontransfer.pose.keypoint_rcnn import PUBLISHED
-
-        return PUBLISHED
-
-    @field_validator("model")
-    @classmethod
-    def _model_is_known(cls, model: str) -> str:
-        return _known(model, (_PUBLISHED_WEIGHTS,), kind="state dict of torchvision's KeypointRCNN")
-
-    @property
     def label(self) -> str:
-        from motiontransfer.pose.keypoint_rcnn import label_of
+        import torchvision
 
-        return label_of(self.model)
+        return f"keypointrcnn torchvision {torchvision.__version__} {Path(self.model).name}"
 
     @property
     def batch_frames(self) -> int:
@@ -180,22 +173,13 @@ class KeypointRcnnConfig(_FrameDetectorConfig):
     def open(self) -> AbstractContextManager[Detector]:
         from motiontransfer.pose.keypoint_rcnn import open_keypoint_rcnn
 
-        return open_keypoint_rcnn(
-            self.model,
-            max_people=self.max_people,
-            min_detection_confidence=self.min_detection_confidence,
-            min_visibility=self.min_visibility,
-        )
+        return open_keypoint_rcnn(self.model, self.limits)
 
     def prepare(self, compute: Compute) -> Compute:
         """Fetch the weights; one worker on a GPU, whose memory several would fill, by default."""
         from motiontransfer.pose import keypoint_rcnn
 
-        keypoint_rcnn.load_network(  # not open: a GPU's memory is left to the workers
-            self.model,
-            max_people=self.max_people,
-            min_detection_confidence=self.min_detection_confidence,
-        )
+        keypoint_rcnn.load_network(self.model, self.limits)  # a GPU's memory is left to the workers
         on_gpu = choose_accelerator() == "cuda"
         num_workers = compute.num_workers or (1 if on_gpu else loky.cpu_count())
         device = describe_device("cuda") if on_gpu else "the CPU, threads: 1"
@@ -217,15 +201,6 @@ DETECTORS: dict[str, type[AnyConfig]] = {
     for name in get_args(config.model_fields["detector"].annotation)
 }
 """Model of the section by the detector's name."""
-
-
-def _known(model: str, names: tuple[str, ...], *, kind: str) -> str:
-    if model not in names and not Path(model).is_file():
-        raise ValueError(
-            f"expected {', '.join(names)} or the path of a {kind}, got {model!r}, and there is no"
-            " such file"
-        )
-    return model
 
 
 def _known_name(name: str) -> str:
@@ -302,10 +277,5 @@ def detect_keypoints(clip: Path, config: AnyConfig, *, video: Path, compute: Com
 
 def default_detector() -> HolisticConfig:
     """MediaPipe Holistic with fixed settings, e.g. to measure a result."""
-    return HolisticConfig(
-        detector="mediapipe_holistic",
-        max_people=1,
-        segment_frames=100,
-        warmup_frames=10,
-        **DEFAULT_THRESHOLDS,
-    )
+    how = {"segment_frames": 100, "warmup_frames": 10}
+    return HolisticConfig(detector="mediapipe_holistic", **how, **Limits()._asdict())

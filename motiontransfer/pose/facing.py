@@ -42,9 +42,9 @@ def seconds_from_behind(clips: Sequence[Keypoints]) -> float:
     return sum((float(behind.sum() / clip.frame_rate) for behind, clip in shown), 0.0)
 
 
-def trunk_widths(keypoints: Keypoints, *, min_score: float = 0.0) -> Series:
+def trunk_widths(keypoints: Keypoints) -> Series:
     """Width of shoulders and hips, pixels; negative from behind, NaN where not known."""
-    sides = (keypoints.places(_both_sides(name), min_score=min_score) for name in TRUNK_AND_FEET)
+    sides = (keypoints.places(_both_sides(name)) for name in TRUNK_AND_FEET)
     return width_from_front(*sides)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ValidationError, field_validator
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError
-from motiontransfer.pose.keypoints import ImportFormat, People
+from motiontransfer.pose.keypoints import ImportFormat, People, people_inside
 from motiontransfer.pose.skeleton import (
     BODY_23,
     BODY_25,
@@ -380,7 +380,4 @@ def _check_pixels(frames: Sequence[People], *, size: tuple[int, int], source: Pa
 def _to_working(people: People, framing: Framing) -> People:
     """In pixels of the working image; what the crop leaves out is missing."""
     points = framing.to_working(people[..., :2]).astype(np.float32)
-    x0, y0, x1, y1 = framing.content
-    inside = ((points >= (x0, y0)) & (points < (x1, y1))).all(axis=2) & (people[..., 2] > 0)
-    placed = np.concatenate([points, people[..., 2:]], axis=2)
-    return np.where(inside[..., None], placed, np.float32(0))[inside.any(axis=1)]
+    return people_inside(np.concatenate([points, people[..., 2:]], axis=2), framing.content)

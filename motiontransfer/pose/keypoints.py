@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Int32, Shaped
 
-from motiontransfer.core.arrays import FrameMask, Places
+from motiontransfer.core.arrays import Box, FrameMask, Places
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
@@ -47,6 +47,14 @@ def resize_points(
     A pixel's center has whole numbers.
     """
     return (points * zoom + (zoom - 1) / 2).astype(np.float32)
+
+
+def people_inside(people: People, box: Box) -> People:
+    """Without joints outside a box, and without people who have none inside it."""
+    x0, y0, x1, y1 = box
+    inside = ((people[..., :2] >= (x0, y0)) & (people[..., :2] < (x1, y1))).all(axis=2)
+    inside &= people[..., 2] > 0
+    return np.where(inside[..., None], people, np.float32(0))[inside.any(axis=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +129,18 @@ class Keypoints(_Joints):
                     f"expected a position at each joint marked as {name}, got a missing joint"
                 )
 
+    @classmethod
+    def concatenated(cls, clips: Sequence["Keypoints"]) -> "Keypoints":
+        """The frames of several clips, which share skeleton and image size, one after the other."""
+        values = {}
+        for name in ("points", "score", *_OF_JOINTS):
+            of_clips = [getattr(clip, name) for clip in clips]
+            if any(own is not None for own in of_clips):
+                none = (np.zeros(clip.score.shape, np.bool_) for clip in clips)
+                pairs = zip(of_clips, none, strict=True)
+                values[name] = np.concatenate([no if own is None else own for own, no in pairs])
+        return replace(clips[0], unusual=(), **values)
+
     @property
     def num_frames(self) -> int:
         return self.points.shape[0]
@@ -166,6 +186,10 @@ class Keypoints(_Joints):
             completed=None if self.completed is None else self.completed & ~removed,
         )
 
+    def sure(self, min_score: float) -> "Keypoints":
+        """Without joints of a lower score."""
+        return self.without(self.score < min_score)
+
     def measured(self) -> "Keypoints":
         """Without joints that were completed."""
         if self.completed is None:
@@ -181,22 +205,16 @@ class Keypoints(_Joints):
         index = self.skeleton.index(name)
         return self.points[:, index], self.score[:, index]
 
-    def midpoint(self, *names: str, min_score: float) -> tuple[Places, FrameMask]:
-        """Mean position of joints, and where each has at least the score and is not missing."""
-        (points, score), *others = (self.joint(name) for name in names)
-        total, weakest = points.astype(np.float64), score
-        for point, other in others:
-            total, weakest = total + point, np.minimum(weakest, other)
-        return total / len(names), (weakest > 0) & (weakest >= min_score)
+    def midpoint(self, *names: str) -> tuple[Places, FrameMask]:
+        """Mean position of joints, and where none of them is missing."""
+        points, score = zip(*(self.joint(name) for name in names), strict=True)
+        return sum(points, np.zeros(2)) / len(names), np.all(np.stack(score) > 0, axis=0)
 
-    def places(
-        self, names: Sequence[str], *, min_score: float = 0.0
-    ) -> Complex128[np.ndarray, "frames names"]:
-        """Joints as x + iy; NaN where one has not the score, or is missing."""
+    def places(self, names: Sequence[str]) -> Complex128[np.ndarray, "frames names"]:
+        """Joints as x + iy; NaN where one is missing."""
         indices = [*map(self.skeleton.index, names)]
-        points, score = self.points[:, indices].astype(np.float64), self.score[:, indices]
-        found = (score > 0) & (score >= min_score)
-        return np.where(found, points @ (1, 1j), complex(np.nan, np.nan))
+        places = self.points[:, indices].astype(np.float64) @ (1, 1j)
+        return np.where(self.score[:, indices] > 0, places, complex(np.nan, np.nan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,29 +302,25 @@ class Detections(_Joints):
         kept = {name: getattr(self, name) for name in names}
         return replace(self, **{n: None if v is None else v[rows] for n, v in kept.items()})
 
+    def _in_each_frame(self, values: np.ndarray, tracks: tuple[int, ...]) -> np.ndarray:
+        """Values of the rows of one person by frame, zeros where there is none."""
+        rows = np.isin(self.person, tracks)
+        found = np.zeros((self.num_frames, *values.shape[1:]), np.float32)
+        found[self.frame_index[rows]] = values[rows]
+        return found
+
     def world_of_person(self, *tracks: int) -> Float32[np.ndarray, "frames body 3"] | None:
         """One person's world landmarks in every frame, zeros where there are none."""
-        if self.world is None:
-            return None
-        rows = np.isin(self.person, tracks)
-        world = np.zeros((self.num_frames, *self.world.shape[1:]), np.float32)
-        world[self.frame_index[rows]] = self.world[rows]
-        return world
+        return None if self.world is None else self._in_each_frame(self.world, tracks)
 
     def of_person(self, *tracks: int) -> Keypoints:
         """One person in every frame, missing where not detected; tracks must not overlap."""
         for track in tracks:
             if track not in self.people:
                 raise KeypointsError(f"no person {track} in this clip; there are {self.people}")
-        rows = np.isin(self.person, tracks)
-        joints = len(self.skeleton.joints)
-        points = np.zeros((self.num_frames, joints, 2), np.float32)
-        score = np.zeros((self.num_frames, joints), np.float32)
-        points[self.frame_index[rows]] = self.points[rows]
-        score[self.frame_index[rows]] = self.score[rows]
         return Keypoints(
-            points=points,
-            score=score,
+            points=self._in_each_frame(self.points, tracks),
+            score=self._in_each_frame(self.score, tracks),
             skeleton=self.skeleton,
             image_size=self.image_size,
             frame_rate=self.frame_rate,
@@ -440,10 +454,8 @@ def _values(
     rows = len(columns["frame_index"])
     packed = [columns[group].reshape(rows, len(names), 3) for group, names in groups]
     marks: dict[str, np.ndarray | None] = dict.fromkeys(_OF_JOINTS)
-    for mark in _OF_JOINTS:
-        names = [f"{group}_{mark}" for group, _ in groups]
-        if names[0] in columns:
-            marks[mark] = np.concatenate([columns[name] for name in names], axis=1)
+    for mark in (mark for mark in _OF_JOINTS if f"{groups[0][0]}_{mark}" in columns):
+        marks[mark] = np.concatenate([columns[f"{group}_{mark}"] for group, _ in groups], axis=1)
     world = columns.get(_WORLD)
     if world is not None:
         world = world.reshape(-1, len(dict(groups)["body"]), 3)

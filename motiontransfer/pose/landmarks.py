@@ -1,73 +1,35 @@
-"""Detectors' output, and the landmarks of MediaPipe's models as joints.
-
-Thresholds of detectors, in [0, 1]:
-
-- `min_detection_confidence`, from which a box counts as a person;
-- `min_tracking_confidence`, below which the person is looked for anew;
-- `min_visibility`, below which a joint of the body is missing.
-"""
+"""Detectors' limits and output, and the landmarks of MediaPipe's models as joints."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.core.arrays import AnyFrame, Box
 from motiontransfer.pose.keypoints import People
-from motiontransfer.pose.skeleton import HOLISTIC
+from motiontransfer.pose.skeleton import HOLISTIC, VERTEX_OF_JOINT
 from motiontransfer.video.geometry import enclosing_box
 
 Detector = Callable[[Sequence[AnyFrame]], list[People]]
 """Gives the people in each of the next frames; it may remember the frames before."""
 
 MIN_VISIBILITY = 0.3
-"""Visibility from which a body joint counts as found, where no param says so."""
 
-DEFAULT_THRESHOLDS = {
-    "min_detection_confidence": 0.5,
-    "min_tracking_confidence": 0.5,
-    "min_visibility": MIN_VISIBILITY,
-}
-"""Thresholds of the default detector, MediaPipe Holistic, where no params are read."""
+
+class Limits(NamedTuple):
+    """What a detector counts as a person, and as a joint; defaults are those without params."""
+
+    max_people: int = 1
+    min_detection_confidence: float = 0.5
+    """From which a box counts as a person, in [0, 1]."""
+    min_tracking_confidence: float = 0.5
+    """Below which the person is looked for anew, or a box is empty."""
+    min_visibility: float = MIN_VISIBILITY
+    """Below which a joint of the body is missing."""
+
 
 _BOX_MARGIN = 0.15  # of the larger extent of the joints: hair, hands and clothes
-
-_MIDLINE = {
-    "face_chin": 152,
-    "face_forehead": 10,
-    "face_nose_bridge": 168,
-    "face_nose_tip": 4,
-    "face_upper_lip_top": 0,
-    "face_upper_lip_bottom": 13,
-    "face_lower_lip_top": 14,
-    "face_lower_lip_bottom": 17,
-}
-
-# part of the name after `right_face_` and `left_face_`: (the person's right, the person's left)
-_PAIRED = {
-    "temple": (21, 251),
-    "cheek": (234, 454),
-    "jaw_upper": (58, 288),
-    "jaw_middle": (136, 365),
-    "jaw_lower": (149, 378),
-    "brow_outer": (70, 300),
-    "brow_middle": (105, 334),
-    "brow_inner": (107, 336),
-    "eye_outer": (33, 263),
-    "eye_top": (159, 386),
-    "eye_inner": (133, 362),
-    "eye_bottom": (145, 374),
-    "nostril": (98, 327),
-    "mouth_corner": (61, 291),
-    "upper_lip": (39, 269),
-    "lower_lip": (181, 405),
-}
-
-VERTEX_OF_JOINT: dict[str, int] = {
-    **_MIDLINE,
-    **{f"right_face_{part}": right for part, (right, _) in _PAIRED.items()},
-    **{f"left_face_{part}": left for part, (_, left) in _PAIRED.items()},
-}
 
 Landmarks = dict[str, Float32[np.ndarray, "landmarks 3"]]
 """One person's landmarks by MediaPipe's name (`pose`, `left_hand`, `right_hand`, `face`) and in its
@@ -93,29 +55,25 @@ def people_in_pixels(
     extrapolates them. Hands and face come without a score per joint: it is 1. World landmarks are
     those of all joints.
     """
-    joints = np.zeros((len(people), len(HOLISTIC.joints), 3), np.float32)
+    joints = np.zeros((len(people), len(HOLISTIC.joints), 6), np.float32)
+    body = joints[:, HOLISTIC.slice("body")]
     for row, landmarks in zip(joints, people, strict=True):
         for group, names in HOLISTIC.groups:
             source = "pose" if group == "body" else group
             if source in landmarks:
                 vertices = [VERTEX_OF_JOINT[name] for name in names] if source == "face" else ...
-                row[HOLISTIC.slice(group)] = landmarks[source][vertices]
+                row[HOLISTIC.slice(group), :3] = landmarks[source][vertices]
                 if source != "pose":
                     row[HOLISTIC.slice(group), 2] = 1
-    body = joints[:, HOLISTIC.slice("body")]
-    body[body[..., 2] < min_visibility] = 0
+        row[HOLISTIC.slice("body"), 3:] = landmarks.get("world", np.float32(0))
+    body[..., :3][body[..., 2] < min_visibility] = 0
     height, width = image_size
-    points, score = joints[..., :2], joints[..., 2]
-    inside = ((points >= 0) & (points < 1)).all(axis=2) & (score > 0)
-    pixels = joints * np.array([width, height, 1], np.float32)
-    pixels[..., 2] = np.clip(score, 0, 1)
-    found = np.where(inside[..., None], pixels, np.float32(0))
-    if any("world" in landmarks for landmarks in people):
-        world = np.zeros_like(found)
-        for row, landmarks in zip(world, people, strict=True):
-            row[HOLISTIC.slice("body")] = landmarks.get("world", np.float32(0))
-        found = np.concatenate([found, world], axis=2)
-    return found[inside.any(axis=1)]
+    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < 1)).all(axis=2) & (joints[..., 2] > 0)
+    pixels = joints[..., :3] * np.array([width, height, 1], np.float32)
+    pixels[..., 2] = np.clip(joints[..., 2], 0, 1)
+    joints[..., :3] = np.where(inside[..., None], pixels, 0)
+    has_world = any("world" in landmarks for landmarks in people)
+    return joints[inside.any(axis=1)][..., : 6 if has_world else 3]
 
 
 def person_box(

@@ -16,18 +16,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.core.arrays import AnyFrame, Box
-from motiontransfer.core.downloads import Pretrained, pretrained_file
+from motiontransfer.core.downloads import pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.keypoints import People
-from motiontransfer.pose.landmarks import (
-    DEFAULT_THRESHOLDS,
-    MIN_VISIBILITY,
-    Detector,
-    Landmarks,
-    boxes_of_people,
-    detector_of,
-)
+from motiontransfer.pose.landmarks import Detector, Landmarks, Limits, boxes_of_people, detector_of
 from motiontransfer.pose.openvino_holistic import HANDS, around_hand, crop_of, placed
+from motiontransfer.pose.published import POSE_BUNDLES, WHEEL
 
 _UNUSED = ("matplotlib", "matplotlib.pyplot")  # half of MediaPipe's start, for its own plots
 _unused = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
@@ -61,9 +55,7 @@ def mediapipe_models() -> Path:
 
 
 @contextmanager
-def open_holistic(
-    *, min_detection_confidence: float, min_tracking_confidence: float, min_visibility: float
-) -> Generator[Detector]:
+def open_holistic(limits: Limits) -> Generator[Detector]:
     """Body, hands and face of the most prominent person, who is followed from frame to frame."""
     # MediaPipe's threads log at any time, so stderr is redirected until they have ended.
     with (
@@ -71,23 +63,24 @@ def open_holistic(
         Holistic(
             model_complexity=_FULL_MODEL,
             smooth_landmarks=False,
-            min_detection_confidence=min_detection_confidence,
-            min_tracking_confidence=min_tracking_confidence,
+            min_detection_confidence=limits.min_detection_confidence,
+            min_tracking_confidence=limits.min_tracking_confidence,
         ) as graph,
         Hands(
             static_image_mode=True,
             max_num_hands=1,
             model_complexity=_FULL_MODEL,
-            min_detection_confidence=min_detection_confidence,
+            min_detection_confidence=limits.min_detection_confidence,
         ) as hands,
     ):
-        yield detector_of(partial(_holistic_people, graph, hands), min_visibility=min_visibility)
+        find = partial(_holistic_people, graph, hands)
+        yield detector_of(find, min_visibility=limits.min_visibility)
 
 
 @contextmanager
 def open_unrelated() -> Generator[Callable[[AnyFrame], People]]:
     """Yield the default detector for unrelated frames: the most prominent person of each."""
-    with open_holistic(**DEFAULT_THRESHOLDS) as detect:
+    with open_holistic(Limits()) as detect:
         # After a frame without anyone the graph follows nobody, like a new one, which is slow.
         yield lambda frame: detect([_NOBODY, frame])[1]
 
@@ -168,39 +161,15 @@ def native_stderr_hidden() -> Generator[None]:
                 os.write(2, log.read())
 
 
-WHEEL = "wheel"
-"""The model that needs no file: the networks in MediaPipe's own package."""
-
-# Version 1 of each, never `latest`: the full model's two are different files.
-_SHA256_OF_PUBLISHED = {
-    "pose_landmarker_lite": "59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a",
-    "pose_landmarker_full": "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
-    "pose_landmarker_heavy": "64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",
-}
-
-OFFICIAL_MODELS: dict[str, Pretrained] = {
-    name: Pretrained(
-        name=f"{name}.task",
-        url=f"https://storage.googleapis.com/mediapipe-models/pose_landmarker/{name}/float16/1/{name}.task",
-        sha256=sha256,
-        needed_by="the detector mediapipe_tasks",
-        file_param="detect_keypoints.model",
-        without=f"set detect_keypoints.model: {WHEEL}",
-    )
-    for name, sha256 in _SHA256_OF_PUBLISHED.items()
-}
-"""MediaPipe's published bundles by name."""
-
-
 def read_bundle(model: str) -> bytes:
     """The bundle's bytes.
 
     Args:
-        model: a name in OFFICIAL_MODELS, or a path.
+        model: a name in POSE_BUNDLES, or a path.
     """
-    official = OFFICIAL_MODELS.get(Path(model).stem)
+    official = POSE_BUNDLES.get(Path(model).stem)
     if official:
-        file = None if model in OFFICIAL_MODELS else Path(model)
+        file = None if model in POSE_BUNDLES else Path(model)
         return pretrained_file(official, file=file).read_bytes()
     if not Path(model).is_file():
         raise MissingFileError(
@@ -211,44 +180,29 @@ def read_bundle(model: str) -> bytes:
 
 
 @contextmanager
-def open_pose_landmarker(
-    model: str,
-    *,
-    max_people: int,
-    min_detection_confidence: float,
-    min_presence_confidence: float,
-    min_visibility: float,
-) -> Generator[Detector]:
-    """Several bodies in each frame by itself; boxes below the presence confidence are empty.
+def open_pose_landmarker(model: str, limits: Limits) -> Generator[Detector]:
+    """Several bodies in each frame by itself.
 
     Args:
-        model: `wheel`, a name in OFFICIAL_MODELS, or a path to a bundle.
+        model: `wheel`, a name in POSE_BUNDLES, or a path to a bundle.
 
     Raises:
         MissingFileError: the bundle is not here and cannot be downloaded.
         WeightsError: the bundle is not one that MediaPipe can use.
     """
-    thresholds = (min_detection_confidence, min_presence_confidence)
     opened = _wheel_graph if model == WHEEL else partial(_pose_task, model)
-    with native_stderr_hidden(), opened(max_people, thresholds) as landmarks:
-        yield detector_of(landmarks, min_visibility=min_visibility)
+    with native_stderr_hidden(), opened(limits) as landmarks:
+        yield detector_of(landmarks, min_visibility=limits.min_visibility)
 
 
 @contextmanager
 def open_bodies() -> Generator[Detector]:
     """The bodies of several people in each frame by itself, as far as the package alone finds."""
-    with open_pose_landmarker(
-        WHEEL,
-        max_people=_MAX_PEOPLE,
-        min_detection_confidence=0.5,
-        min_presence_confidence=0.5,
-        min_visibility=MIN_VISIBILITY,
-    ) as detect:
+    with open_pose_landmarker(WHEEL, Limits(max_people=_MAX_PEOPLE)) as detect:
         yield detect
 
 
 _LandmarksOf = Callable[[AnyFrame], list[Landmarks]]
-_Thresholds = tuple[float, float]  # of detection and of presence
 
 _WHEEL_GRAPH = """
 input_stream: "image"
@@ -294,7 +248,7 @@ _MAX_OVERLAP = 0.5  # of two people's boxes, as in Tasks; the solution's 0.3 hid
 
 
 @contextmanager
-def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
+def _wheel_graph(limits: Limits) -> Generator[_LandmarksOf]:
     """Bodies of several people, by the networks in MediaPipe's package.
 
     The thresholds are options inside MediaPipe's subgraphs, which have no inputs for them, so they
@@ -303,10 +257,14 @@ def _wheel_graph(max_people: int, thresholds: _Thresholds) -> Generator[_Landmar
     """
     mediapipe.resource_util.set_resource_dir(str(mediapipe_models().parents[1]))
     expanded = mediapipe.ValidatedGraphConfig()
-    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(max_people)))
+    expanded.initialize(graph_config=_WHEEL_GRAPH.replace("MAX_PEOPLE", str(limits.max_people)))
     graph = expanded.text_config
-    options = ("min_score_thresh", "threshold", "min_suppression_threshold")
-    for option, value in zip(options, (*thresholds, _MAX_OVERLAP), strict=True):
+    options = {
+        "min_score_thresh": limits.min_detection_confidence,
+        "threshold": limits.min_tracking_confidence,
+        "min_suppression_threshold": _MAX_OVERLAP,
+    }
+    for option, value in options.items():
         graph, count = re.subn(rf"\b{option}: [\d.]+", f"{option}: {value}", graph)
         assert count == 1, option
     running, process = start_graph(graph, ("people", "worlds"))
@@ -324,14 +282,14 @@ def _in_packets(found: dict[str, mediapipe.Packet]) -> Iterable[tuple[Any, Any]]
 
 
 @contextmanager
-def _pose_task(model: str, max_people: int, thresholds: _Thresholds) -> Generator[_LandmarksOf]:
+def _pose_task(model: str, limits: Limits) -> Generator[_LandmarksOf]:
     bundle = read_bundle(model)
     options = vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle),
         running_mode=vision.RunningMode.IMAGE,
-        num_poses=max_people,
-        min_pose_detection_confidence=thresholds[0],
-        min_pose_presence_confidence=thresholds[1],
+        num_poses=limits.max_people,
+        min_pose_detection_confidence=limits.min_detection_confidence,
+        min_pose_presence_confidence=limits.min_tracking_confidence,
     )
     try:
         task = vision.PoseLandmarker.create_from_options(options)

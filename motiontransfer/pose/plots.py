@@ -142,7 +142,8 @@ def _draw_bars(
         seen = np.zeros(detections.num_frames, bool)
         seen[detections.frame_index[detections.person == track]] = True
         spans = [(start / rate, (stop - start) / rate) for start, stop in segments(seen)]
-        axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=_hex(track))
+        color = [np.divide(track_color(track), 255)]
+        axes.broken_barh(spans, (line - 0.35, 0.7), facecolors=color)
         labels.append(f"{track}   {seen.mean():.0%}")
     axes.set_yticks(range(len(tracks)), labels)
     axes.vlines(
@@ -160,7 +161,3 @@ def _draw_bars(
     )
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-
-
-def _hex(track: int) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*track_color(track))

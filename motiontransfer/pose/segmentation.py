@@ -75,8 +75,7 @@ def square_around(keypoints: Keypoints, index: int, *, height_px: float) -> Norm
     """
     pose = keypoints.part(range(index, index + 1))  # the work does not grow with the clip
     (hips, has_hips), (shoulders, has_shoulders) = (
-        pose.midpoint(f"left_{joint}", f"right_{joint}", min_score=0.0)
-        for joint in ("hip", "shoulder")
+        pose.midpoint(f"left_{joint}", f"right_{joint}") for joint in ("hip", "shoulder")
     )
     joints = pose.points[pose.score > 0]
     middle = (joints.min(axis=0) + joints.max(axis=0)) / 2

@@ -33,20 +33,50 @@ BODY_JOINTS = (
 )
 LEFT_HAND_JOINTS = tuple(f"left_hand_{part}" for part in _HAND_PARTS)
 RIGHT_HAND_JOINTS = tuple(f"right_hand_{part}" for part in _HAND_PARTS)
-FACE_JOINTS = (
-    *("face_chin", "face_forehead", "face_nose_bridge", "face_nose_tip"),
-    *("face_upper_lip_top", "face_upper_lip_bottom", "face_lower_lip_top", "face_lower_lip_bottom"),
-    *(
-        f"{side}_face_{part}"
-        for side in ("left", "right")
-        for part in (
-            *("temple", "cheek", "jaw_upper", "jaw_middle", "jaw_lower"),
-            *("brow_outer", "brow_middle", "brow_inner"),
-            *("eye_outer", "eye_top", "eye_inner", "eye_bottom"),
-            *("nostril", "mouth_corner", "upper_lip", "lower_lip"),
-        )
-    ),
-)
+FacePoint = tuple[int, int | None]
+"""Index of a joint of the face in MediaPipe's mesh, and of the nearest landmark of 300-W.
+
+Landmarks by PeizhiYan/Mediapipe_2_Dlib_Landmarks; forehead and temples have none.
+"""
+
+_FACE_MIDLINE: dict[str, FacePoint] = {
+    "face_chin": (152, 8),
+    "face_forehead": (10, None),
+    "face_nose_bridge": (168, 27),
+    "face_nose_tip": (4, 30),
+    "face_upper_lip_top": (0, 51),
+    "face_upper_lip_bottom": (13, 62),
+    "face_lower_lip_top": (14, 66),
+    "face_lower_lip_bottom": (17, 57),
+}
+
+# part of the name after `right_face_` and `left_face_`: the person's right, the person's left
+_FACE_SIDES: dict[str, tuple[FacePoint, FacePoint]] = {
+    "temple": ((21, None), (251, None)),
+    "cheek": ((234, 1), (454, 15)),
+    "jaw_upper": ((58, 4), (288, 12)),
+    "jaw_middle": ((136, 5), (365, 11)),
+    "jaw_lower": ((149, 6), (378, 10)),
+    "brow_outer": ((70, 17), (300, 26)),
+    "brow_middle": ((105, 19), (334, 24)),
+    "brow_inner": ((107, 21), (336, 22)),
+    "eye_outer": ((33, 36), (263, 45)),
+    "eye_top": ((159, 38), (386, 43)),
+    "eye_inner": ((133, 39), (362, 42)),
+    "eye_bottom": ((145, 40), (374, 47)),
+    "nostril": ((98, 31), (327, 35)),
+    "mouth_corner": ((61, 48), (291, 54)),
+    "upper_lip": ((39, 49), (269, 53)),
+    "lower_lip": ((181, 59), (405, 55)),
+}
+_FACE_POINTS = {
+    **_FACE_MIDLINE,
+    **{f"left_face_{part}": left for part, (_, left) in _FACE_SIDES.items()},
+    **{f"right_face_{part}": right for part, (right, _) in _FACE_SIDES.items()},
+}
+FACE_JOINTS = tuple(_FACE_POINTS)
+VERTEX_OF_JOINT = {joint: vertex for joint, (vertex, _) in _FACE_POINTS.items()}
+"""Joint of the face -> its vertex of MediaPipe's mesh."""
 
 Limb = tuple[str, str]
 
@@ -252,50 +282,9 @@ BODY_23: JointSet = (
     *("nose", "right_eye", "right_ear", "left_eye", "left_ear"),
 )
 
-_FACE_MIDLINE = {
-    8: "face_chin",
-    27: "face_nose_bridge",
-    30: "face_nose_tip",
-    51: "face_upper_lip_top",
-    57: "face_lower_lip_bottom",
-    62: "face_upper_lip_bottom",
-    66: "face_lower_lip_top",
-}
-
-# The person's right; its mirror is the person's left.
-_FACE_RIGHT = {
-    1: ("cheek", 15),
-    4: ("jaw_upper", 12),
-    5: ("jaw_middle", 11),
-    6: ("jaw_lower", 10),
-    17: ("brow_outer", 26),
-    19: ("brow_middle", 24),
-    21: ("brow_inner", 22),
-    31: ("nostril", 35),
-    36: ("eye_outer", 45),
-    38: ("eye_top", 43),
-    39: ("eye_inner", 42),
-    40: ("eye_bottom", 47),
-    48: ("mouth_corner", 54),
-    49: ("upper_lip", 53),
-    59: ("lower_lip", 55),
-}
-
-
-def _ibug_68() -> JointSet:
-    names = {index: f"ibug_{index}" for index in range(68)} | _FACE_MIDLINE
-    for right, (part, left) in _FACE_RIGHT.items():
-        names[right] = f"right_face_{part}"
-        names[left] = mirrored(names[right])
-    return tuple(names[index] for index in range(68))
-
-
-IBUG_68: JointSet = _ibug_68()
-"""The face landmarks of 300-W, which OpenPose and COCO-WholeBody share.
-
-Our face joints are vertices of MediaPipe's mesh; each is given the nearest landmark, by the places
-of PeizhiYan/Mediapipe_2_Dlib_Landmarks on that mesh. Forehead and temples have none.
-"""
+_JOINT_OF_LANDMARK = {landmark: joint for joint, (_, landmark) in _FACE_POINTS.items()}
+IBUG_68: JointSet = tuple(_JOINT_OF_LANDMARK.get(n, f"ibug_{n}") for n in range(68))
+"""The face landmarks of 300-W, which OpenPose and COCO-WholeBody share."""
 
 OPENPOSE_FACE_70: JointSet = (*IBUG_68, "right_pupil", "left_pupil")
 

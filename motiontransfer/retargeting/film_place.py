@@ -76,7 +76,7 @@ def _lower_end(
     keypoints: Keypoints, joints: tuple[str, str], *, height_px: float
 ) -> tuple[Places, FrameMask]:
     """The lower one of two joints, passing over where both are low; and where one is known."""
-    at, known = zip(*(keypoints.midpoint(one, min_score=0.0) for one in joints), strict=True)
+    at, known = zip(*(keypoints.midpoint(one) for one in joints), strict=True)
     at, known = np.stack(at, axis=1).astype(np.float64), np.stack(known, axis=1)
     line = np.where(known, at[..., 1], -np.inf)
     below = line.max(axis=1, keepdims=True)

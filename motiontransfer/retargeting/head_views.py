@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
-from motiontransfer.core.arrays import FrameMask, Series, Vectors
+from motiontransfer.core.arrays import FrameMask, Numbers, Series, Vectors
 from motiontransfer.pose.facing import head_directions
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.retargeting.shapes import Shape, head_joints
@@ -52,7 +52,7 @@ class _MeasuredHeads:
 
 
 def fit_head_views(
-    clips: Sequence[Keypoints], heights_px: Sequence[Float64[np.ndarray, " _"]], *, min_score: float
+    clips: Sequence[Keypoints], heights_px: Sequence[Numbers]
 ) -> tuple[HeadView, ...]:
     """Medians over the frames of each yaw whose mouth is closed most, from left to right.
 
@@ -61,8 +61,8 @@ def fit_head_views(
     joints = head_joints(clips[0])
     yaws, places, openings = [], [], []
     for clip, size in zip(clips, heights_px, strict=True):
-        heads = _measure_heads(clip, min_score)
-        offset = clip.places(joints, min_score=min_score) - heads.ears[:, None]
+        heads = _measure_heads(clip)
+        offset = clip.places(joints) - heads.ears[:, None]
         of_clip = offset * (heads.across.conj() * (1 / size))[:, None]
         lips = [joints.index(lip) for lip in _LIPS if lip in joints]
         yaws.append(heads.yaw_degrees)
@@ -101,7 +101,7 @@ def show_filmed_heads(
     Returns:
         The poses, and in which frames a head is another one.
     """
-    heads = _measure_heads(poses, min_score)
+    heads = _measure_heads(poses.sure(min_score))
     if not views:
         return poses, np.zeros(poses.num_frames, np.bool_)
     yaws, yaw = np.array([view.yaw_degrees for view in views]), heads.yaw_degrees
@@ -149,13 +149,13 @@ def _with_heads(
     return replace(poses, points=points, score=score, filled=filled)
 
 
-def _measure_heads(keypoints: Keypoints, min_score: float) -> _MeasuredHeads:
+def _measure_heads(keypoints: Keypoints) -> _MeasuredHeads:
     """Yaw by nose and ears, across the line from the hips to the head; tilt by the ears.
 
     The ears of a profile lie behind each other: there a head is as tilted as the body.
     """
     names = (*_EARS, "nose", *_TRUNK)
-    left, right, nose, *trunk = keypoints.places(names, min_score=min_score).T
+    left, right, nose, *trunk = keypoints.places(names).T
     ears, shoulders, hips = (left + right) / 2, sum(trunk[:2]) / 2, sum(trunk[2:]) / 2
     body = _unit_vectors(1j * (ears - hips), otherwise=1 + 0j)
     looks = head_directions(left, right, nose, across=body)

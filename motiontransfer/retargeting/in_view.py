@@ -72,7 +72,7 @@ def _shortened(
     poses: Keypoints, dance: Keypoints, axis: int, joints: Sequence[str], middle: float | None
 ) -> tuple[Keypoints, float, float]:
     """The poses, by how much their path is shorter, and the share that is still out of view."""
-    middles, found = poses.midpoint(*(_BUST[1:] if axis else _HIPS), min_score=0.0)
+    middles, found = poses.midpoint(*(_BUST[1:] if axis else _HIPS))
     if not found.any():
         return poses, 0.0, 0.0
     path = fill_gaps(middles[:, axis], found)

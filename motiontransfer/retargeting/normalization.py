@@ -100,7 +100,7 @@ def normalize_by_affine_map(
     keypoints: Keypoints, *, source: PoseStatistics, target: PoseStatistics, **_: object
 ) -> Keypoints:
     """One affine map for the whole clip, between the median poses."""
-    pose = median_pose([keypoints], min_score=source.min_score)
+    pose = median_pose([keypoints.sure(source.min_score)])
     matrix = fit_affine(pose, target.median_pose_px)
     return _moved(keypoints, keypoints.points @ matrix[:, :2].T + matrix[:, 2], target)
 
@@ -297,7 +297,7 @@ def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: 
     vectors = bone_vectors(shift[:, body]) * found[..., None]
     growths = [ratios[_PART_OF.get(bone.length, "face_height")] - 1 for bone in BONES.values()]
     shift[:, body] = TREE @ (vectors * np.array(growths)[:, None])
-    place_of = partial(keypoints.midpoint, min_score=0.0)
+    place_of = partial(keypoints.midpoint)
     for group in _CARRIED.keys() & dict(keypoints.skeleton.groups).keys():
         where, (carriers, part) = keypoints.skeleton.slice(group), _CARRIED[group]
         anchor, found = place_of(*carriers)
@@ -316,7 +316,7 @@ def retarget(keypoints: Keypoints, ratios: Mapping[str, float], *, center_x_px: 
 def _lift_of_feet(keypoints: Keypoints, shift: Float64[np.ndarray, "frames joints 2"]) -> Series:
     """By how much a shift moves the lower foot down."""
     sides = ("left_ankle", "right_ankle")
-    ankles, found = zip(*(keypoints.midpoint(side, min_score=0.0) for side in sides), strict=True)
+    ankles, found = zip(*(keypoints.midpoint(side) for side in sides), strict=True)
     line, found = np.stack(ankles, axis=1)[..., 1], np.stack(found, axis=1)
     if not found.any():
         return np.zeros(keypoints.num_frames)

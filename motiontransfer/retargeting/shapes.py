@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Complex128, Float64
 
-from motiontransfer.core.arrays import FrameMask, Series, Vectors
+from motiontransfer.core.arrays import FrameMask, Numbers, Series, Vectors
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.pose.time_series import fill_gaps
@@ -62,14 +62,12 @@ def with_forehead(keypoints: Keypoints) -> Keypoints:
     return replace(keypoints, points=points, score=score)
 
 
-def fit_head_shape(
-    clips: Sequence[Keypoints], *, min_score: float
-) -> dict[str, tuple[float, float]]:
+def fit_head_shape(clips: Sequence[Keypoints]) -> dict[str, tuple[float, float]]:
     """Median over the frames that face the camera, made symmetric; empty where few do."""
     joints = head_joints(clips[0])
     if not {*_EARS, _CHIN, _FOREHEAD, _NOSE, *itertools.chain(*_SIDES)} <= set(joints):
         return {}
-    places = np.concatenate([_places_on_head(clip, joints, min_score) for clip in clips])
+    places = np.concatenate([_places_on_head(clip, joints) for clip in clips])
     across = [places[:, list(map(joints.index, sides))].real for sides in _SIDES]
     (left, right), nose = across[not np.isfinite(across[0]).any()].T, places[:, joints.index(_NOSE)]
     facing = np.abs(nose.real - (left + right) / 2) < _NOSE_RANGE * np.abs(left - right)
@@ -95,7 +93,7 @@ def change_head_shape(
     joints = sorted(source.keys() & target.keys() & set(head_joints(keypoints)))
     if not joints:
         return keypoints
-    _, face, found = _heads(with_forehead(keypoints), min_score)
+    _, face, found = _heads(with_forehead(keypoints).sure(min_score))
     if not found.any():
         return keypoints
     face = fill_gaps(face.real, found) + 1j * fill_gaps(face.imag, found)
@@ -115,14 +113,13 @@ def head_joints(keypoints: Keypoints) -> list[str]:
     return [*body, *groups.get("face", ())]
 
 
-def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, FrameMask]:
+def _heads(keypoints: Keypoints) -> tuple[Vectors, Vectors, FrameMask]:
     """Middle of the ears, the face's height as a vector across the face, where both were found.
 
     With x + iy for a point, such a vector times a place on the head is an offset in the image.
     """
     (ears, has_ears), (chin, has_chin), (forehead, has_forehead) = (
-        keypoints.midpoint(*joints, min_score=min_score)
-        for joints in (_EARS, (_CHIN,), (_FOREHEAD,))
+        keypoints.midpoint(*joints) for joints in (_EARS, (_CHIN,), (_FOREHEAD,))
     )
     down = chin - forehead
     found = has_ears & has_chin & has_forehead & down.any(axis=1)
@@ -130,28 +127,24 @@ def _heads(keypoints: Keypoints, min_score: float) -> tuple[Vectors, Vectors, Fr
 
 
 def _places_on_head(
-    keypoints: Keypoints, joints: Sequence[str], min_score: float
+    keypoints: Keypoints, joints: Sequence[str]
 ) -> Complex128[np.ndarray, "frames joints"]:
     """Joints in the head's own coordinates; NaN where one was not found."""
-    ears, face, found = _heads(keypoints, min_score)
-    offset = keypoints.places(joints, min_score=min_score) - ears[:, None]
+    ears, face, found = _heads(keypoints)
+    offset = keypoints.places(joints) - ears[:, None]
     places = offset / np.where(found, face, 1)[:, None]
     return np.where(found[:, None], places, complex(np.nan, np.nan))
 
 
 def fit_leg_shape(
-    clips: Sequence[Keypoints],
-    heights_px: Sequence[Float64[np.ndarray, " _"]],
-    *,
-    proportions: Mapping[str, float],
-    min_score: float,
+    clips: Sequence[Keypoints], heights_px: Sequence[Numbers], proportions: Mapping[str, float]
 ) -> dict[str, tuple[float, float]]:
     """Median over the frames with straight legs that face the camera."""
     shape = {}
     for joint, unit in _units(proportions).items():
         for side in _OTHER_SIDE:
             legs = [
-                _standing(clip, side, joint, height_px, min_score)
+                _standing(clip, side, joint, height_px)
                 for clip, height_px in zip(clips, heights_px, strict=True)
             ]
             places, lengths, widths = map(np.concatenate, zip(*legs, strict=True))
@@ -177,7 +170,7 @@ def change_leg_shape(
 
     Joints that are not in both shapes, or whose unit is not known, stay.
     """
-    points = keypoints.points.copy()
+    points, sure = keypoints.points.copy(), keypoints.sure(min_score)
     for joint, unit in _units(proportions).items():
         for side, other in _OTHER_SIDE.items():
             name = f"{side}_{joint}"
@@ -186,7 +179,7 @@ def change_leg_shape(
             shift = unit * (np.array(target[name]) - source[name])
             shift *= _LARGEST_LEG_SHIFT / max(float(np.linalg.norm(shift)), _LARGEST_LEG_SHIFT)
             (hip, has_hip), (other_hip, has_other) = (
-                keypoints.midpoint(f"{a_side}_hip", min_score=min_score) for a_side in (side, other)
+                sure.midpoint(f"{a_side}_hip") for a_side in (side, other)
             )
             across = (hip - other_hip) / proportions["hips"]
             moved = shift[0] * across
@@ -206,12 +199,10 @@ def _units(proportions: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _standing(
-    clip: Keypoints, side: str, joint: str, height_px: Series, min_score: float
-) -> Standing:
+def _standing(clip: Keypoints, side: str, joint: str, height_px: Series) -> Standing:
     """Place of a joint, distance of the hip from the ankle and width of the hips, in heights."""
     names = (f"{side}_hip", f"{side}_ankle", f"{side}_{joint}", f"{_OTHER_SIDE[side]}_hip")
-    places, found = zip(*(clip.midpoint(name, min_score=min_score) for name in names), strict=True)
+    places, found = zip(*(clip.midpoint(name) for name in names), strict=True)
     seen = np.all(found, axis=0)
     hip, ankle, there, other_hip = (place[seen] / height_px[seen, None] for place in places)
     leg, across = ankle - hip, hip - other_hip

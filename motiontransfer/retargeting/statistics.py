@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
-from motiontransfer.core.arrays import FrameMask, Series
+from motiontransfer.core.arrays import FrameMask, Numbers, Series
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.storage import read_checked_json, write_checked_json
 from motiontransfer.pose.boxes import UPRIGHT_SHARE
@@ -126,14 +125,15 @@ class GroundContact:
 def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundContact:
     """Measure ankles and height in each frame; the skeleton needs ankles and a head."""
     sides = ("left_ankle", "right_ankle")
-    ankles, has_ankles = keypoints.midpoint(*sides, min_score=min_score)
-    of_sides = np.stack([keypoints.joint(side)[0] for side in sides], axis=1)
+    sure = keypoints.sure(min_score)
+    ankles, has_ankles = sure.midpoint(*sides)
+    of_sides = np.stack([sure.joint(side)[0] for side in sides], axis=1)
     lower = of_sides[np.arange(len(of_sides)), of_sides[..., 1].argmax(axis=1)]
     line = lower[:, 1]
     head = np.zeros_like(ankles)
     has_head = np.zeros_like(has_ankles)
     for joints in _HEAD_JOINTS:
-        midpoint, found = keypoints.midpoint(*joints, min_score=min_score)
+        midpoint, found = sure.midpoint(*joints)
         head = np.where((found & ~has_head)[:, None], midpoint, head)
         has_head = has_head | found
     has_height = has_ankles & has_head
@@ -145,7 +145,7 @@ def measure_ground_contact(keypoints: Keypoints, *, min_score: float) -> GroundC
     if lies.any():
         body = keypoints.skeleton.slice("body")
         y = np.where(keypoints.score[:, body] > 0, keypoints.points[:, body, 1], -np.inf)
-        hips, has_hips = keypoints.midpoint("left_hip", "right_hip", min_score=min_score)
+        hips, has_hips = sure.midpoint("left_hip", "right_hip")
         line = np.where(lies, y.max(axis=1), line)
         x = np.where(lies & has_hips, hips[:, 0], x)
     return GroundContact(
@@ -204,11 +204,10 @@ def fit_statistics(
             "decode all videos of a subject alike"
         )
     contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
-    used = np.concatenate([contact.has_height for contact in contacts])
-    if not used.any():  # unsure joints are better than none
-        min_score = 0.0
+    if not any(contact.has_height.any() for contact in contacts):
+        min_score = 0.0  # unsure joints are better than none
         contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
-        used = np.concatenate([contact.has_height for contact in contacts])
+    used = np.concatenate([contact.has_height for contact in contacts])
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
         raise StatisticsError(
@@ -230,7 +229,8 @@ def fit_statistics(
         for end in (closest, farthest)
     )
     clips, known = [with_forehead(clip) for clip in clips], clips
-    measured = [clip.measured() for clip in clips]
+    sure = [clip.sure(min_score) for clip in clips]
+    measured = [clip.measured() for clip in sure]
     statistics = PoseStatistics(
         closest_ankle_y_px=closest,
         farthest_ankle_y_px=farthest,
@@ -243,8 +243,8 @@ def fit_statistics(
         frames_used=int(used.sum()),
         frames_left_out=int((~used).sum()),
         proportions={},
-        median_pose_px=median_pose(measured, min_score=min_score),
-        head_shape=fit_head_shape(clips, min_score=min_score),
+        median_pose_px=median_pose(measured),
+        head_shape=fit_head_shape(sure),
         leg_shape={},
         head_views=(),
         seconds_from_behind=seconds_from_behind(clips),
@@ -253,11 +253,11 @@ def fit_statistics(
         shows=shows,
     )
     heights = [statistics.heights_px(clip) for clip in clips]
-    proportions = fit_proportions(measured, heights, min_score=min_score)
+    proportions = fit_proportions(measured, heights)
     if shows != WHOLE:
-        proportions = fit_proportions(clips, heights, min_score=min_score) | proportions
-    legs = fit_leg_shape(measured, heights, proportions=proportions, min_score=min_score)
-    heads = fit_head_views(measured, heights, min_score=min_score)
+        proportions = fit_proportions(sure, heights) | proportions
+    legs = fit_leg_shape(measured, heights, proportions)
+    heads = fit_head_views(measured, heights)
     return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
 
 
@@ -283,28 +283,26 @@ def _ankle_lines(
     return closest, float(above[off <= max(epsilon_px, float(off.min()))].max())
 
 
-def _heights_near(end: float, line: Series, height: Series) -> Float64[np.ndarray, " near"]:
+def _heights_near(end: float, line: Series, height: Series) -> Numbers:
     distance = np.abs(line - end)
     enough = np.sort(distance)[math.ceil(_MIN_CLUSTER_SHARE * len(distance)) - 1]
     reach = max(_ON_LINE * float(np.median(height)), float(enough))
     return height[distance <= reach + _ROUNDING_PX]
 
 
-def median_pose(clips: Sequence[Keypoints], *, min_score: float) -> dict[str, tuple[float, float]]:
+def median_pose(clips: Sequence[Keypoints]) -> dict[str, tuple[float, float]]:
     """(x, y) of each joint of the body, median over the frames that show it, pixels."""
     medians = {}
     for joint in dict(clips[0].skeleton.groups).get("body", ()):
         found = [clip.joint(joint) for clip in clips]
-        points = np.concatenate([point[(s > 0) & (s >= min_score)] for point, s in found])
+        points = np.concatenate([point[score > 0] for point, score in found])
         if len(points):
             x, y = np.median(points, axis=0).tolist()
             medians[joint] = (x, y)
     return medians
 
 
-def fit_proportions(
-    clips: Sequence[Keypoints], heights_px: Sequence[Float64[np.ndarray, " _"]], *, min_score: float
-) -> dict[str, float]:
+def fit_proportions(clips: Sequence[Keypoints], heights_px: Sequence[Numbers]) -> dict[str, float]:
     """Length of each part of the body as a share of the body's height.
 
     A quantile over all frames that show a part, so that foreshortening does not count. Nor does a
@@ -316,8 +314,8 @@ def fit_proportions(
         for joints_of_start, joints_of_end in segment.spans:
             shares = []
             for clip, height_px in zip(clips, heights_px, strict=True):
-                start, has_start = clip.midpoint(*joints_of_start, min_score=min_score)
-                end, has_end = clip.midpoint(*joints_of_end, min_score=min_score)
+                start, has_start = clip.midpoint(*joints_of_start)
+                end, has_end = clip.midpoint(*joints_of_end)
                 seen = has_start & has_end
                 shares.append(np.linalg.norm(end - start, axis=1)[seen] / height_px[seen])
             share = np.concatenate(shares)

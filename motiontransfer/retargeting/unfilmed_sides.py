@@ -6,6 +6,7 @@ to exchange.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -56,24 +57,23 @@ def face_camera(
         nowhere = np.zeros(poses.num_frames, np.bool_)
         return FacingCamera(poses=poses, is_exchanged=nowhere, is_head_turned=nowhere)
     sizes = target.heights_px(poses)
-    return _facing(poses, target, sizes, _is_behind(poses, sizes, target.min_score, was_exchanged))
+    width = np.nan_to_num(trunk_widths(poses.sure(target.min_score)) / sizes)
+    is_behind = _is_behind(width, poses.frame_rate, was_exchanged)
+    turned, is_turned = show_filmed_heads(
+        poses, target.head_views, sizes, min_score=target.min_score
+    )
+    shown = turned.exchanged(is_behind, but=head_joints(poses) if target.head_views else ())
+    return FacingCamera(poses=shown, is_exchanged=is_behind, is_head_turned=is_turned)
 
 
-def _is_behind(poses: Keypoints, sizes: Series, min_score: float, was: bool) -> FrameMask:
-    """Whether the trunk is seen from behind; in profile, as before or after, what is nearer."""
-    width = np.nan_to_num(trunk_widths(poses, min_score=min_score) / sizes)
-    width = running_median(width, window=window_frames(_SHORT_SECONDS, poses.frame_rate))
+def _is_behind(width: Series, frame_rate: Fraction, was: bool) -> FrameMask:
+    """Whether the trunk is seen from behind; in profile, as before or after, what is nearer.
+
+    Args:
+        width: of the trunk, in the body's heights; negative from behind.
+    """
+    width = running_median(width, window=window_frames(_SHORT_SECONDS, frame_rate))
     sure = np.flatnonzero(np.abs(width) >= _SURE * WIDTH_FROM_FRONT)
     if not len(sure):
         return np.full(len(width), was)
     return np.interp(np.arange(len(width)), sure, np.sign(width[sure])) <= 0
-
-
-def _facing(
-    poses: Keypoints, target: PoseStatistics, sizes: Series, is_behind: FrameMask
-) -> FacingCamera:
-    turned, is_turned = show_filmed_heads(
-        poses, target.head_views, sizes, min_score=target.min_score
-    )
-    poses = turned.exchanged(is_behind, but=head_joints(poses) if target.head_views else ())
-    return FacingCamera(poses=poses, is_exchanged=is_behind, is_head_turned=is_turned)

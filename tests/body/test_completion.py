@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 
 from motiontransfer.body.completion import complete
-from motiontransfer.evaluation.pose_metrics import pose_scores
-from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
 from motiontransfer.pose.shown import SHOWN, compared_films, frames_showing, what_is_shown
 from tests.people import joined, lost, person
 
@@ -142,27 +140,6 @@ def test_a_hand_that_comes_into_view_is_at_a_wrist_however_rarely_it_does(frames
     assert not completed.completed[frames, wrist].any()
     assert (completed.points[frames, completed.skeleton.index("left_index"), 1] > 100).all()
     assert completed.completed[5, wrist] == (len(frames) == 1)  # else it rests where it is seen
-
-
-def test_marks_are_kept_on_disk_and_whole_bodies_have_none(tmp_path):
-    for shows in ("waist", "whole"):
-        keypoints = complete(film(shows))
-        write_keypoints(tmp_path / "k.parquet", keypoints)
-        again = read_keypoints(tmp_path / "k.parquet")
-        np.testing.assert_array_equal(again.completed, keypoints.completed)
-    assert again.completed is None
-
-
-def test_no_metric_counts_what_is_completed():
-    keypoints = film("waist")
-    of_completed, expected = (
-        {
-            key: (found.total.sum(), found.weight.sum())
-            for key, found in pose_scores(keypoints, reference, system="ours").items()
-        }
-        for reference in (complete(keypoints), keypoints)
-    )
-    assert of_completed == expected
 
 
 @pytest.mark.parametrize(

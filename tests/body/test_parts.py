@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from motiontransfer.body import parts as module
-from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
+from motiontransfer.pose.skeleton import HOLISTIC
 from tests.people import NUMBER_OF, PARTS, looking, lost, moved, person
-
-HAND = PARTS[NUMBER_OF["left_hand"]]
 
 
 def poses_of(keypoints):
@@ -27,16 +25,6 @@ def test_parts_are_named_once_and_the_arms_are_before_the_body():
     for names in (order, ["neck", "head"]):
         numbers = [NUMBER_OF[name] for name in names]
         assert numbers == sorted(numbers)
-
-
-def test_a_skeleton_of_the_body_alone_has_the_same_parts():
-    parts = module.body_parts(Skeleton(groups=HOLISTIC.groups[:1]))
-    assert [part.name for part in parts] == list(NUMBER_OF)
-    body = {*dict(HOLISTIC.groups)["body"], *(f"mid_{joint}" for joint in ("shoulder", "ear"))}
-    assert all(set(part.joints) <= body for part in parts)
-    hand = parts[NUMBER_OF["left_hand"]]
-    assert hand.joints == ("left_wrist", "left_index", "left_pinky", "left_thumb")
-    assert len(HAND.joints) == 25
 
 
 def test_a_trunk_bends_at_hips_and_neck_and_an_arm_at_its_shoulder():
@@ -69,17 +57,6 @@ def test_foreshortened_and_a_few_too_long_limbs_change_no_size():
     keypoints.points[0, arm] += 0.5 * (shoulder - keypoints.points[0, arm])
     keypoints = moved(keypoints, "right_wrist", {1: (0, 400)})
     assert scales_of(keypoints) == pytest.approx([1.5, 1.5, 0.5])
-
-
-def test_the_size_is_that_of_what_is_found_and_unknown_without_a_limb():
-    keypoints = scaled(2, 2, 2)
-    for joint in ("hip", "shoulder"):
-        keypoints = lost(keypoints, f"left_{joint}", [0, 1])
-    keypoints = lost(keypoints, "body", [1])
-    keypoints = lost(keypoints, "face", [0])
-    assert scales_of(keypoints) == pytest.approx([2, math.nan, 2], nan_ok=True)
-    keypoints.points[2] = 7  # all joints at one place
-    assert math.isnan(scales_of(keypoints)[2])
 
 
 def test_a_limb_is_as_long_as_it_is_rarely_seen():

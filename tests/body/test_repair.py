@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from motiontransfer.body.motion import BodyMotion
 from motiontransfer.body.repair import repair, with_guesses
 from motiontransfer.pose.cleaning import Filling
 from motiontransfer.pose.skeleton import HOLISTIC
@@ -113,9 +112,3 @@ def test_a_wrist_that_leaves_the_picture_is_completed_by_the_body(turning):
     assert guessed.completed.sum() == len(range(10, 30))
     assert guessed.filled is None
     np.testing.assert_array_equal(guessed.measured().score, hidden.score)
-
-
-def test_nothing_is_guessed_without_a_fit(turning):
-    hidden = lost(turning.keypoints, "left_wrist", range(10, 30))
-    guessed = with_guesses(hidden, BodyMotion.unfitted(len(TURN)))
-    np.testing.assert_array_equal(guessed.points, hidden.points)

@@ -14,7 +14,7 @@ import pytest
 from motiontransfer.core.downloads import Pretrained, pretrained_file
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.evaluation import lpips
-from motiontransfer.pose import keypoint_rcnn, mediapipe_detectors
+from motiontransfer.pose import published as of_poses
 from motiontransfer.training import gan
 
 CONTENT = bytes(range(256)) * 8192
@@ -113,8 +113,8 @@ def test_a_published_file_is_downloaded_once_a_version(published, server, cache)
 
 def test_what_is_downloaded_is_pinned_and_comes_by_https():
     of_losses = gan.vgg19_weights("train_gan"), lpips.published_alexnet("file")
-    of_poses = *mediapipe_detectors.OFFICIAL_MODELS.values(), keypoint_rcnn.PUBLISHED
-    for one in of_losses + of_poses:
+    of_detectors = *of_poses.POSE_BUNDLES.values(), of_poses.KEYPOINT_RCNN
+    for one in of_losses + of_detectors:
         assert one.url.startswith("https://")
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
 

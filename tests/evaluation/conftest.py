@@ -1,15 +1,15 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from motiontransfer.core.params import Compute
-from motiontransfer.evaluation.frames import FrameSet, PosedFrames, concatenated
+from motiontransfer.evaluation.frames import FrameSet, PosedFrames
 from motiontransfer.evaluation.measurements import RatioMetric
 from motiontransfer.evaluation.streaming import FrameMetric
 from motiontransfer.plate.target_clips import HeldOut, read_target_clips
+from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from tests.films import add_clip, film
 from tests.people import blocks, figure, lost
@@ -44,8 +44,7 @@ def noisy(image, deviation):
 
 def poses_of_clips(*clips):
     """The poses of several clips, one after the other."""
-    parts = [PosedFrames(frames=[(Path(), 0)] * len(clip.points), keypoints=clip) for clip in clips]
-    return concatenated(parts).keypoints
+    return Keypoints.concatenated(clips)
 
 
 def scores_of(function, videos):

@@ -39,14 +39,6 @@ def test_bounds_of_small_cases_by_hand(values, block_frames, bounds):
     assert found.tolist() == [[*bounds]]
 
 
-def test_a_metric_that_was_never_measured_has_no_bounds():
-    never = ratio_of([np.nan, np.nan])
-    bounds = bootstrap([never, ratio_of([0.0, 1.0])], block_frames=1)
-    assert np.isnan(bounds[0]).all()
-    assert bounds[1].tolist() == [0, 1]
-    assert bootstrap([], block_frames=1).shape == (0, 2)
-
-
 def test_the_same_seed_gives_the_same_and_metrics_do_not_disturb_each_other(monkeypatch):
     rng = np.random.default_rng(3)
     first, second = (ratio_of(rng.normal(size=60)) for _ in range(2))

@@ -90,7 +90,9 @@ def test_clips_follow_each_other_and_frames_are_chosen():
     hip = HOLISTIC.index("left_hip")
     filled = np.zeros(second.score.shape, bool)
     filled[0, hip] = True
-    both = poses_of_clips(first, replace(second, filled=filled))
+    depth = np.full(second.score.shape, 0.5, np.float32)
+    both = poses_of_clips(first, replace(second, filled=filled, depth=depth))
+    assert both.depth[:, hip].tolist() == [0, 0, 0.5]
     assert both.points[:, hip, 0].tolist() == [5, 6, 7]
     assert np.argwhere(both.filled).tolist() == [[2, hip]]
     chosen = both.part([2, 0])

@@ -63,14 +63,6 @@ def test_a_person_two_pixels_off_is_liker_than_any_fog_and_more_blur_is_worse(pe
     assert ssim[0] < ssim[1]
 
 
-@pytest.mark.parametrize(("low", "high"), [(100, 100), (84, 100), (0, 255)])
-def test_flat_images_differ_by_the_luminance_of_ssim(low, high):
-    constant = (0.01 * 255) ** 2
-    first, second = (np.full((20, 24, 3), level, np.uint8) for level in (low, high))
-    luminance = (2 * low * high + constant) / (low**2 + high**2 + constant)
-    assert of_whole(first, second) == pytest.approx(luminance, rel=1e-3, abs=1e-3)
-
-
 @pytest.mark.parametrize("contrast", [0.8, 0.9, 1 / 0.9])
 def test_less_contrast_costs_as_much_as_it_takes_and_so_does_more(contrast):
     """SSIM minds a tenth by .006 alone, so that it gains by a blur which hides what differs."""
@@ -79,12 +71,6 @@ def test_less_contrast_costs_as_much_as_it_takes_and_so_does_more(contrast):
     real, pale = ((128 + 10 * of * tiles).round().astype(np.uint8) for of in (1, contrast))
     assert of_whole(real, pale) == pytest.approx(min(contrast, 1 / contrast), abs=0.01)
     assert ssim_map(real, pale).mean() > 0.97
-
-
-@pytest.mark.parametrize("sigma_px", [0.5, 0.8, 1.2])
-def test_a_sharp_person_who_is_off_is_liker_than_the_same_blurred(person, sigma_px):
-    made = displaced(person)
-    assert of_whole(person, made) > of_whole(person, blurred(made, sigma_px))
 
 
 @pytest.mark.parametrize("shift", [(3, 0), (-3, 0), (0, 3), (0, -3), (3, -3)])
@@ -103,13 +89,3 @@ def test_what_lacks_and_what_is_too_much_count_alike():
     assert lacking == pytest.approx(too_much)
     # Every flat patch finds a flat one; 23 x 23 of 77 x 77 patches have a textured pixel.
     assert 0.5 * (1 + 1 - (23 / 77) ** 2) - 0.01 < lacking < 0.98
-
-
-def test_only_the_box_counts_and_what_its_patches_may_reach():
-    image, box = textured(1, (80, 80)), (30, 30, 50, 50)
-    outside = np.roll(image, 11, axis=0)
-    outside[27:53, 27:53] = image[27:53, 27:53]
-    assert likeness(image, outside, box) == pytest.approx(1, abs=1e-4)
-    inside = image.copy()
-    inside[30:50, 49] = 255 - inside[30:50, 49]
-    assert likeness(image, inside, box) < 0.999

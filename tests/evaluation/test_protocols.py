@@ -23,21 +23,6 @@ from tests.films import film
 from tests.people import blocks, figure
 
 
-def test_every_metric_sees_the_frames_of_all_videos_together(posed):
-    videos = {name: posed(name, [(30, 30), (32, 32), (34, 30)]) for name in ("a", "b")}
-    seen, both = {}, ["a", "b"]
-
-    def count(frame_set):
-        previous = frame_set.previous and [*frame_set.previous]
-        seen[frame_set.index] = [*frame_set.frames], previous
-        return {MetricKey("frames", "", "a"): (float(frame_set.index), 3.0)}
-
-    of_frames = measure(videos, [FrameMetric(count)])[MetricKey("frames", "", "a")]
-    assert seen == {0: (both, None), 1: (both, both), 2: (both, both)}
-    assert of_frames.mean() == (0 + 1 + 2) / 9
-    assert of_frames.total.tolist() == [0, 1, 2]  # in order, whichever thread was first
-
-
 def test_frames_that_no_metric_looks_at_are_not_read(posed):
     """Of seven every third is looked at, the first, fourth and last, which stands for itself."""
     video = posed("a", [(30, 30)] * 7)
@@ -314,14 +299,6 @@ def test_images_are_moved_as_large_as_all_are_up_to_the_detectors_size(heights, 
         posed[name] = PosedFrames(frames=[(path, 0)], keypoints=keypoints)
     posed["nearest_neighbours"] = replace(posed["ours"], frames=[(tmp_path / "absent.mkv", 0)])
     assert protocols._size_of_detection(posed, (128, 96)) == size
-
-
-def test_without_ground_truth_pose_and_temporal_metrics_remain(frozen):
-    assert set(frozen.metrics) == {"frames", "detection", "temporal"}
-    ours = frozen.metrics["detection"]["ours"]
-    assert ours["missed_detections"] == {"body": 0, "hands": 1, "face": 0}
-    assert (frozen.per_frame["detection_ours_missed_detections_hands"] == 1).all()
-    assert not any("ssim" in name for name in frozen.per_frame)
 
 
 def test_temporal_metrics(with_truth, frozen):

@@ -88,20 +88,9 @@ def test_change_counts_where_the_person_is_in_either_frame():
     assert change.weight[1] == pytest.approx(10 * 8 / (12 * 10))
 
 
-def test_change_is_not_measured_where_the_real_video_stands_still():
-    assert _change(_flat(10, 10), _flat(10, 20)).mean() is None
-    assert _change(_flat(10, 20), _flat(10, 20), [_BOX, None]).mean() is None
-
-
 @pytest.fixture
 def texture():
     return textured(0, (90, 120), contrast=6)
-
-
-def _pan(texture, num_frames, step=2):
-    """A camera that moves over the texture to the right."""
-    height, width = _SIZE
-    return [texture[5 : 5 + height, step * i : step * i + width].copy() for i in range(num_frames)]
 
 
 def _flow(right, down):
@@ -138,30 +127,13 @@ def test_the_error_is_the_mean_square_over_visible_pixels():
     mean, weight = module.mean_visible(error, visible, (0, 0, 96, 72))
     assert (mean, weight) == (pytest.approx(0.2**2 / 2, rel=1e-4), 1)
     assert module.mean_visible(error, visible, (48, 40, 60, 50))[0] == pytest.approx(0.04, rel=1e-4)
-    for nothing in ((0, 0, 96, 36), None):
-        assert module.mean_visible(error, visible, nothing) == (0, 0)
+    assert module.mean_visible(error, visible, (0, 0, 96, 36)) == (0, 0)
 
 
 def _means(videos, systems, persons):
     function = partial(module.warping_errors, real="real", systems=systems, persons=persons)
     found = scores_of(function, videos)
     return {key.system: one.mean() for key, one in found.items()}
-
-
-def test_flicker_and_wrong_motion_cost_but_the_motion_itself_does_not(texture):
-    real = _pan(texture, 6)
-    rng = np.random.default_rng(1)
-    videos = {
-        "real": real,
-        "flickering": [np.clip(f + rng.normal(0, 12), 0, 255).astype(np.uint8) for f in real],
-        "frozen": [real[0]] * 6,
-        "jumping": [real[i] for i in (0, 3, 1, 5, 2, 4)],
-        "noise": [rng.integers(0, 256, (*_SIZE, 3), np.uint8) for _ in real],
-    }
-    box = [(20, 20, 60, 60)] * 6
-    errors = _means(videos, [name for name in videos if name != "real"], box)
-    assert errors["real"] < 0.0005 < errors["flickering"] < errors["noise"]
-    assert errors["real"] < errors["frozen"] < errors["jumping"] < errors["noise"]
 
 
 def test_the_person_is_where_they_were_in_the_frame_before(texture):

@@ -7,7 +7,7 @@ import pytest
 
 from motiontransfer.filming.key_poses import NEAR, find_key_poses
 from tests.filming.flawless import arm_up
-from tests.people import joined, lost, moved, scaled, standing
+from tests.people import joined, lost, moved, standing
 
 
 def test_the_pose_of_most_frames_comes_first_and_no_more_than_there_are():
@@ -17,22 +17,6 @@ def test_the_pose_of_most_frames_comes_first_and_no_more_than_there_are():
     assert poses.coverage[0] == pytest.approx(0)
     assert poses.coverage[2] == pytest.approx(1, abs=1e-3)
     assert poses.coverage[0] < poses.coverage[1] < poses.coverage[2]
-
-
-@pytest.mark.parametrize("size", [1.0, 0.6])
-def test_what_a_film_shows_is_left_out_at_any_size(size):
-    dance = joined(arm_up(10), standing(30))
-    poses = find_key_poses(dance, [scaled(standing(5), size)])
-    assert len(poses.frames) == 1
-    assert poses.frames[0] < 10
-    assert poses.coverage[0] > 0.8
-    assert not find_key_poses(dance, [standing(5), scaled(arm_up(5), size)]).frames
-
-
-def test_the_other_arm_is_another_pose():
-    dance = joined(arm_up(10), standing(10))
-    with_other_arm = find_key_poses(dance, [standing(1), arm_up(1, side="right")])
-    assert [frame < 10 for frame in with_other_arm.frames] == [True]
 
 
 def test_no_frame_is_asked_for_in_which_joints_are_missing_or_filled_in():
@@ -45,25 +29,6 @@ def test_no_frame_is_asked_for_in_which_joints_are_missing_or_filled_in():
         poses = find_key_poses(each)
         assert {*poses.frames}.isdisjoint(unsure)
         assert len(poses.frames) == 2
-
-
-def test_of_a_dance_that_never_repeats_the_best_covered_share_grows_by_less_and_less():
-    angles, dance = np.linspace(0, np.pi, 60), standing(60)
-    arm = {n: (60 * np.sin(angle), 40 * np.cos(angle) - 40) for n, angle in enumerate(angles)}
-    for joint in ("elbow", "wrist", "hand"):
-        dance = moved(dance, f"left_{joint}", arm)
-    poses = find_key_poses(dance, num_poses=4)
-    gains = np.diff(poses.coverage)
-    assert len(poses.frames) == 4 == len(gains)
-    assert (np.diff(gains) <= 1e-9).all()
-
-
-def test_poses_that_add_less_are_asked_for_where_less_is_enough():
-    dance = joined(standing(40), moved(standing(2), "left_wrist", {0: (4, 0), 1: (8, 0)}))
-    least, every, none = (find_key_poses(dance, least_gain=gain) for gain in (0.05, 0.0, 99.0))
-    assert (len(least.frames), len(none.frames)) == (1, 0)
-    assert len(every.frames) == 3  # frames that are alike add nothing
-    assert every.frames[0] == least.frames[0]
 
 
 def test_where_nobody_is_seen_nothing_is_asked_for():

@@ -66,13 +66,6 @@ def test_a_part_is_filled_where_none_is_missing_and_one_was_filled():
     assert measured(keypoints).of_part("left arm").tolist() == [MEASURED, FILLED, MISSING]
 
 
-def test_scores_are_counted_of_what_was_found_of_the_body():
-    keypoints = lost(person([(128, 128)] * 2, score=0.95), "nose", [0])
-    keypoints.score[1, 0] = 0.42
-    histogram = measured(marked(keypoints, "left_eye", 1)).score_histogram
-    assert histogram.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 66 - 3]
-
-
 @pytest.mark.parametrize(
     ("hips", "end", "joints"),
     [
@@ -89,16 +82,6 @@ def test_joints_missing_near_the_edge_are_outside(hips, end, joints):
         keypoints = lost(keypoints, joint, [1])
     outside = {name: of.tolist() for name, of in measured(keypoints).outside.items() if of.any()}
     assert outside == {end: [False, True]}
-
-
-def test_black_bars_are_outside():
-    """Feet that a detector guessed there, and feet missing above the bar."""
-    in_bar = person([(128, 140)] * 2)  # ankles at y = 210
-    assert measured(in_bar, content=(0, 40, 256, 205)).outside["feet"].all()
-    assert not measured(in_bar).outside["feet"].any()
-    missing = lost(lost(in_bar, "left_ankle", [1]), "right_ankle", [1])
-    assert measured(missing, content=(0, 40, 256, 205)).outside["feet"].tolist() == [True, True]
-    assert not measured(missing).outside["feet"].any()
 
 
 def test_the_metrics_are_shares_counts_and_gaps():

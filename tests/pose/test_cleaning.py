@@ -133,15 +133,6 @@ def test_gaps_are_filled_and_counted_and_nothing_else_is_repaired():
     assert not any(others.values())
 
 
-def test_cleaning_can_be_turned_off():
-    filling = replace(FILLING, longest_gap_seconds=0.0, smoothing="none")
-    keypoints = lost(moved(person(PATH), "left_knee", {20: (0, -50)}), "right_elbow", [7])
-    cleaned, repairs = cleaning.fill(keypoints, filling)
-    np.testing.assert_array_equal(cleaned.points, keypoints.points)
-    np.testing.assert_array_equal(cleaned.score, keypoints.score)
-    assert not any(repairs.counts().values())
-
-
 @pytest.mark.parametrize(("frame_rate", "filled"), [(25, 5), (50, 5), (10, 0)])
 def test_times_are_seconds_whatever_the_frame_rate(frame_rate, filled):
     keypoints = lost(standing(30, frame_rate=frame_rate), "nose", range(10, 15))

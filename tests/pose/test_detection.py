@@ -145,16 +145,6 @@ def rows_of(frames):
     )
 
 
-@given(st.lists(st.dictionaries(st.integers(-1, 4), st.integers(0, 63), max_size=4), max_size=6))
-def test_each_track_has_a_row_in_each_of_its_frames(frames):
-    detections = rows_of(frames)
-    places = zip(detections.frame_index.tolist(), detections.person.tolist(), strict=True)
-    values = dict(zip(places, detections.points[:, 0, 0], strict=True))
-    tracks = {(index, *it) for index, frame in enumerate(frames) for it in frame.items()}
-    assert values == {(index, track): value for index, track, value in tracks if track >= 0}
-    assert detections.num_frames == len(frames)
-
-
 def test_metrics_of_detection():
     detections = rows_of([{0: 1}, {0: 1, 1: 2}, {1: 2}, {}, {1: 2}])
     everyone = replace(detections, points=detections.points.copy(), score=detections.score.copy())

@@ -173,4 +173,4 @@ def test_a_gpu_has_one_worker_by_default_and_it_is_said(
     assert caplog.messages == [said]
     assert (settings["detector"].model, settings["detector"].max_people) == ("coco_v1", 3)
     fetched.assert_called_once()  # and no network of this process's on the GPU
-    assert fetched.call_args.args == ("coco_v1",)
+    assert fetched.call_args.args == ("coco_v1", config.limits)

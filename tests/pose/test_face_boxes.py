@@ -30,25 +30,6 @@ def test_the_box_is_centered_on_the_head_and_in_proportion_to_it():
     np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, [[160, 80]] * 3, atol=1)
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(-20, 140), st.floats(1, 300), st.floats(-20, 90)),
-        min_size=1,
-        max_size=12,
-    )
-)
-def test_boxes_are_square_and_inside_the_image_whatever_the_pose(frames):
-    y, tall, x = np.transpose(frames)
-    boxes, valid = face_boxes(stick_person(y, tall, x=x))
-    width, height = sides(boxes).T
-    np.testing.assert_array_equal(width, height)
-    assert (width >= 1).all()
-    assert (boxes >= 0).all()
-    assert (boxes[:, 2:] <= (64, 100)).all()
-    head = y - tall
-    assert not valid[(x < -1) | (x > 65) | (head < -1) | (head > 101)].any()
-
-
 def test_a_box_is_a_pixel_at_least_and_the_image_at_most():
     for y, tall, side in ((80.0, 1, 1), (350.0, 300, 64)):
         boxes, valid = face_boxes(stick_person([y], tall))

@@ -204,14 +204,6 @@ def test_joints_not_found_and_parts_left_out_are_missing(tmp_path):
     assert found == (set(BODY_25) & set(HOLISTIC.joints)) - {"nose"}
 
 
-def test_file_names_of_the_paper_are_read(tmp_path):
-    """frame000001_keypoints.json, counted from 1."""
-    frames = [[openpose_person(BODY_23, x=x)] for x in (10, 20)]
-    files = openpose(*frames, numbers=(1, 2), name="frame{:06d}")
-    found = read_openpose_json(put(tmp_path / "json", files), num_frames=2)
-    assert [people[0, NOSE, 0] for people in found] == [10, 20]
-
-
 def empty(*numbers, name="dance_{:012d}"):
     return openpose(*[[]] * len(numbers), numbers=numbers, name=name)
 

@@ -7,11 +7,12 @@ import torch
 
 from motiontransfer.core.errors import WeightsError
 from motiontransfer.pose import keypoint_rcnn
+from motiontransfer.pose.landmarks import Limits
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from tests.pretend_cuda import pretend_cuda
 from tests.training.small import Malicious
 
-SETTINGS = {"max_people": 2, "min_detection_confidence": 0.5, "min_visibility": 0.3}
+LIMITS = Limits(max_people=2)
 FRAME = np.zeros((40, 64, 3), np.uint8)
 
 
@@ -31,10 +32,7 @@ def found(*people):
 def detect(*answers, frames=(FRAME,), **settings):
     """People in frames for which the network gives these answers."""
     network = lambda images: list(answers[: len(images)])  # noqa: E731
-    return keypoint_rcnn.detect(network, frames, **(SETTINGS | settings))
-
-
-load = partial(keypoint_rcnn.load_network, max_people=2, min_detection_confidence=0.5)
+    return keypoint_rcnn.detect(network, frames, limits=LIMITS._replace(**settings))
 
 
 def x_of_noses(people):
@@ -78,19 +76,19 @@ def test_frames_that_do_not_fit_into_memory_together_are_halved(room):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [found((0.9, 1, round(float(image.mean() * 255)) + 1)) for image in images]
 
-    people = keypoint_rcnn.detect(network, frames, **SETTINGS)
+    people = keypoint_rcnn.detect(network, frames, limits=LIMITS)
     assert [x_of_noses(one) for one in people] == [[value + 1] for value in range(8)]
     assert max(size for size in calls if size <= room) > room / 2
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
-        keypoint_rcnn.detect(network, frames[:3], **SETTINGS)
+        keypoint_rcnn.detect(network, frames[:3], limits=LIMITS)
 
 
 def test_the_network_sees_rgb_from_0_to_1():
     network = Mock(return_value=[found()])
     frame = FRAME.copy()
     frame[3, 5] = (255, 51, 0)
-    keypoint_rcnn.detect(network, [frame], **SETTINGS)
+    keypoint_rcnn.detect(network, [frame], limits=LIMITS)
     ((image,),) = network.call_args.args
     np.testing.assert_allclose(image[:, 3, 5].cpu(), [1, 0.2, 0], atol=1e-6)
     assert image.shape == (3, 40, 64)
@@ -120,9 +118,9 @@ def test_a_weights_file_is_loaded_and_run_by_torchvisions_network(tmp_path):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = 1e-12
     image = torch.rand(3, 40, 64, generator=torch.Generator().manual_seed(0))
-    settings = {"max_people": 5, "min_detection_confidence": 0.0, "min_visibility": 0.0}
+    limits = Limits(max_people=5, min_detection_confidence=0.0, min_visibility=0.0)
     frames = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
-    opened = partial(keypoint_rcnn.open_keypoint_rcnn, str(tmp_path / "random.pth"), **settings)
+    opened = partial(keypoint_rcnn.open_keypoint_rcnn, str(tmp_path / "random.pth"), limits)
     with opened() as find:
         ours = find.args[0]
         for network in (ours, theirs):
@@ -151,5 +149,5 @@ def test_other_files_are_refused_in_one_line_and_run_nothing(tmp_path, capsys):
     (tmp_path / "page.pth").write_text("<html>404</html>")
     for file in tmp_path.iterdir():
         with pytest.raises(WeightsError, match=rf"{file.name}: .+\Z"):
-            load(str(file))
+            keypoint_rcnn.load_network(str(file), LIMITS)
     assert "boo" not in capsys.readouterr().out

@@ -13,14 +13,20 @@ from scipy.sparse.csgraph import shortest_path
 
 from motiontransfer.core.errors import MissingFileError, WeightsError
 from motiontransfer.pose.detectors import default_detector
-from motiontransfer.pose.landmarks import VERTEX_OF_JOINT, boxes_of_people, people_in_pixels
+from motiontransfer.pose.landmarks import boxes_of_people, people_in_pixels
 from motiontransfer.pose.mediapipe_detectors import (
     _missed_hands,
     mediapipe_models,
     native_stderr_hidden,
     read_bundle,
 )
-from motiontransfer.pose.skeleton import BODY_JOINTS, FACE_JOINTS, HOLISTIC, mirrored
+from motiontransfer.pose.skeleton import (
+    BODY_JOINTS,
+    FACE_JOINTS,
+    HOLISTIC,
+    VERTEX_OF_JOINT,
+    mirrored,
+)
 from tests.pose.conftest import tasks_config
 
 HOLISTIC_DETECTOR = default_detector()

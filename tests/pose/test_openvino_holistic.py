@@ -13,7 +13,6 @@ from motiontransfer.pose.openvino_holistic import (
     _RIGHT_EYE,
     FollowedPerson,
     _refined,
-    _square,
     around_hand,
     follow_person,
 )
@@ -133,15 +132,6 @@ def test_hands_take_turns_on_slow_processors(person, monkeypatch, caplog, second
     assert made[0].hands == ("in turns" if said else "in every frame")
     assert len(caplog.messages) == bool(said)
     assert said in caplog.text
-
-
-def test_a_square_is_turned_to_its_upper_side():
-    square = _square(np.array([10.0, 20.0]), np.array([3.0, 0.0]), scale=2.0)  # to the right
-    corners = np.array([[0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
-    placed = openvino_holistic.placed(corners, square)
-    np.testing.assert_allclose(placed, [[16, 20], [10, 14], [10, 20]])
-    shifted = _square(np.array([10.0, 20.0]), np.array([0.0, -3.0]), scale=1.0, shift=-0.1)
-    np.testing.assert_allclose(openvino_holistic.placed(corners[2:], shifted), [[10, 19.4]])
 
 
 @pytest.mark.parametrize(

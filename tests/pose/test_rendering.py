@@ -69,18 +69,6 @@ def test_hands_and_faces_are_thinner():
     assert widths == pytest.approx([5, 3, 3, 2.5], abs=3e-3)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_batch_is_its_poses_one_by_one(encoding):
-    points, score = random_poses(3)
-    points[1] = points[1] / 8 + 4  # much smaller than its neighbors
-    points, score[2] = points * (score > 0)[..., None], 0
-    together = draw(points, score, encoding=encoding)
-    singles = [draw(points[i : i + 1], score[i : i + 1], encoding=encoding) for i in range(3)]
-    assert torch.equal(together, torch.cat(singles))
-    assert not together[2].any()
-    assert together[0].any()
-
-
 def test_limbs_fade_with_the_weaker_joint_and_sticks_do_not():
     points, score = pose({"left_hip": (5.0, 5.0), "left_knee": (20.0, 15.0)})
     score[0, HOLISTIC.index("left_knee")] = 0.25

@@ -122,12 +122,6 @@ def re_entries(tracks, track=0):
     return with_re_entries(detections_of(tracks, num_frames=200), track)
 
 
-def test_a_person_who_re_enters_alone_is_the_same():
-    aside = (40, 200, 90)
-    stays = {0: (range(50), PLACE), 1: (range(100, 150), aside), 2: (range(170, 200), PLACE)}
-    assert [re_entries(stays, track) for track in stays] == [(0, 1, 2)] * 3
-
-
 @pytest.mark.parametrize(
     ("frames", "heights", "same"),
     [

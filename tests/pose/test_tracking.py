@@ -233,47 +233,8 @@ def track(frames, rate=25):
     return [of_frame.tolist() for of_frame in numbers]
 
 
-def crossing(num_frames, *, speed, hidden=()):
-    """Two people who walk past each other, exactly in front of each other in the middle.
-
-    Args:
-        speed: px a frame, of each.
-        hidden: frames in which only the first is detected.
-    """
-    ways = speed * (np.arange(num_frames) - (num_frames - 1) / 2)
-    frames = []
-    for index, way in enumerate(ways):
-        other = walker(128 - way, 195, 90, jitter=1.0, seed=2 * index + 1)
-        frames.append([walker(128 + way, jitter=1.0, seed=2 * index), other])
-    return [people[:1] if index in hidden else people for index, people in enumerate(frames)]
-
-
-@pytest.mark.parametrize(("hidden", "speed"), [(10, 1.5), (35, 1.5), (25, 3.0), (35, 3.0)])
-def test_a_person_behind_another_keeps_the_number(hidden, speed):
-    num_frames = 80
-    middle = range((num_frames - hidden) // 2, (num_frames + hidden) // 2)
-    numbers = track(crossing(num_frames, speed=speed, hidden=middle))
-    assert [n[0] for n in numbers] == [0] * num_frames
-    assert [n[1] for n in numbers if len(n) == 2] == [1] * (num_frames - hidden)
-
-
 def test_a_short_mixture_of_two_people_is_unassigned():
     one, other, mixture = walker(100), walker(125), walker(112)
     numbers = track([*[[one, other]] * 10, *[[one, mixture]] * 3, *[[one, other]] * 10])
     assert numbers[10:13] == [[0, UNASSIGNED]] * 3
     assert numbers[13:] == [[0, 1]] * 10
-
-
-PLACES = st.tuples(st.floats(0, 255), st.floats(0, 255), st.floats(5, 250))
-
-
-@given(st.lists(st.lists(PLACES, max_size=4), max_size=15), st.sampled_from([5, 25, 60]))
-def test_each_track_is_once_in_a_frame_and_numbered_by_appearance(frames, rate):
-    numbers = track([[walker(*place) for place in people] for people in frames], rate)
-    assert [len(n) for n in numbers] == [len(people) for people in frames]
-    assigned = [[number for number in of_frame if number != UNASSIGNED] for of_frame in numbers]
-    assert all(len(set(people)) == len(people) for people in assigned)
-    every = sorted({number for people in assigned for number in people})
-    assert every == list(range(len(every)))
-    firsts = [next(i for i, people in enumerate(assigned) if track in people) for track in every]
-    assert firsts == sorted(firsts)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from motiontransfer.retargeting.in_view import fit_path
-from motiontransfer.retargeting.statistics import fit_statistics
-from tests.people import person
+from tests.people import fitted, person
 
 
 def walk(reach, *, frames=101, width=256):
@@ -15,7 +14,7 @@ def walk(reach, *, frames=101, width=256):
 
 
 WIDE = walk(10, width=1000)
-WHOLE = fit_statistics([walk(0)], min_score=0.5, cluster_fraction=None, outlier_quantile=0.98)
+WHOLE = fitted(walk(0))
 
 
 def test_a_path_that_fits_or_leaves_its_own_picture_is_not_touched_and_what_is_out_of_view_told():
@@ -31,9 +30,7 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     """Hands are at +-32 px: a reach of 95 px fits 256 px, and 98 % of frames a little more."""
     poses = walk(190)
     fitted, said = fit_path(poses, WIDE, WHOLE)
-    hips, before = (
-        it.midpoint("left_hip", "right_hip", min_score=0.0)[0][:, 0] - 128 for it in (fitted, poses)
-    )
+    hips, before = (it.midpoint("left_hip", "right_hip")[0][:, 0] - 128 for it in (fitted, poses))
     share = (hips @ before) / (before @ before)
     np.testing.assert_allclose(hips, share * before, atol=1e-3)
     assert share * 190 == pytest.approx(95, abs=4)
