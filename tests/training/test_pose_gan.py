@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motiontransfer.models.generators import Generated, build_generator
+from motiontransfer.models.generators import FrameGenerator, Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import draw_rgb
@@ -17,11 +17,11 @@ from tests.people import SIZE, picture
 from tests.training import small
 
 
-class Remembering(nn.Module):
+class Remembering(FrameGenerator):
     """A generator of one flat colour that remembers what it was shown."""
 
     def __init__(self, value=0.3):
-        super().__init__()
+        nn.Module.__init__(self)
         self.colour = nn.Parameter(torch.full((1, 3, 1, 1), value))
         self.shown = []
 
