@@ -7,14 +7,11 @@ their hashes, and `dvc metrics show` would list a checksum as a metric.
 """
 
 import json
-import os
 import struct
-import weakref
 import zlib
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
@@ -23,8 +20,7 @@ from motiontransfer.core.errors import DamagedFileError, MotionTransferError
 
 _OF_TEXT, _OF_ARRAYS = "crc32", "array_crc32"  # keys of a JSON text
 
-BLOCK_BYTES = 2**16
-"""Bytes of a media file with one checksum: random access reads as many."""
+_BLOCK_BYTES = 2**16  # of a media file with one checksum
 _CHECKSUM = np.dtype("<u4")
 _VOID = b"\xec\x01"  # Matroska element that readers skip (RFC 8794); seven bytes of size follow
 _VOID_BYTES = 9
@@ -113,79 +109,42 @@ def check_arrays(path: Path, content: dict[str, object], got: Mapping[str, int])
 def append_checksums(path: Path) -> None:
     """Append the checksums of a media file's blocks, as an element that Matroska's readers skip."""
     with path.open("r+b") as file:
-        blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
+        blocks = iter(lambda: file.read(_BLOCK_BYTES), b"")
         checksums = np.array([zlib.crc32(block) for block in blocks], _CHECKSUM).tobytes()
         tail = _TAIL.pack(file.tell(), zlib.crc32(checksums), _MARK)
         size = len(checksums) + len(tail)
         file.write(_VOID + size.to_bytes(_VOID_BYTES - len(_VOID)) + checksums + tail)
 
 
-class CheckedFile:
-    """A media file whose blocks are compared with their checksums as they are read."""
-
-    def __init__(self, path: Path, file: BinaryIO, *, media_bytes: int, checksums: bytes) -> None:
-        self.name = str(path)
-        self._path, self._file, self._media_bytes = path, file, media_bytes
-        self._checksums = np.frombuffer(checksums, _CHECKSUM)
-        self._position, self._index, self._block = 0, -1, b""
-        self._raised: Callable[[], DamagedFileError | None] = lambda: None
-
-    def read(self, size: int) -> bytes:
-        """At most the rest of a block."""
-        if self._raised():  # FFmpeg asks again before PyAV raises it, which prints a second one
-            return b""
-        index, start = divmod(self._position, BLOCK_BYTES)
-        if index != self._index:
-            try:
-                self._index, self._block = index, self._checked_block(index)
-            except DamagedFileError as error:
-                self._raised = weakref.ref(error)
-                raise
-        data = self._block[start : start + size]
-        self._position += len(data)
-        return data
-
-    def _checked_block(self, index: int) -> bytes:
-        start = index * BLOCK_BYTES
-        if start >= self._media_bytes:
-            return b""
-        self._file.seek(start)
-        block = self._file.read(min(BLOCK_BYTES, self._media_bytes - start))
-        if zlib.crc32(block) != self._checksums[index]:
-            raise damaged(self._path, f"the checksum of its bytes from {start} on does not match")
-        return block
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._raised = lambda: None
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._media_bytes}
-        self._position = origin[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-
-@contextmanager
-def open_checked(path: Path) -> Generator[CheckedFile | None]:
-    """Open a media file that has checksums of its blocks; None where it has none.
+def check_media(path: Path) -> bool:
+    """Compare a media file with the checksums of its blocks, once a process; False if it has none.
 
     Raises:
-        DamagedFileError: they are damaged themselves. Later: what is read is not as it was written.
+        DamagedFileError: it is not as it was written.
     """
+    status = path.stat()
+    return _check_blocks(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _check_blocks(path: Path, _: int, size: int) -> bool:
+    """See `check_media`; of a file that changes, the time does, too."""
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
         file.seek(max(size - _TAIL.size, 0))
         tail = file.read()
         if not tail.endswith(_MARK) or len(tail) < _TAIL.size:
-            yield None
-            return
+            return False
         media_bytes, checksum, _ = _TAIL.unpack(tail)
-        checksum_bytes = _CHECKSUM.itemsize * -(-media_bytes // BLOCK_BYTES)
-        start = media_bytes + _VOID_BYTES
-        if start + checksum_bytes + _TAIL.size != size:
+        starts = range(0, media_bytes, _BLOCK_BYTES)
+        checksum_bytes = _CHECKSUM.itemsize * len(starts)
+        if media_bytes + _VOID_BYTES + checksum_bytes + _TAIL.size != size:
             raise damaged(path, f"{size} bytes do not fit its checksums")
-        file.seek(start)
+        file.seek(media_bytes + _VOID_BYTES)
         checksums = file.read(checksum_bytes)
         if zlib.crc32(checksums) != checksum:
             raise damaged(path, "the checksums of its blocks do not match their own")
-        yield CheckedFile(path, file, media_bytes=media_bytes, checksums=checksums)
+        file.seek(0)
+        for start, expected in zip(starts, np.frombuffer(checksums, _CHECKSUM), strict=True):
+            if zlib.crc32(file.read(min(_BLOCK_BYTES, media_bytes - start))) != expected:
+                raise damaged(path, f"the checksum of its bytes from {start} on does not match")
+    return True

@@ -48,36 +48,22 @@ def find_gpu_fault() -> str | None:
     gpu = int(local_rank) % max(torch.cuda.device_count(), 1)
     try:
         with warnings.catch_warnings(action="ignore"):  # PyTorch's own, of several lines
-            capability = torch.cuda.get_device_capability(gpu)
-        built = torch.cuda.get_arch_list()
-        if not any(runs_on(architecture, capability) for architecture in built):
-            return (
-                f"{torch.cuda.get_device_name(gpu)} has compute capability {_dotted(capability)}, "
-                f"and this PyTorch has kernels for {' '.join(built)}; install another PyTorch, "
-                "https://pytorch.org/get-started/locally"
-            )
-        torch.zeros(1, device=f"cuda:{gpu}").add_(1).item()
+            torch.zeros(1, device=f"cuda:{gpu}").add_(1).item()
         torch.cuda.mem_get_info(gpu)
     except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        if "no kernel image is available" in str(error):
+            capability = _dotted(torch.cuda.get_device_capability(gpu))
+            return (
+                f"{torch.cuda.get_device_name(gpu)} has compute capability {capability}, and this "
+                f"PyTorch has kernels for {' '.join(torch.cuda.get_arch_list())}; install another "
+                "PyTorch, https://pytorch.org/get-started/locally"
+            )
         cuda = str(torch.version.cuda)
         needed = _LEAST_DRIVER.get(cuda.partition(".")[0])
         driver = f": PyTorch for CUDA {cuda} needs driver {needed} or later" if needed else ""
         reason = re.split(r"[.;] |\n", str(error))[0]
         return f"{reason}; check nvidia-smi{driver}"
     return None
-
-
-def runs_on(architecture: str, capability: tuple[int, int]) -> bool:
-    """Whether code compiled for e.g. `sm_86` or `compute_90` runs on a GPU of a capability.
-
-    Machine code (sm) runs on its major version from its minor one on, PTX (compute) on all later
-    ones. Source: NVIDIA, CUDA C++ Programming Guide, "Compute Capabilities".
-    """
-    parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)", architecture)
-    if parts is None:  # e.g. sm_90a, which wheels have beside sm_90
-        return False
-    compiled = int(parts[2]), int(parts[3])
-    return capability >= compiled and (parts[1] == "compute" or capability[0] == compiled[0])
 
 
 def describe_device(kind: str) -> str:

@@ -320,34 +320,6 @@ class DrawnGenerator(SceneGenerator):
         """Needed before frames are drawn."""
 
 
-class HalfResolutionGenerator(nn.Module):
-    """A generator of half the resolution, with input and output of the full one."""
-
-    def __init__(self, generator: FrameGenerator) -> None:
-        super().__init__()
-        self.generator, self.conditioning_poses = generator, generator.conditioning_poses
-        self.viewport = generator.viewport
-
-    def forward(
-        self, pose_map: Maps, previous_frame: Images, background: Images | None = None
-    ) -> Generated:
-        """Return the next frame, upsampled by nearest neighbor, as `previous_frame` was."""
-        height, width = pose_map.shape[2:]
-        generated = self.generator(
-            downsample_by_2(pose_map),
-            previous_frame[:, :, ::2, ::2],
-            None if background is None else background[:, :, ::2, ::2],
-        )
-        return Generated(_upsample_by_2(generated.frame)[:, :, :height, :width])
-
-    def scene(self, coarse_poses: CoarsePoses) -> Images:
-        return _upsample_by_2(self.generator.scene(downsample_by_2(coarse_poses)))
-
-
-def _upsample_by_2(images: Images) -> Float[Tensor, "batch 3 _ _"]:
-    return functional.interpolate(images, scale_factor=2, mode="nearest")
-
-
 _SHADOWS = EncoderDecoderConfig(num_filters=16, num_downsamplings=2, num_residual_blocks=2)
 
 

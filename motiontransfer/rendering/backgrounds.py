@@ -22,7 +22,7 @@ from motiontransfer.core.names import valid_name
 from motiontransfer.core.parallel import in_thread
 from motiontransfer.rendering.compositing import VisibleLabel, with_label, without_mask
 from motiontransfer.rendering.videos import result_writer
-from motiontransfer.video.clip import Clip, resample
+from motiontransfer.video.clip import Clip, at_rate
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import read_frames, read_metadata, upright
@@ -126,9 +126,7 @@ def background_frames(
 
 def _fitted(path: Path, *, size: tuple[int, int], frame_rate: Fraction) -> Iterator[Frame]:
     video = read_metadata(path)
-    tolerance = float(min(1 / frame_rate, 1 / video.frame_rate) / 4)
-    shown = resample(read_frames(video), frame_rate=frame_rate, tolerance_seconds=tolerance)
-    for timed in shown:
+    for timed in at_rate(read_frames(video), video, frame_rate):
         yield _covering(upright(timed.item, video), size)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from motiontransfer.models.faces import Crops, FaceGenerator, resize
-from motiontransfer.models.generators import DrawnGenerator, FrameGenerator, HalfResolutionGenerator
+from motiontransfer.models.generators import DrawnGenerator, FrameGenerator
 from motiontransfer.models.layers import Maps
 from motiontransfer.pose.drawing import PoseMapStyle
 from motiontransfer.pose.keypoints import Keypoints
@@ -26,7 +26,7 @@ class TorchNetworks(Networks):
 
     def __init__(
         self,
-        generator: FrameGenerator | HalfResolutionGenerator | DrawnGenerator,
+        generator: FrameGenerator | DrawnGenerator,
         *,
         size: tuple[int, int],
         style: PoseMapStyle,
@@ -40,9 +40,8 @@ class TorchNetworks(Networks):
         else:
             self.conditioning_poses = generator.conditioning_poses
             self.viewport = generator.viewport
-        if not isinstance(generator, HalfResolutionGenerator):
-            image = generator.background_image
-            self.background_image = None if image is None else image[None]
+        image = generator.background_image
+        self.background_image = None if image is None else image[None]
         self.device = next(generator.parameters()).device
         self.is_asynchronous = self.device.type != "cpu"
 
@@ -85,7 +84,7 @@ class TorchNetworks(Networks):
 
 
 def generate_clip(
-    generator: FrameGenerator | HalfResolutionGenerator,
+    generator: FrameGenerator,
     keypoints: Keypoints,
     *,
     style: PoseMapStyle,

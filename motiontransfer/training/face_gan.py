@@ -37,13 +37,12 @@ from motiontransfer.models.weights import TrainedGenerator, read_network, write_
 from motiontransfer.plate.target_clips import TargetClip, input_files, usable_frames
 from motiontransfer.pose.boxes import face_boxes
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.rendering.compositing import over_image
 from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.data import Dataset, FrameCache, TensorBatch
 from motiontransfer.training.distributed import barrier
-from motiontransfer.training.gan import PosedGanTask, Scalar, VGG19Features
+from motiontransfer.training.gan import PosedGan, PosedGanTask, Scalar, VGG19Features
 from motiontransfer.training.params import FaceGanConfig, GanLossConfig
 from motiontransfer.training.trainer import Run, TaskBatch, fit, save_results
 from motiontransfer.training.windows import (
@@ -321,31 +320,14 @@ class FaceGanTask(FaceTask[FaceBatch]):
 class FaceWindowTask(FaceTask[WindowBatch]):
     """Training step of the face networks on windows that the main generator makes in the step."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        networks: tuple[nn.Module, nn.Module],
-        *,
-        main: TrainedGenerator,
-        shape: FaceGeneratorConfig,
-        skeleton: Skeleton,
-        config: FaceGanConfig,
-        perceptual: nn.Module | None = None,
-        full_frame: FullFrameLosses | None = None,
-    ) -> None:
-        """Move the networks to the device; without `full_frame` only crops are compared."""
-        super().__init__(
-            runtime,
-            networks,
-            style=main.style,
-            skeleton=skeleton,
-            config=config,
-            perceptual=perceptual,
-        )
-        self._main, self._shape = to_device(main.network, runtime.device), shape
-        self._full_frame = full_frame
-        if full_frame is not None:
-            to_device(full_frame.discriminator, runtime.device)
+    def __init__(self, gan: PosedGan, main: nn.Module, networks: "FaceNetworks") -> None:
+        """Move the networks to the device, the main generator among them."""
+        super().__init__(gan)
+        device = self.runtime.device
+        self._main, self._shape = to_device(main, device), networks.generator
+        self._full_frame = networks.full_frame
+        if self._full_frame is not None:
+            to_device(self._full_frame.discriminator, device)
 
     def correct(self, generator: nn.Module, batch: WindowBatch) -> Faces:
         """Generate the windows, each frame from what the one before it became."""
@@ -400,16 +382,22 @@ def train_face_gan(
     num_drawn = schedule.steps * schedule.batch_size
     runs, num_without_face = face_runs(clips, num_faces=-(-num_drawn // _TIMES_DRAWN))
     torch.manual_seed(schedule.seed)
-    built = (runtime, _build_networks(networks))
-    options = {"skeleton": clips[0].keypoints.skeleton, "config": config, "perceptual": perceptual}
+    gan = PosedGan(
+        runtime=runtime,
+        networks=_build_networks(networks),
+        style=main.style,
+        skeleton=clips[0].keypoints.skeleton,
+        config=config,
+        perceptual=perceptual,
+    )
     task: FaceTask
     dataset: Dataset
     with run_folder(runtime, run.paths.checkpoints, key) as folder:
         if in_windows:
-            task = FaceWindowTask(*built, main=main, shape=shape, full_frame=full_frame, **options)
+            task = FaceWindowTask(gan, main.network, networks)
             dataset = FaceWindowDataset(clips, conditioning_poses=main.config.conditioning_poses)
         else:
-            task = FaceGanTask(*built, style=main.style, **options)
+            task = FaceGanTask(gan)
             faces = generate_faces(clips, runs, main, runtime, folder, crop_size=shape.crop_size)
             dataset = FaceDataset(clips, runs, faces, crop_size=shape.crop_size)
         throughput = fit(task, dataset, run, folder)

@@ -5,6 +5,7 @@ Adam has betas of 0.5 and 0.999, as in pix2pixHD.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -113,23 +114,29 @@ class GanTask(AdamTask[TaskBatch, Data]):
         self.generator, self.discriminator = generator, discriminator
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosedGan:
+    """What a training has whose discriminator reads pose maps."""
+
+    runtime: Runtime
+    networks: tuple[nn.Module, nn.Module]
+    """Generator and discriminator."""
+    style: PoseMapStyle
+    skeleton: Skeleton
+    config: GanConfig
+    perceptual: nn.Module | None = None
+    """See `VGG19Features`; None where its loss has weight 0."""
+
+
 class PosedGanTask(GanTask[TaskBatch, Data]):
     """Base of trainings whose discriminator reads pose maps."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        networks: tuple[nn.Module, nn.Module],
-        *,
-        style: PoseMapStyle,
-        skeleton: Skeleton,
-        config: GanConfig,
-        perceptual: nn.Module | None = None,
-    ) -> None:
-        super().__init__(runtime, *networks, config=config)
-        self._config = config
-        self.perceptual = None if perceptual is None else to_device(perceptual, runtime.device)
-        self._drawer = PoseDrawer(skeleton=skeleton, style=style, device=runtime.device)
+    def __init__(self, gan: PosedGan) -> None:
+        device, perceptual = gan.runtime.device, gan.perceptual
+        super().__init__(gan.runtime, *gan.networks, config=gan.config)
+        self._config = gan.config
+        self.perceptual = None if perceptual is None else to_device(perceptual, device)
+        self._drawer = PoseDrawer(skeleton=gan.skeleton, style=gan.style, device=device)
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

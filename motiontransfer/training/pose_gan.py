@@ -6,13 +6,14 @@ resolution, against a discriminator of them.
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, channels_last, nn
+from torch import Tensor, channels_last
 from torch.nn import functional
 
 from motiontransfer.core import layout
@@ -26,7 +27,6 @@ from motiontransfer.models.generators import (
     FrameGenerator,
     Generated,
     GeneratorConfig,
-    HalfResolutionGenerator,
     build_generator,
     start_from_global,
 )
@@ -35,12 +35,11 @@ from motiontransfer.models.runtime import Runtime
 from motiontransfer.models.weights import write_weights
 from motiontransfer.plate.full_size import full_size
 from motiontransfer.plate.target_clips import HeldOut, TargetClip, input_files
-from motiontransfer.pose.drawing import PoseMapStyle, draw_pose
-from motiontransfer.pose.skeleton import Skeleton
+from motiontransfer.pose.drawing import PoseMapStyle, draw_rgb
 from motiontransfer.puppet.appearance import Appearance
-from motiontransfer.rendering.torch_networks import generate_clip
 from motiontransfer.training.checkpoint import run_folder, run_key
 from motiontransfer.training.gan import (
+    PosedGan,
     PosedGanTask,
     Scalar,
     VGG19Features,
@@ -62,7 +61,7 @@ from motiontransfer.training.windows import (
 )
 from motiontransfer.video.frame_store import FrameStore
 from motiontransfer.video.geometry import resize
-from motiontransfer.video.tensors import frames_to_tensor, tensor_to_frames
+from motiontransfer.video.tensors import frames_to_tensor, image_grid, tensor_to_frames
 
 _NUM_SAMPLES = 6  # frames, one a column
 _SHADOWS_WEIGHT = 30.0
@@ -84,29 +83,17 @@ class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
     discriminator: MultiscaleDiscriminator
     _config: PoseGanConfig
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        networks: tuple[nn.Module, nn.Module],
-        *,
-        style: PoseMapStyle,
-        skeleton: Skeleton,
-        config: PoseGanConfig,
-        perceptual: nn.Module | None = None,
-        resolution: Resolution = "full",
-    ) -> None:
+    def __init__(self, gan: PosedGan, *, resolution: Resolution = "full") -> None:
         """Set up; at resolution `half`, frames and pose maps are downsampled by 2."""
-        super().__init__(
-            runtime, networks, style=style, skeleton=skeleton, config=config, perceptual=perceptual
-        )
+        super().__init__(gan)
         self.description = "train generator" if resolution == "full" else "train global generator"
         self._resolution: Resolution = resolution
-        self.adam_steps = config.adam_steps
+        self.adam_steps = self._config.adam_steps
 
     def step(self, batch: WindowBatch, *, step: int, learning_rate: float) -> dict[str, Scalar]:
         inputs = batch.inputs(self._drawer, resolution=self._resolution)
         with self.runtime.autocast():
-            fake = self._generate(inputs)
+            fake = self._generate(self.generator, inputs)
         losses = window_losses(
             self,
             self.discriminator,
@@ -121,34 +108,32 @@ class PoseGanTask(PosedGanTask[WindowBatch, WindowDataset]):
         return curves | {"generator/sharpness": relative_sharpness(*images)}
 
     def sample(self, dataset: WindowDataset) -> Frame:
-        """One column a frame: its pose, the real frame, the EMA's output after one of lead-in."""
-        clip, ema = dataset.clips[0], self.ema
-        keypoints, columns = clip.keypoints, []
-        with FrameStore(clip.frames) as store:
-            for index in evenly_spaced(clip.training, count=_NUM_SAMPLES):
-                first = max(index - 1, 0)
-                *_, generated = generate_clip(
-                    HalfResolutionGenerator(ema) if self._resolution == "half" else ema,
-                    keypoints.part(range(first, index + 1)),
-                    style=self._drawer.style,
-                )
-                pose = draw_pose(keypoints, index, style=self._drawer.style)
-                rows = (pose, store[index], *tensor_to_frames(generated))
-                columns.append(np.concatenate(rows))
-        return np.concatenate(columns, axis=1)
+        """One column a window: its last pose, that frame as filmed, and as the EMA makes it."""
+        batch = dataset.batch(evenly_spaced(range(len(dataset)), count=_NUM_SAMPLES))
+        inputs = batch.inputs(self._drawer, resolution=self._resolution)
+        with torch.inference_mode():
+            fake = self._generate(self.ema, inputs).frames[:, -1]
+        (height, width), (rows, columns) = batch.frames.shape[2:4], fake.shape[2:]
+        draw = partial(draw_rgb, skeleton=self._drawer.skeleton, style=self._drawer.style)
+        poses = [
+            resize(draw(points.numpy(), score.numpy(), size=(height, width)), (rows, columns))
+            for points, score in zip(batch.points[:, -1], batch.score[:, -1], strict=True)
+        ]
+        images = image_grid([inputs.real[:, -1], fake])
+        return np.concatenate([np.concatenate(poses, axis=1), images])
 
-    def _generate(self, inputs: WindowInputs) -> GeneratedWindows:
+    def _generate(self, generator: FrameGenerator, inputs: WindowInputs) -> GeneratedWindows:
         real, scenes, background = inputs.real, None, None
         if inputs.scene is not None:
             maps = inputs.scene.pose_maps
-            scenes = self.generator.scene(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
+            scenes = generator.scene(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
             # What is in the viewport would teach the shadows' network the person's colors.
             background = inputs.scene.crop(scenes.detach(), (real.shape[3], real.shape[4]))
         previous = torch.zeros_like(real[:, 0])
         generated: list[Generated] = []
         for time in range(real.shape[1]):
             behind = None if background is None else background[:, time]
-            generated.append(self.generator(inputs.conditioning[:, time], previous, behind))
+            generated.append(generator(inputs.conditioning[:, time], previous, behind))
             previous = generated[-1].frame
         frames = torch.stack([each.frame for each in generated], dim=1)
         return GeneratedWindows(frames, scenes)
@@ -287,7 +272,6 @@ def train_pose_gan(
     """Train, write generator and discriminator weights and the logs; return metrics on rank 0."""
     clips, shape = target.clips, networks.generator
     runtime, schedule = run.runtime, run.schedule
-    skeleton = clips[0].keypoints.skeleton
     background = background_image = None
     if shape.has_background_image:
         background = resize(target.appearance.background, shape.size)
@@ -301,19 +285,15 @@ def train_pose_gan(
     )
 
     def build(
-        networks: PoseGanNetworks,
-        config: PoseGanConfig,
-        background_image: Tensor | None,
-        resolution: Resolution,
-    ) -> PoseGanTask:
-        return PoseGanTask(
-            runtime,
-            build_networks(networks, config, runtime, background_image=background_image),
+        networks: PoseGanNetworks, config: PoseGanConfig, background_image: Tensor | None
+    ) -> PosedGan:
+        return PosedGan(
+            runtime=runtime,
+            networks=build_networks(networks, config, runtime, background_image=background_image),
             style=networks.style,
-            skeleton=skeleton,
+            skeleton=clips[0].keypoints.skeleton,
             config=config,
-            perceptual=perceptual,
-            resolution=resolution,
+            perceptual=None if shape.texture == "puppet" else perceptual,
         )
 
     files = [*input_files(clips), target.appearance_file]
@@ -321,20 +301,15 @@ def train_pose_gan(
     files += [] if perceptual is None else [perceptual.file]
     key = run_key(runtime, [networks, config, schedule, target.held_out], files, code=__name__)
     torch.manual_seed(schedule.seed)
-    task: PoseGanTask | ShadowGanTask
-    if shape.texture == "puppet":
-        built = build_networks(networks, config, runtime, background_image=background_image)
-        task = ShadowGanTask(runtime, built, style=networks.style, skeleton=skeleton, config=config)
-    else:
-        task = build(networks, config, background_image, "full")
+    gan = build(networks, config, background_image)
+    task = ShadowGanTask(gan) if shape.texture == "puppet" else PoseGanTask(gan)
     with run_folder(runtime, run.paths.checkpoints, key) as folder:
         pretraining = Throughput()
         if config.global_only_fraction > 0:
             coarse, rest = split_schedule(schedule, share=config.global_only_fraction)
             half = None if background_image is None else downsample_by_2(background_image[None])[0]
-            trained = build(
-                global_networks(networks), global_config(config, networks), half, "half"
-            )
+            early = build(global_networks(networks), global_config(config, networks), half)
+            trained = PoseGanTask(early, resolution="half")
             paths = replace(run.paths, logs=run.paths.logs / _GLOBAL)
             first = replace(run, schedule=coarse, paths=paths)
             pretraining = fit(trained, dataset, first, folder / _GLOBAL)

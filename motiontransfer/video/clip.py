@@ -327,8 +327,6 @@ def _write_frames(
     folder: Path, frames: _IntactFrames, video: VideoMetadata, framing: Framing, rate: Fraction
 ) -> list[float]:
     """Write the frame stores; return each frame's start on the input's clock."""
-    interval = min(1 / rate, 1 / video.frame_rate)
-    resampled = resample(frames, frame_rate=rate, tolerance_seconds=float(interval / 4))
     times, _ = video.part_times
     expected = round((times[-1] - times[0]) * float(rate)) + 1 if times.size else 0
     starts: list[float] = []
@@ -351,7 +349,9 @@ def _write_frames(
             )
             shrink = _one_pass(video, twice)
         picture: _Picture | None = None
-        for timed in track(resampled, f"decode {video.path.name}", total=expected):
+        for timed in track(
+            at_rate(frames, video, rate), f"decode {video.path.name}", total=expected
+        ):
             if picture is None or picture.frame is not timed.item:  # or it is shown again
                 picture = _Picture(timed.item, video, shrink)
             write(picture.framed(framing))
@@ -371,11 +371,17 @@ def film_frames(path: Path, clip: Clip, size: tuple[int, int], rotate: int) -> I
         rotate: of the film, see `decode_video`.
     """
     video = read_metadata(path, rotate=rotate, trim=clip.trim)
-    interval = min(1 / clip.frame_rate, 1 / video.frame_rate)
-    frames = _IntactFrames(video, "truncate")
-    shown = resample(frames, frame_rate=clip.frame_rate, tolerance_seconds=float(interval / 4))
+    shown = at_rate(_IntactFrames(video, "truncate"), video, clip.frame_rate)
     for timed in islice(shown, clip.num_frames):
         yield resize(upright(timed.item, video), size)
+
+
+def at_rate(
+    frames: Iterable[Timed[av.VideoFrame]], video: VideoMetadata, frame_rate: Fraction
+) -> Iterator[Timed[av.VideoFrame]]:
+    """A video's frames at another rate; a quarter of the shorter interval counts as jitter."""
+    interval = min(1 / frame_rate, 1 / video.frame_rate)
+    return resample(frames, frame_rate=frame_rate, tolerance_seconds=float(interval / 4))
 
 
 def resample(

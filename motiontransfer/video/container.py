@@ -1,19 +1,13 @@
 """Media files as FFmpeg opens them: inputs with their checksums, outputs, streams, sound tracks."""
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 from av.stream import Disposition
 
-from motiontransfer.core.checksums import (
-    BLOCK_BYTES,
-    append_checksums,
-    check_pointer,
-    damaged,
-    open_checked,
-)
+from motiontransfer.core.checksums import append_checksums, check_media, check_pointer, damaged
 from motiontransfer.core.errors import MissingFileError, VideoError
 
 BITEXACT = {"fflags": "+bitexact"}
@@ -50,21 +44,17 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
     check_pointer(path, VideoError)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     options |= {"pattern_type": "none"}  # %d.jpg is no sequence of pictures
-    with ExitStack() as stack:
-        checked = stack.enter_context(open_checked(path))
+    has_checksums = check_media(path)
+    try:
         # "file:" because FFmpeg takes "12:30.mp4" for the protocol 12; tags need not be UTF-8
-        source = checked or f"file:{path}"
-        try:
-            container = av.open(
-                source, "r", options=options, metadata_errors="replace", buffer_size=BLOCK_BYTES
-            )
-        except av.FFmpegError as error:
-            raise VideoError(
-                f"{path}: cannot be opened: {error.strerror}; no film, picture or sound, such as "
-                "MP4, MOV, WebM, JPEG or PNG, or cut short"
-            ) from error
-        stack.enter_context(container)
-        if checked is None and container.metadata.get("COMMENT") == _OWN_COMMENT:
+        container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{path}: cannot be opened: {error.strerror}; no film, picture or sound, such as "
+            "MP4, MOV, WebM, JPEG or PNG, or cut short"
+        ) from error
+    with container:
+        if not has_checksums and container.metadata.get("COMMENT") == _OWN_COMMENT:
             raise damaged(path, "it ends before its checksums")
         yield container
 

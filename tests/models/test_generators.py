@@ -218,17 +218,6 @@ def test_a_local_enhancer_starts_from_a_trained_global_generator(background):
     assert torch.equal(trained.network.features(half), expected)  # copied, not shared
 
 
-def test_half_resolution_downsamples_the_inputs_and_upsamples_the_outputs():
-    generator = built()
-    pose_map, previous = inputs()
-    generator.background_image = generator.background_image[:, ::2, ::2]
-    image = generators.HalfResolutionGenerator(generator)(pose_map, previous).frame
-    small_image = generator(layers.downsample_by_2(pose_map), previous[:, :, ::2, ::2]).frame
-    assert image.shape == previous.shape
-    assert torch.equal(image[:, :, ::2, ::2], small_image)
-    assert torch.equal(image[:, :, 1::2, 1::2], small_image)
-
-
 @pytest.mark.parametrize("texture", ["none", "puppet"])
 def test_a_shadow_of_one_coarse_pixel_is_spread_over_nine(texture):
     """Dots that cancel each other leave no trace."""

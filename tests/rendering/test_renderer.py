@@ -1,5 +1,4 @@
 import threading
-from dataclasses import replace
 from functools import cache
 from unittest.mock import Mock, patch
 
@@ -17,7 +16,7 @@ from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering import renderer as module
 from motiontransfer.rendering.compositing import draw_puppet, face_box_weight
-from motiontransfer.rendering.frame import FacePatch, render_masked, render_poses, result_size
+from motiontransfer.rendering.frame import render_masked, render_poses, result_size
 from motiontransfer.video.geometry import resize
 from tests.live.parts import Flat, renderer
 from tests.people import SIZE, dance, puppet_of
@@ -87,30 +86,6 @@ def test_where_no_face_is_to_be_seen_nothing_is_added():
     assert len(face.shown) == 8
     shown = [len(np.unique(frame)) > 1 for frame in frames]
     assert shown == [*[True] * 6, *[False] * 11, True, True]
-
-
-class Spot:
-    """Faces that are a bright spot on black in every second frame."""
-
-    carries_faces = False
-
-    def patches(self, keypoints):
-        for index in range(keypoints.num_frames):
-            yield self.patch if index % 2 else None
-
-    def patch(self, image, pose):
-        bright = torch.full_like(image, -1)
-        bright[..., 12, 10] = 1
-        return FacePatch(image=bright, box=(8, 10, 13, 15), weight=torch.ones(5, 5))
-
-
-def test_any_face_model_is_shown_and_never_carried_on():
-    spot, mask = np.zeros((*SIZE, 3), np.uint8), np.zeros((*SIZE, 1), bool)
-    spot[12, 10], mask[10:15, 8:13] = 255, True
-    made = replace(renderer(brighter()), face=Spot())
-    for index, frame in enumerate(render_poses(made, dance(6))):
-        main = np.full((*SIZE, 3), level(0.1 * (index + 1)), np.uint8)
-        assert np.array_equal(frame, np.where(mask, spot, main) if index % 2 else main)
 
 
 def test_poses_for_images_of_another_size_are_refused():

@@ -5,12 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from motiontransfer.models.generators import (
-    FrameGenerator,
-    Generated,
-    HalfResolutionGenerator,
-    ImageNetwork,
-)
+from motiontransfer.models.generators import FrameGenerator, Generated, ImageNetwork
 from motiontransfer.pose.boxes import Viewport, ViewportFollower
 from motiontransfer.pose.drawing import coarse_size
 from motiontransfer.pose.skeleton import HOLISTIC
@@ -18,7 +13,7 @@ from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.rendering.rollout import Rollout
 from motiontransfer.rendering.torch_networks import TorchNetworks, generate_clip
 from tests.people import SIZE, dance, scaled
-from tests.training.small import STYLE, Convolution, StandIn, Uniform
+from tests.training.small import STYLE, Convolution, StandIn
 
 
 class Counter(StandIn):
@@ -152,19 +147,6 @@ def test_the_previous_frame_is_seen_where_the_viewport_is_now():
         expected[:, y0:y1, x0:x1] = before[:, y0:y1, x0:x1] + 1
         assert torch.equal(frame, expected)
         before = expected
-
-
-def test_at_half_resolution_the_viewport_is_the_same():
-    plate = torch.rand(3, *SIZE)[:, ::2, ::2]
-    small = tuple(-(-side // 2) for side in coarse_size(SIZE))
-    shadows = Shadow(constant=0.25, more=0, size=small)
-    network, keypoints = Uniform(0.5, 0.5, 0.5, 100.0), dance(14)
-    generator = FrameGenerator(network, plate, viewport=VIEWPORT, shadows=shadows)
-    frames = rolled_out(HalfResolutionGenerator(generator), keypoints)
-    for frame, (x0, y0, x1, y1) in zip(frames, boxes_of(keypoints), strict=True):
-        expected = plate.repeat_interleave(2, 1).repeat_interleave(2, 2) + 0.25
-        expected[:, y0:y1, x0:x1] = torch.tensor(0.5).tanh()
-        torch.testing.assert_close(frame, expected)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from motiontransfer.puppet.appearance_file import read_appearance, write_appeara
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance
 from motiontransfer.training.data import TensorBatch
 from motiontransfer.training.face_gan import FaceNetworks
+from motiontransfer.training.gan import PosedGan
 from motiontransfer.training.params import FaceCycleConfig, FaceGanConfig, PoseGanConfig, Schedule
 from motiontransfer.training.paths import RunPaths
 from motiontransfer.training.pose_gan import PoseGanNetworks, Target
@@ -183,6 +184,19 @@ gan_config = partial(
     **{**_LOSSES, "feature_matching_weight": 10.0, "window_frames": 2, "adam_steps": 1},
     **{"global_only_fraction": 0.0, "foreground_l1_weight": 5.0, "foreground_radius_px": 4},
 )
+
+
+def posed_gan(networks, config, *, on=None, style=STYLE, perceptual=None):
+    return PosedGan(
+        runtime=on or runtime(),
+        networks=networks,
+        style=style,
+        skeleton=HOLISTIC,
+        config=config,
+        perceptual=perceptual,
+    )
+
+
 face_gan_config = partial(FaceGanConfig, **_LOSSES, feature_matching_weight=5.0)
 cycle_config = partial(
     FaceCycleConfig, ema_decay=0.9, cycle_weight=10.0, identity_weight=5.0, pool_size=4

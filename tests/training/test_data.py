@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from motiontransfer.core.errors import MissingFileError
 from motiontransfer.training import data
 from motiontransfer.video.frame_store import FrameStore
 from tests.films import film
@@ -63,8 +62,3 @@ def test_each_thread_reads_in_a_file_of_its_own(stores, monkeypatch):
     (first_thread, first_store), (second_thread, second_store) = users
     assert first_thread != second_thread
     assert first_store != second_store
-
-
-def test_a_missing_store_is_refused_at_once(tmp_path, stores):
-    with pytest.raises(MissingFileError, match=r"absent\.mkv"):
-        data.FrameCache([*stores, tmp_path / "absent.mkv"])

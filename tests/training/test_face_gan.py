@@ -54,9 +54,8 @@ def batch(tmp_path):
 
 
 def task_of(generator, scored_by, *, perceptual=None, **changes):
-    how = {"style": small.STYLE, "skeleton": HOLISTIC, "perceptual": perceptual}
     config, networks = small.face_gan_config(**changes), (generator, scored_by)
-    return face_gan.FaceGanTask(small.runtime(), networks, config=config, **how)
+    return face_gan.FaceGanTask(small.posed_gan(networks, config, perceptual=perceptual))
 
 
 def test_losses_of_pose_and_corrected_face_are_weighted_and_move_both_networks(batch):
@@ -168,15 +167,11 @@ def window_batch(tmp_path_factory):
 
 
 def window_task(*, previous_frame="corrected", full_frame=None):
-    return face_gan.FaceWindowTask(
-        small.runtime(),
-        (Residual(0.1), small.MeanDiscriminator()),
-        main=MAIN,
-        shape=small.face_config(previous_frame=previous_frame),
-        skeleton=HOLISTIC,
-        config=small.face_gan_config(),
-        full_frame=full_frame,
-    )
+    networks = Residual(0.1), small.MeanDiscriminator()
+    gan = small.posed_gan(networks, small.face_gan_config())
+    shape = small.face_config(previous_frame=previous_frame)
+    shapes = replace(small.face_networks(), generator=shape, full_frame=full_frame)
+    return face_gan.FaceWindowTask(gan, MAIN.network, shapes)
 
 
 def test_windows_are_those_with_a_face_in_both_frames(face_clips):

@@ -6,22 +6,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motiontransfer.models.generators import Generated, build_generator
+from motiontransfer.models.generators import FrameGenerator, Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
 from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.training.pose_gan import PoseGanTask, ShadowGanTask
-from motiontransfer.video.tensors import levels_to_images
+from motiontransfer.video.geometry import resize
+from motiontransfer.video.tensors import frames_to_tensor, levels_to_images, tensor_to_frames
 from tests.people import SIZE, picture
 from tests.training import small
 
 
-class Remembering(nn.Module):
+class Remembering(FrameGenerator):
     """A generator of one flat colour that remembers what it was shown."""
 
     def __init__(self, value=0.3):
-        super().__init__()
+        nn.Module.__init__(self)
         self.colour = nn.Parameter(torch.full((1, 3, 1, 1), value))
         self.shown = []
 
@@ -31,13 +31,11 @@ class Remembering(nn.Module):
         return Generated(frame)
 
 
-def task_of(generator, scored_by=None, *, on=None, style=small.STYLE, **changes):
-    how = {"perceptual": None, "resolution": "full"}
-    how |= {name: changes.pop(name) for name in how.keys() & changes.keys()}
+def task_of(generator, scored_by=None, *, perceptual=None, resolution="full", **changes):
     config = small.gan_config(**changes)
-    own = small.discriminator(window_frames=config.window_frames, style=style).apply(initialize)
-    how |= {"style": style, "skeleton": HOLISTIC, "config": config}
-    return PoseGanTask(on or small.runtime(), (generator, scored_by or own), **how)
+    own = small.discriminator(window_frames=config.window_frames).apply(initialize)
+    gan = small.posed_gan((generator, scored_by or own), config, perceptual=perceptual)
+    return PoseGanTask(gan, resolution=resolution)
 
 
 @pytest.fixture
@@ -106,8 +104,8 @@ def test_shadows_are_learnt_on_a_gpu(clip, gpu):
     config = small.generator_config(viewport=small.VIEWPORT, texture="puppet")
     network = build_generator(config, background_image=torch.zeros(3, *SIZE)).apply(initialize)
     networks = network, small.discriminator().apply(initialize)
-    how = {"style": small.STYLE, "skeleton": HOLISTIC, "config": small.gan_config()}
-    task = ShadowGanTask(make_runtime(precision="32-true"), networks, **how)
+    on = make_runtime(precision="32-true")
+    task = ShadowGanTask(small.posed_gan(networks, small.gan_config(), on=on))
     batch = small.windows_of([clip], viewport=small.VIEWPORT).batch([0, 3]).pin_memory()
     task.step(batch, step=0, learning_rate=1e-3)
     assert gpu.kernels["_fused_adam_"] == 2
@@ -153,15 +151,20 @@ def test_the_pose_before_is_shown_to_the_generator_alone(clip):
     assert torch.equal(condition, torch.cat(poses, dim=1))
 
 
-def test_a_sample_column_is_pose_real_and_generated_after_one_frame_of_lead_in(clip):
-    sample = task_of(small.brighter()).sample(small.windows_of([clip]))
+@pytest.mark.parametrize(("resolution", "size"), [("full", SIZE), ("half", (24, 20))])
+def test_a_sample_column_is_pose_real_and_generated_frame_of_a_window(clip, resolution, size):
+    """The generated frame is the second of two; windows are spread evenly over all."""
+    sample = task_of(small.brighter(), resolution=resolution).sample(small.windows_of([clip]))
     columns, poses = np.split(sample, 6, axis=1), clip.keypoints
     how = {"skeleton": poses.skeleton, "size": SIZE, "style": small.STYLE}
-    for column, index, level in [(0, 0, 0.1), (3, 4, 0.2)]:
+    for column, index in [(0, 1), (5, 7)]:
         pose, real, generated = np.split(columns[column], 3)
-        assert np.array_equal(pose, draw_rgb(poses.points[index], poses.score[index], **how))
-        assert np.array_equal(real, picture(poses, index))
-        assert np.unique(generated).tolist() == [round((level + 1) * 127.5)]
+        drawn = draw_rgb(poses.points[index], poses.score[index], **how)
+        assert np.array_equal(pose, resize(drawn, size))
+        filmed = downsample_by_2(frames_to_tensor([picture(poses, index)]))
+        expected = picture(poses, index) if size == SIZE else tensor_to_frames(filmed)[0]
+        assert np.array_equal(real, expected)
+        assert np.unique(generated).tolist() == [round((0.2 + 1) * 127.5)]
 
 
 @pytest.mark.parametrize("resolution", ["full", "half"])

@@ -115,18 +115,6 @@ def test_a_part_of_a_film_has_its_frames_and_its_sound(tmp_path):
     assert not (tmp_path / "beyond").exists()
 
 
-def test_letterbox_and_crop_are_described_as_they_are(tmp_path):
-    path = write_test_video(tmp_path / "v.mp4", greys(2))
-    decode(path, tmp_path / "clip", size=(64, 64), crop=(0, 0, 24, 32))
-    framing = clip_module.read_clip(tmp_path / "clip").framing
-    assert (framing.source_size, framing.crop) == ((32, 48), (0, 0, 24, 32))
-    assert framing.content == (8, 0, 56, 64)
-    frame = frames_of(tmp_path / "clip")[0]
-    assert (frame[:, :8] == 0).all()
-    assert (frame[:, 56:] == 0).all()
-    assert frame[4:12, 12:28].min() > 200  # the white corner, twice as large
-
-
 def test_crop_follows_the_people_that_a_function_finds(tmp_path):
     path = write_test_video(tmp_path / "v.mp4", greys(9))
     seen = []

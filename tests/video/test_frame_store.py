@@ -87,9 +87,11 @@ def test_truncated_or_broken_frames_are_refused_and_the_others_read(tmp_path, ca
         for index in range(2):
             np.testing.assert_array_equal(store[index], frames[index])
         for read in (lambda: store[5], lambda: list(store.chosen(range(1, 6))), store.frames):
-            with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: "):
+            with pytest.raises((DamagedFileError, VideoError), match=r"frames\.mkv: "):
                 list(read())
-    assert capfd.readouterr().err == ""  # PyAV prints an error that comes before it raised another
+    with pytest.raises(DamagedFileError, match=r"frames\.mkv: damaged: "):
+        FrameStore(path)
+    assert capfd.readouterr().err == ""
 
 
 def _read_in_child(store, index, queue):

@@ -40,20 +40,6 @@ def test_the_crop_fills_the_content_and_touches_two_opposite_sides(framing):
     assert abs(y0 - (height - y1)) <= 1
 
 
-def test_worked_out_letterbox():
-    framing = fit_framing((100, 200), (0, 0, 200, 100), size=(64, 64))
-    assert framing.content == (0, 16, 64, 48)
-    assert framing.scale == (0.32, 0.32)
-    assert framing.offset == (0.0, 16.0)
-    np.testing.assert_allclose(framing.to_working(np.array([[100.0, 50.0]])), [[32.0, 32.0]])
-    image = np.full((100, 200, 3), 200, dtype=np.uint8)
-    working = framing.apply(image)
-    assert working.shape == (64, 64, 3)
-    assert (working[16:48] == 200).all()
-    assert (working[:16] == 0).all()
-    assert (working[48:] == 0).all()
-
-
 @pytest.mark.parametrize("crop", [(0, 0, 31, 20), (-1, 0, 5, 5), (5, 5, 5, 9), (4, 9, 9, 4)])
 def test_a_crop_outside_the_image_is_refused(crop):
     with pytest.raises(VideoError, match=r"crop: expected .* inside an image of 30x20 pixels, got"):
