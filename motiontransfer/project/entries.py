@@ -96,6 +96,19 @@ def check_there(*files: Path) -> None:
             raise MissingFileError(f"{file}: no such file; expected a video")
 
 
+def check_shows_motion(file: Path) -> None:
+    """Check that a file, which is to be a dance, is no photo.
+
+    Raises:
+        VideoError: it is one picture.
+    """
+    if is_picture(file):
+        raise VideoError(
+            f"{file}: is one picture; a dance is a film, and of whom to render a photo is the last "
+            "argument of `dance`, or `add-video --target`"
+        )
+
+
 def suffix_of(file: Path) -> str:
     """The suffix of a film, unless it is one by chance."""
     suffix = file.suffix.lower()
@@ -212,7 +225,9 @@ def add_transfer(
             )
         entry = {"source": source, "source_subject": subject, "target": target}
         shown = [root / video.path for video in videos.values() if video.subject == target]
-        params = _add_target(read_text(root / FILMS_FILE), target, shown)
+        params = read_text(root / FILMS_FILE)
+        if target not in load_section(list[str], "targets", path=root / FILMS_FILE):
+            params = _add_target(params, target, shown)  # their files need not be here
         params = add_entry(params, "transfers", name, {**entry, "truth": truth})
         if scene == "dancer":
             params = add_entry(params, "in_film", name, entry)
