@@ -98,7 +98,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     before = Path("films.yaml").read_bytes()
     assert not run_command(monkeypatch, "dance", dancer, me)
     output = capfd.readouterr().out
-    assert "IMG_42_as_the_dance: 0 stages" in output
+    assert "IMG_42_as_the_dance: all is made" in output
     assert ran() == []
     assert Path("films.yaml").read_bytes() == before
 

@@ -111,7 +111,10 @@ class Planned(Event):
 
     @property
     def duration(self) -> str:
-        return f"{len(self.stages)} stages, about {in_words(self.seconds)} on this CPU"
+        if not self.stages:
+            return "all is made"
+        what = "one stage" if len(self.stages) == 1 else f"{len(self.stages)} stages"
+        return f"{what}, about {in_words(self.seconds)} on this CPU"
 
 
 class Step(Event):

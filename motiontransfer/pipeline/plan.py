@@ -13,12 +13,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, Transfer, Video, check_params, load_section
 from motiontransfer.core.stages import STAGES, Stage
-from motiontransfer.core.storage import write_json, write_text
+from motiontransfer.core.storage import source_digests, write_json, write_text
 from motiontransfer.pipeline.dvc_api import (
     errors_of_dvc,
     in_order,
@@ -98,21 +99,34 @@ def plan(
         targets = [named[name] for name in _chosen(named, wanted)]
         files = {} if is_forecast or wanted else _files_of(repo, root)
         to_run: dict[str, list[str]] = {}
+        outdated: Collection[str] = changed
         for stage in in_order(repo, targets):
             before = upstream(repo, stage)
             running = [name for name in map(name_of, before) if name in to_run]
             if (
                 not all(out.hash_info for out in stage.outs)  # it never ran
-                or name_of(stage) in changed
+                or not {name_of(stage), name_of(stage).partition("@")[0]}.isdisjoint(outdated)
                 or set(running) - (constant if is_forecast else set())
                 or stage.changed(allow_missing=is_forecast, upstream=before)
             ):
                 to_run[name_of(stage)] = running
+                if is_forecast and name_of(stage) == "code":
+                    outdated = {*changed, *_of_other_code()}
         if "check_params" in to_run:
             check_params(root)
         if files and not to_run:
             write_json(root / _UP_TO_DATE, {"stages": [*named], "files": files})
         return to_run
+
+
+def _of_other_code() -> list[str]:
+    """Groups of stages whose modules have changed since the stage `code` ran, as by an update."""
+    known = {group: layout.code_file(group) for group in STAGES}
+    return [
+        group
+        for group, file in known.items()
+        if file.exists() and json.loads(file.read_bytes()) != source_digests(f"stages.{group}")
+    ]
 
 
 def _chosen(named: Iterable[str], wanted: Collection[str]) -> list[str]:
