@@ -181,7 +181,7 @@ def detects(*centres, waves=True):
     def find_in(frame, index):
         found = [person([centre]) for centre in centres]
         people = frame_of(*(np.dstack([it.points, it.score])[0] for it in found))
-        people[:, HOLISTIC.index("left_wrist"), 1] += 6 * (waves and index % 2)
+        people[:, HOLISTIC.index("left_wrist"), 1] += 6 * waves * (index % 2)
         size = np.array(frame.shape[1::-1])
         inside = ((people[..., :2] >= 0) & (people[..., :2] < size)).all(axis=2)
         return np.where(inside[..., None], people, np.float32(0))

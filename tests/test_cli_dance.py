@@ -16,6 +16,7 @@ from motiontransfer.core import events, layout
 from motiontransfer.core.params import load_section
 from motiontransfer.pipeline.runs import RunState
 from motiontransfer.project import video_check
+from motiontransfer.project.dances import add_dance
 from motiontransfer.project.video_check import check_video
 from motiontransfer.video import isolation
 from motiontransfer.video.clip import write_description
@@ -75,7 +76,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     output = capfd.readouterr().out
     assert output.count("frames a second") == 2
     assert output.count("show few poses of a target") == 1
-    assert "removed, of the demo: demo_dance, demo_target" in output
+    assert "goes from films.yaml, of the demo: demo_dance, demo_target" in output
     assert "7 stages, about " in output
     decodes = {"decode@the_dance", "decode@IMG_42"}
     of_transfer = {f"{stage}@{NAME}" for stage in ("preview", "encode", "report")}
@@ -97,7 +98,7 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     before = Path("films.yaml").read_bytes()
     assert not run_command(monkeypatch, "dance", dancer, me)
     output = capfd.readouterr().out
-    assert "IMG_42_as_the_dance: 0 stages" in output
+    assert "IMG_42_as_the_dance: all is made" in output
     assert ran() == []
     assert Path("films.yaml").read_bytes() == before
 
@@ -249,6 +250,14 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert report == f"report: results/{NAME}/report.html"
 
 
+def test_another_file_of_a_known_name_is_told(films, monkeypatch, capfd, tmp_path):
+    add_dance(*films[:2], entry_only=True)
+    again = film_person(tmp_path / "again/IMG 42.mkv", [(54, 40)] * 25)
+    assert not run_command(monkeypatch, "dance", films[0], again, "--dry")
+    told = "IMG_42 is another file here; this one is added as IMG_42_1; to replace that one, first"
+    assert f"{again}: {told} `motiontransfer delete IMG_42`\n" in capfd.readouterr().out
+
+
 def contents():
     kept = (path for path in Path().rglob("*") if ".git" not in path.parts)
     return {path: path.read_bytes() for path in kept if path.is_file() and "tmp" not in path.parts}
@@ -259,8 +268,8 @@ def test_a_dry_dance_says_what_would_run_and_changes_nothing(films, monkeypatch,
     before = contents()
     assert not run_command(monkeypatch, "dance", "--dry", *films[:2])
     output = capfd.readouterr().out
-    assert re.search(r"^  train_gan@IMG_42 +\d+\.\d min$", output, re.MULTILINE)
-    assert re.search(r"7 stages, about [\d.]+ min", output)
+    assert re.search(r"^  train_gan@IMG_42 +\d+ s$", output, re.MULTILINE)
+    assert re.search(r"7 stages, about \d+ (s|min) on", output)
     for name in ("the_dance", "IMG_42"):
         picture = Path(f".dvc/tmp/checks/{name}.png")
         assert f"what was found: {picture}\n" in output

@@ -33,7 +33,7 @@ def test_adding_prints_metadata_and_quality(clip, monkeypatch, capsys):
     assert "nothing to fix" in lines
     assert "Good: one person, from head to feet." in lines
     assert "added videos.me to films.yaml; the file is data/videos/me.mkv" in lines[-3]
-    assert lines[-2].startswith("me: 1 stages, about ")
+    assert lines[-2].startswith("me: one stage, about ")
     assert Path("data/videos/me.mkv.dvc").exists()
     entry = {"path": "data/videos/me.mkv", "subject": "eve", "crop": "auto"}
     assert read_films()["videos"]["me"] == entry

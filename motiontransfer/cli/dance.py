@@ -110,6 +110,7 @@ def dance(  # noqa: PLR0913 - a command's options
     with nullcontext() if dry else executor_of(_STAGES) as executor:
         with scratch_project() as root:  # nothing of the project changes before all is known
             entered = add(entry_only=True, root=root)
+            _tell_names(entered[0])
             of_result = height if scene != "dancer" else None
             if of_result:
                 _check_height(of_result, highest=_decoded_height(entered[0].target))
@@ -124,11 +125,7 @@ def dance(  # noqa: PLR0913 - a command's options
             event = _planned(entered[0], entered[shown], preview=preview, root=root)
         if dry:
             emit(event)
-            width = max(map(len, event.stages), default=0)
-            lines = (
-                f"  {stage:<{width}}{took / 60:7.1f} min" for stage, took in event.stages.items()
-            )
-            emit(Note(text="\n".join(lines)))
+            emit(Note(text=str(Took(stages=event.stages))))
             return
         dances = add()
         emit(event)
@@ -146,6 +143,17 @@ def dance(  # noqa: PLR0913 - a command's options
             emit(Took(stages=long))
             for event in made:  # is not to be looked for above
                 emit(event)
+
+
+def _tell_names(dance: "Dance") -> None:
+    """Say of new films that another one has the name of their file."""
+    from motiontransfer.core.names import valid_name
+
+    for name, file in dance.new.items():
+        known = valid_name(file.stem)
+        if name in (dance.source, dance.target) and name != known:
+            told = f"{file}: {known} is another file here; this one is added as {name}"
+            emit(Note(text=f"{told}; to replace that one, first `motiontransfer delete {known}`"))
 
 
 def _check(

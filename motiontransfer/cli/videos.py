@@ -81,6 +81,7 @@ def check_films(
         targets: those of whom to render, who may be in photos; None: nothing is added.
         looks: of a film, what `check_video` is told beside; by default an automatic crop.
     """
+    from motiontransfer.project.entries import check_shows_motion
     from motiontransfer.project.film_advice import film_checked
     from motiontransfer.project.video_check import check_stages, check_video
     from motiontransfer.video.geometry import WorkingSize
@@ -95,10 +96,7 @@ def check_films(
         checked = dict(zip(files, checks, strict=True))
     for name, check in checked.items():
         if targets is not None and name not in targets and check.metadata.is_picture:
-            raise VideoError(
-                f"{files[name]}: is one picture; a dance is a film, and of whom to render a photo "
-                "is the last argument of `dance`, or `add-video --target`"
-            )
+            check_shows_motion(files[name])
     for name, check in checked.items():
         emit(film_checked(name, check, is_target=targets is not None and name in targets))
     performing = {name: checked[name] for name in checked if name in (targets or ())}
@@ -143,9 +141,9 @@ def print_missing_poses(
         compared = advise_on_poses(films[source], filmed, name=transfer, picture=picture)
         facts = [*compared.facts]
         if path := expected_path(films[source], filmed, *how):
-            facts.append(f"as far as is known now, {path}")
+            facts.append(path)
         if checked.keys() & films.keys():
-            facts.append("these are of a few frames of each, and at least")
+            facts.append("estimated from a few frames; all frames may show more of the dance")
         emit(compared.model_copy(update={"facts": tuple(facts)}))
 
 

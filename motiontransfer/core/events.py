@@ -103,7 +103,7 @@ class Planned(Event):
     def __str__(self) -> str:
         lists = {
             "changed": self.changed,
-            "removed, of the demo": self.removed,
+            "goes from films.yaml, of the demo": self.removed,
             "to be made again, by `dvc repro`": self.again,
         }
         lines = [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
@@ -111,7 +111,10 @@ class Planned(Event):
 
     @property
     def duration(self) -> str:
-        return f"{len(self.stages)} stages, about {self.seconds / 60:.2g} min on this CPU"
+        if not self.stages:
+            return "all is made"
+        what = "one stage" if len(self.stages) == 1 else f"{len(self.stages)} stages"
+        return f"{what}, about {in_words(self.seconds)} on this CPU"
 
 
 class Step(Event):

@@ -54,7 +54,7 @@ def _judged(covered: Mapping[str, float], of: str) -> tuple[Judgment, str]:
     stretched = f"{_listed(weak).capitalize()} will be stretched from the {of}."
     if not good:
         return "poor", f"Little of the dance is in the {of}. {stretched}"
-    return "fair", f"Good: {_listed(good)}. {stretched}"
+    return "fair", f"Mostly in the {of}: {_listed(good)}. {stretched}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ _REACH_OF_END = {
 # Thresholds for advice.
 _RARE = 0.02  # of the frames
 _UPRIGHT_ROOM = 2.0  # variance of colors, of the rows over that of the columns
-_STANDS_STILL = 0.01  # of the height: a poster in a compressed film has 0.003, a dancer 0.2
+_STANDS_STILL = 0.005  # of the height: a poster in a compressed film has 0.003, who talks 0.009
 _ENOUGH_OF_HANDS = 0.8  # of the frames; they are hidden now and then in any dance
 _ENOUGH_OF_FACE = 0.5  # of the frames; dancers turn round
 _TALL_ENOUGH_PX = 140  # of body height; MediaPipe finds few hands of smaller people

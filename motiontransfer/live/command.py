@@ -165,7 +165,7 @@ def source_motion(target: PoseStatistics, source: Source, *, size: tuple[int, in
             f"{' or '.join(others)}"
         )
     if normalization.path == "fit":
-        emit(Note(text="normalization.path: fit needs a whole dance; live, no path is shortened"))
+        emit(Note(text="live, you may leave the picture: path: fit shortens whole dances only"))
     statistics = load_section(FitNormalizationParams, "fit_normalization")
     return SourceMotion(
         partial(fit_statistics, **dict(statistics)),

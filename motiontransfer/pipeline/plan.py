@@ -1,5 +1,6 @@
 """Stages that `dvc repro` would run, and about how long they take."""
 
+import json
 import math
 import shutil
 from collections.abc import Collection, Generator, Iterable, Mapping
@@ -9,12 +10,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import Planned
 from motiontransfer.core.parallel import cpu_clock
 from motiontransfer.core.params import PARAMS_FILE, check_params, load_section, read_films
 from motiontransfer.core.stages import STAGES, Stage
-from motiontransfer.core.storage import write_text
+from motiontransfer.core.storage import source_digests, write_text
 from motiontransfer.pipeline.dvc_api import (
     errors_of_dvc,
     in_order,
@@ -83,19 +85,32 @@ def plan(
         named = {name_of(stage): stage for stage in own_stages(repo)}
         targets = [named[name] for name in _chosen(named, wanted)]
         to_run: dict[str, list[str]] = {}
+        outdated: Collection[str] = changed
         for stage in in_order(repo, targets):
             before = upstream(repo, stage)
             running = [name for name in map(name_of, before) if name in to_run]
             if (
                 not all(out.hash_info for out in stage.outs)  # it never ran
-                or name_of(stage) in changed
+                or not {name_of(stage), name_of(stage).partition("@")[0]}.isdisjoint(outdated)
                 or set(running) - (constant if is_forecast else set())
                 or stage.changed(allow_missing=is_forecast, upstream=before)
             ):
                 to_run[name_of(stage)] = running
+                if is_forecast and name_of(stage) == "code":
+                    outdated = {*changed, *_of_other_code()}
         if "check_params" in to_run:
             check_params(root)
         return to_run
+
+
+def _of_other_code() -> list[str]:
+    """Groups of stages whose modules have changed since the stage `code` ran, as by an update."""
+    known = {group: layout.code_file(group) for group in STAGES}
+    return [
+        group
+        for group, file in known.items()
+        if file.exists() and json.loads(file.read_bytes()) != source_digests(f"stages.{group}")
+    ]
 
 
 def _chosen(named: Iterable[str], wanted: Collection[str]) -> list[str]:

@@ -14,6 +14,7 @@ from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_err
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
+    check_shows_motion,
     check_there,
     files_without_entry,
     remove_demo_videos,
@@ -221,6 +222,8 @@ def _known_film(
     If several have it, a target's is a trained one, and a dance's one that is not. The same film is
     two videos as a target and as a dance, unless it is trained.
     """
+    if not is_target:
+        check_shows_motion(file)
     alike = same_films(file)
     targets = read_films().targets
     entered = [name for name, path in alike.items() if name in videos and videos[name].path == path]

@@ -73,6 +73,19 @@ def check_there(*files: Path) -> None:
             raise MissingFileError(f"{file}: no such file; expected a video")
 
 
+def check_shows_motion(file: Path) -> None:
+    """Check that a file, which is to be a dance, is no photo.
+
+    Raises:
+        VideoError: it is one picture.
+    """
+    if is_picture(file):
+        raise VideoError(
+            f"{file}: is one picture; a dance is a film, and of whom to render a photo is the last "
+            "argument of `dance`, or `add-video --target`"
+        )
+
+
 def suffix_of(file: Path) -> str:
     """The suffix of a film, unless it is one by chance."""
     suffix = file.suffix.lower()
@@ -192,7 +205,8 @@ def add_transfer(
             )
         entry = {"source": source, "source_subject": subject, "target": target}
         shown = [root / video.path for video in videos.values() if video.subject == target]
-        _add_target(films, target, shown)
+        if target not in films["targets"]:
+            _add_target(films, target, shown)  # their files need not be here
         films["transfers"][name] = {**entry, "truth": truth}
         if scene == "dancer":
             films["in_film"][name] = entry

@@ -64,12 +64,15 @@ def metadata_line(check: VideoCheck) -> str:
 
 def quality_lines(check: VideoCheck) -> Iterator[str]:
     quality, people = check.quality, np.array(check.people)
+    if check.metadata.is_picture and not people[0]:
+        yield "  people       none"
+        return
     if check.metadata.is_picture:
         height = f", {quality.body_height_px:.0f} px of {check.framing.size[0]} tall"
         height = f"{height} in the working image" if quality.shows == WHOLE else ""
         yield f"  shows        {in_words(quality.shows)}{height}"
         return
-    yield f"{len(people)} sampled frames:"
+    yield f"sampled frames: {len(people)}"
     if people.min() == people.max():
         yield f"  people       {f'{people[0]} in each' if people[0] else 'none'}"
     else:
@@ -171,12 +174,15 @@ def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
 def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
     """Whether a film can be used as it is, in one sentence."""
     quality, most = check.quality, max(check.people)
+    if not most:
+        return "poor", "Poor: nobody is found."
     who = "one person" if most == 1 else f"{most} people"
-    told = f"{who}, {in_words(quality.shows)}."
+    is_headless = (quality.outside["head"] & quality.person_known).mean() > _LEAST_KNOWN
+    told = f"{who}, {'without the head' if is_headless else in_words(quality.shows)}."
     if advised == [NOTHING_TO_FIX]:
         return "good", f"Good: {told}"
     shows_little = quality.shows not in (WHOLE, *HALF)
-    if quality.turn or shows_little or quality.person_known.mean() < _LEAST_KNOWN:
+    if quality.turn or shows_little or is_headless or quality.person_known.mean() < _LEAST_KNOWN:
         return "poor", f"Poor: {told}"
     return "fair", f"Usable: {told}"
 

@@ -154,7 +154,7 @@ def check_video(
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
     # FFmpeg's work, beside MediaPipe's
-    cuts = cutting.submit(lambda: tuple(_cuts(metadata, starts, thumbnails)))
+    cuts = cutting.submit(lambda: tuple(sorted({*_cuts(metadata, starts, thumbnails)})))
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]

@@ -37,11 +37,11 @@ class PathFit(NamedTuple):
 
     def __str__(self) -> str:
         said = {
-            "its path from side to side {:.0%} shorter": self.shorter,
-            "its way up and down {:.0%} shorter": self.lower,
-            "hands, feet or head out of view in {:.0%} of frames": self.out_of_view,
+            "the path from side to side will be {:.0f} % shorter": self.shorter,
+            "the way up and down will be {:.0f} % shorter": self.lower,
+            "hands, feet or head will be out of view in {:.0f} % of frames": self.out_of_view,
         }
-        return ", ".join(text.format(share) for text, share in said.items() if share)
+        return ", ".join(text.format(100 * share) for text, share in said.items() if share)
 
     def counts(self, num_frames: int) -> dict[str, float]:
         """As `normalize` counts them."""

@@ -210,9 +210,10 @@ def fit_statistics(
     used = np.concatenate([contact.has_height for contact in contacts])
     shows = min(map(what_is_shown, clips), key=SHOWN.index)
     if not used.any():
+        seen = "without a head" if shows == WHOLE else in_words(shows)
         raise StatisticsError(
             f"none of {len(used)} frames shows head and ankles, or head and shoulders, by which "
-            f"ankles can be placed, got pictures {in_words(shows)}. Show one person from the "
+            f"ankles can be placed, got pictures {seen}. Show one person from the "
             "chest up at least"
         )
     height = np.concatenate([contact.height_px for contact in contacts])[used]

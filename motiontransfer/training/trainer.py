@@ -246,9 +246,9 @@ def save_results(throughput: Throughput, run: Run, folder: Path) -> dict[str, in
     """Copy the logs of a run whose weights are written, log all paths; return its metrics."""
     show_log_anew(folder, run.paths.logs)
     _logger.info(
-        "%d steps in %.1f min, %.1f %% of it waiting for frames; weights in %s, curves and sample "
+        "%d steps in %.0f s, %.1f %% of it waiting for frames; weights in %s, curves and sample "
         "images in %s (`dvc plots show` draws them)",
-        *(throughput.steps, throughput.minutes, 100 * throughput.loader_share),
+        *(throughput.steps, 60 * throughput.minutes, 100 * throughput.loader_share),
         *(run.paths.models, run.paths.logs),
     )
     return throughput.metrics

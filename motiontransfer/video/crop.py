@@ -19,7 +19,7 @@ _LEAST_SECONDS = 5e-4  # of a part: times in a file are rounded to milliseconds
 # Black bars.
 _BLACK = 24  # level of 255, up to which pixels are black: compression blurs the edge
 _BAR_BLUR_PX = 2  # that a bar's edge is blurred by
-_BAR_EDGE_PX = 4  # rows at a bar's edge, of which ...
+_BAR_EDGE_PX = 4  # rows beyond that blur, of which ...
 _LIT_EDGE = 0.8  # ... this share is lit somewhere in the film
 
 # The same person in two frames.
@@ -116,8 +116,9 @@ def film_box(brightest: Frame) -> Box:
     lit = is_lit[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
     for rows, places, length in ((lit.T, x, width), (lit, y, height)):
         first, last = int(places[0]), int(places[-1]) + 1
-        has_first = first > 0 and rows[:_BAR_EDGE_PX].mean() > _LIT_EDGE
-        has_last = last < length and rows[-_BAR_EDGE_PX:].mean() > _LIT_EDGE
+        edge = slice(_BAR_BLUR_PX, _BAR_BLUR_PX + _BAR_EDGE_PX)
+        has_first = first > 0 and rows[edge].mean() > _LIT_EDGE
+        has_last = last < length and rows[::-1][edge].mean() > _LIT_EDGE
         first = first + first % 2 + _BAR_BLUR_PX if has_first else 0
         box.append((first, last - _BAR_BLUR_PX if has_last else length))
     (x0, x1), (y0, y1) = box

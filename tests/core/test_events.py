@@ -72,7 +72,7 @@ def test_a_terminal_gets_the_texts(capsys):
     shown = capsys.readouterr().out
     for line in (
         *("me_as_it: Usable.", "  - turn", "what was found: me.png"),
-        "me_as_it: 2 stages, about 1.1 min on this CPU",
+        "me_as_it: 2 stages, about 70 s on this CPU",
         "me_as_it: 30 %, about 2 min left, Reading the film of me 3 of 9",
         "result: a.mp4\nresult: green.mp4",
         "7 poses; with them you cover 95 %",

@@ -5,9 +5,9 @@ import pytest
 from dvc.repo import Repo
 from PIL import Image
 
-from motiontransfer.core.errors import MissingFileError, ParamsError
+from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
 from motiontransfer.project.dances import Wishes, add_dance, add_guide, pair_all, take_back
-from motiontransfer.project.entries import add_video, remove_video
+from motiontransfer.project.entries import add_transfer, add_video, remove_video
 from tests.project.small_project import files, small_project
 from tests.project_files import films_of
 from tests.project_files import read_films as params
@@ -82,6 +82,19 @@ def test_photos_are_of_one_person_and_nothing_is_trained_on_them(films, photos):
     assert (content["targets"], content["trained"]) == (["me"], [])
     assert add_dance(films[0], *photos).new == {}
     assert add_dance(films[0], photos[1]).transfer == dance.transfer  # known by any of them
+
+
+def test_a_known_photo_is_no_dance_and_not_trained_on_where_its_file_is_not_here(films, photos):
+    add_dance(films[0], photos[0])
+    before = files()
+    for add in (add_dance, add_guide):
+        with pytest.raises(VideoError, match=r"me\.png: is one picture; a dance is a film"):
+            add(photos[0], films[1])
+    assert files() == before
+    add_video(films[1], name="walk", subject="walk", crop="auto", role="source")
+    Path("data/videos/me.png").unlink()  # as in a project where DVC plans only
+    add_transfer(source="walk", target="me", name=None, truth="none")
+    assert params()["trained"] == []
 
 
 def test_a_film_beside_photos_is_trained_on(films, photos):

@@ -62,7 +62,7 @@ def test_a_project_in_order_has_no_fault_and_another_folder_has_one(project, tmp
     Path("dvc.yaml").write_text("stages: {walk: {cmd: echo, deps: [data/walk], outs: [walked]}}\n")
     *_, result = doctor.check_project(project)
     assert (result.level, result.subject) == ("ok", "forecast")
-    assert result.message.startswith("the next `dvc repro` takes 1 stages, about ")
+    assert result.message.startswith("the next `dvc repro` takes one stage, about ")
     (result,) = doctor.check_project(tmp_path)
     assert (result.level, result.subject) == ("fault", "project")
     assert "run from the project's root" in result.fix

@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 from motiontransfer.cli.options import printed_events
+from motiontransfer.core import layout
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.core.events import LOGGER, JsonLines, StageChanged, Step, read_events
+from motiontransfer.core.storage import source_digests, write_json
 from motiontransfer.pipeline import runs
 from motiontransfer.pipeline.plan import longest_chains, plan, urgencies
 from motiontransfer.pipeline.runs import LocalExecutor, RunState, run_stages, share_machine
@@ -153,6 +155,15 @@ def test_what_changed_is_run_and_what_depends_on_it_if_the_project_needs_it(proj
     (project / "dvc.yaml").write_text(PIPELINE.replace("cat film", "cat -u film"))
     assert plan("decode@me", is_forecast=True) == {decode: []}
     assert plan(is_forecast=True) == {decode: [], **train}
+
+
+@pytest.mark.slow
+def test_after_an_update_what_has_other_code_is_forecast(project):
+    decode, known = "decode@me", project / layout.code_file("decode")
+    (project / "dvc.yaml").write_text(PIPELINE.replace("touch code", "touch  code"))
+    for digests, more in (source_digests("stages.decode"), {}), ({}, {decode: ["code"]}):
+        write_json(known, digests)
+        assert plan(decode, is_forecast=True) == {"code": [], **more}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ TWO = {"people": [(90.0, 128.0), (190.0, 128.0)]}
     [
         (MOVES, "camera moves, by 19.", False),  # 2 of 256 px, 25 times a second, is 19.5 %
         (TWO, "others are in view in 100 % of frames", False),
-        ({"waves": False}, "who is followed does not move, as on a poster", False),
+        ({"waves": 0.1}, "who is followed does not move, as on a poster", False),
         ({"rate": 5}, "5 frames per second are few", False),
         ({"rate": 5}, "5 s show few poses", True),
         ({"rate": 240}, "240 frames per second: set decode.frame_rate", False),
@@ -170,6 +170,9 @@ def test_the_crop_is_around_the_person_at_a_place_in_the_part_that_is_looked_at(
         ({}, True, "fair", "Usable: one person, from head to feet."),  # it is short
         ({"present": 9}, False, "poor", "Poor: one person, from head to feet."),
         ({"present": 10}, False, "fair", "Usable: one person, from head to feet."),
+        ({"people": [(90.0, 60.0)]}, False, "poor", "Poor: one person, without the head."),
+        ({"people": ()}, False, "poor", "Poor: nobody is found."),
+        ({"waves": 0.4}, False, "good", "Good: one person, from head to feet."),  # talks
     ],
 )
 def test_a_judgment_comes_first(check, filmed, is_target, judgment, sentence):

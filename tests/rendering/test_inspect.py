@@ -90,7 +90,7 @@ def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     assert told.facts[0].startswith("as you stand in the photo you cover ")
     assert told.judgment == "fair"  # hands hang in both, and a back has a front's trunk
     stretched = "Legs, head and arms will be stretched from the photo."
-    assert told.sentence == f"Good: trunk and hands. {stretched}"
+    assert told.sentence == f"Mostly in the photo: trunk and hands. {stretched}"
     back, added = told.advice
     assert back.endswith("no photo of you shows: you will face the camera; show it in another")
     assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", added)
@@ -124,7 +124,7 @@ def test_a_path_that_will_be_shortened_is_told_before():
     normalization = load_section(NormalizationParams, "normalization", **params)
     fit = load_section(FitNormalizationParams, "fit_normalization", **params)
     said = expected_path(walk, target, normalization, fit)
-    assert re.fullmatch(r"its path from side to side (4[89]|5\d)% shorter", said)
+    assert re.fullmatch(r"the path from side to side will be (4[89]|5\d) % shorter", said)
     as_danced = normalization.model_copy(update={"path": "as_danced"})
     assert expected_path(walk, target, as_danced, fit) == ""
     nobody = Drawn(walk.keypoints.without(np.array([[True]])), 0)

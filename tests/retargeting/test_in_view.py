@@ -36,7 +36,7 @@ def test_a_wide_path_is_shortened_evenly_just_so_far_that_hands_and_feet_are_in_
     assert share * 190 == pytest.approx(95, abs=4)
     wrists = fitted.joint("left_wrist")[0][:, 0]
     assert (wrists <= 255).mean() >= 0.98
-    assert str(said) == "its path from side to side 50% shorter"
+    assert str(said) == "the path from side to side will be 50 % shorter"
     counts = {"path_shorter": 0.5, "up_and_down_shorter": 0, "frames_out_of_view": 0}
     assert said.counts(101) == counts
     by = fitted.points - poses.points

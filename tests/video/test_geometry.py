@@ -178,6 +178,9 @@ def test_a_film_between_black_bars_is_found_within_their_blurred_edges():
     """A dark stage and a black film have none."""
     assert film_box(bars()) == (12, 14, 68, 48)
     assert film_box(bars(box=(0, 12, 80, 60))) == (0, 14, 80, 60)
+    noisy = bars()
+    noisy[30, 9] = noisy[30, 70] = noisy[11, 40] = noisy[50, 40] = 90  # of compression
+    assert film_box(noisy) == (12, 14, 69, 49)
     light = np.zeros((60, 80, 3), np.uint8)
     light[np.hypot(*np.mgrid[-30:30, -40:40]) < 15] = 90
     assert film_box(light) == film_box(0 * light) == (0, 0, 80, 60)
