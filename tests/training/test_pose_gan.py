@@ -8,10 +8,9 @@ from torch.nn import functional
 
 from motiontransfer.models.generators import Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
-from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import draw_rgb
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.training.pose_gan import PoseGanTask, ShadowGanTask
+from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.video.tensors import levels_to_images
 from tests.people import SIZE, picture
 from tests.training import small
@@ -100,17 +99,6 @@ def test_both_networks_are_trained_by_weighted_losses(batch, weights):
     }
     got = {name: loss.item() for name, loss in losses.items()}
     assert got == pytest.approx(expected, rel=1e-4)
-
-
-def test_shadows_are_learnt_on_a_gpu(clip, gpu):
-    config = small.generator_config(viewport=small.VIEWPORT, texture="puppet")
-    network = build_generator(config, background_image=torch.zeros(3, *SIZE)).apply(initialize)
-    networks = network, small.discriminator().apply(initialize)
-    how = {"style": small.STYLE, "skeleton": HOLISTIC, "config": small.gan_config()}
-    task = ShadowGanTask(make_runtime(precision="32-true"), networks, **how)
-    batch = small.windows_of([clip], viewport=small.VIEWPORT).batch([0, 3]).pin_memory()
-    task.step(batch, step=0, learning_rate=1e-3)
-    assert gpu.kernels["_fused_adam_"] == 2
 
 
 def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
