@@ -79,20 +79,20 @@ def main() -> None:
     parser.add_argument("--all", nargs="*", default=[], metavar="NUMBER=VALUE")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)  # its threads do not outlive a fork
-    trials = [_values(arguments.all)] if arguments.all else [*_trials(arguments.only)]
+    tried = [_values(arguments.all)] if arguments.all else [*trials(arguments.only)]
     folder, every = arguments.folder.resolve(), arguments.every
-    cuts = any(_cuts(trial) for trial in trials)
+    cuts = any(_cuts(trial) for trial in tried)
     cases = [_Case(folder, name, every=every, is_cut=cuts) for name in arguments.cases]
     (folder / "rules").mkdir(exist_ok=True)
     with recorded("rules") as rows, (folder / "rules.csv").open("a", encoding="utf-8") as file:
         rows.append({"numbers": "as they are", **_cells([case.figures for case in cases])})
-        for trial in trials:
-            rows.append({"numbers": _text(trial), **_gains(cases, trial, folder / "rules")})
+        for trial in tried:
+            rows.append({"numbers": text_of(trial), **_gains(cases, trial, folder / "rules")})
             csv.writer(file).writerow(rows[-1].values())
             file.flush()
 
 
-def _trials(only: Sequence[str]) -> Iterator[Trial]:
+def trials(only: Sequence[str]) -> Iterator[Trial]:
     """Each number alone, then those of the table that go together."""
     yield from (_values([each]) for each in only if "=" in each)
     names = tuple(each for each in only if "=" not in each)
@@ -113,7 +113,7 @@ def _values(texts: Sequence[str]) -> Trial:
     return {number: float(value) for number, value in (text.rsplit("=", 1) for text in texts)}
 
 
-def _text(trial: Trial) -> str:
+def text_of(trial: Trial) -> str:
     return " ".join(f"{number}={value:g}" for number, value in trial.items())
 
 
@@ -222,7 +222,7 @@ def _changed(before: Sequence[Frame], after: Sequence[Frame]) -> list[float]:
 def _gains(cases: Sequence[_Case], trial: Trial, pictures: Path) -> dict[str, str]:
     """The cells of a trial's row."""
     try:
-        return in_fork(partial(_gains_here, cases, trial, pictures / f"{_text(trial)}.jpg"))
+        return in_fork(partial(_gains_here, cases, trial, pictures / f"{text_of(trial)}.jpg"))
     except EOFError:
         return {"pixels": "fails"}
 

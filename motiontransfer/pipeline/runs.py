@@ -173,7 +173,7 @@ class LocalExecutor:
         self._begun: dict[str, float] = {}  # when, of those that run
         self._idle: list[subprocess.Popen] = []  # fork servers, each for one stage at a time
         self._running: set[int] = set()
-        self._interrupted: set[int] = set()
+        self._interrupted: set[tuple[int | str, ...]] = set()  # pid and arguments
         self._stops = threading.Event()
 
     def load(self) -> None:
@@ -246,15 +246,17 @@ class LocalExecutor:
     def interrupt(self) -> None:
         """Interrupt each command once; called again until all calls of `run` have ended.
 
-        So those are reached, too, that DVC is about to start.
+        So those are reached, too, that DVC is about to start. A fork may lose a signal until it has
+        its own program: with other arguments it is another command.
         """
         self._stops.set()
         for pid in [*self._running]:
-            for command in _children(pid):
-                if command.pid not in self._interrupted:
-                    self._interrupted.add(command.pid)
-                    with suppress(psutil.NoSuchProcess):
-                        command.send_signal(signal.SIGINT)
+            for process in _children(pid):
+                with suppress(psutil.Error):
+                    command = process.pid, *process.cmdline()
+                    if command not in self._interrupted:
+                        self._interrupted.add(command)
+                        process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         self._stops.set()

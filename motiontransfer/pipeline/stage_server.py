@@ -122,8 +122,16 @@ def _forked(caller: socket.socket, run: Callable[[bytes, list[int]], object]) ->
     """Run what a caller wants in another process."""
     assert sys.platform != "win32"
     call, given, _, _ = socket.recv_fds(caller, 1 << 20, 64)
-    fork = get_context("fork").Process(target=run, args=(call, given))
+
+    def run_here() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        run(call, given)
+
+    fork = get_context("fork").Process(target=run_here)
+    # Python forgets a signal that a fork gets before its interpreter is set up.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     fork.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for descriptor in given:
         os.close(descriptor)
     return fork

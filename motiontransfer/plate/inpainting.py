@@ -17,7 +17,6 @@ from motiontransfer.plate.masks import and_beside
 
 _HEIGHT_PX = 160  # of the image in which patches are chosen
 _RADIUS_PX = 4  # of a patch
-_GUESS = 0.5  # weight of a hidden pixel's guess; without it, things are made up
 _LEVEL_REACH = 0.1  # of what a part's levels follow its border, of its longer side
 _LEAST_LEVEL_WEIGHT = 1e-6  # of a level, beside that of a difference: it decides alone
 _LEAST_CONTRAST = 3.0  # levels; of an even patch, whose turn comes by how much of it is seen
@@ -80,7 +79,7 @@ def _exemplars(image: _Image, is_hidden: PixelMask, is_beyond: PixelMask) -> _Of
     """For each patch at the border of what is filled, the most similar one that was all seen.
 
     Args:
-        image: hidden pixels hold a guess.
+        image: hidden pixels hold a guess, which counts as the others: else things are made up.
     """
     image, offsets = image.copy(), np.zeros((*is_hidden.shape, 2), np.int64)
     known, is_seen = (~is_hidden).astype(np.float32), (~is_hidden & ~is_beyond).astype(np.uint8)
@@ -91,7 +90,7 @@ def _exemplars(image: _Image, is_hidden: PixelMask, is_beyond: PixelMask) -> _Of
         start = np.maximum(center - _RADIUS_PX, 0)
         patch = tuple(map(slice, start, center + _RADIUS_PX + 1))
         is_new = known[patch] == 0
-        weight = np.where(is_new, np.float32(_GUESS), np.float32(1)) * ~is_beyond[patch]
+        weight = (~is_beyond[patch]).astype(np.float32)
         distance = cv2.matchTemplate(
             image, image[patch], cv2.TM_SQDIFF, mask=np.repeat(weight[..., None], 3, axis=2)
         )

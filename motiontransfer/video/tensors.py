@@ -39,7 +39,9 @@ def upload_together(tensors: Sequence[Tensor], device: torch.device) -> list[Ten
     """Copy small tensors as `upload` does, but all at once: a copy's cost is not its bytes'."""
     if device == CPU:
         return list(tensors)
-    parts = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]
+    # As copies: strides of what is empty may be 0, which no view as bytes takes.
+    copies = [tensor.clone(memory_format=torch.contiguous_format) for tensor in tensors]
+    parts = [copy.view(-1).view(torch.uint8) for copy in copies]
     ends = np.cumsum([-(-len(part) // _ALIGNMENT) * _ALIGNMENT for part in parts]).tolist()
     together = torch.zeros(ends[-1], dtype=torch.uint8)
     for part, start in zip(parts, [0, *ends], strict=False):

@@ -335,6 +335,24 @@ def test_a_command_that_dvc_starts_after_the_interrupt_is_stopped_too(interrupte
     assert Path("after").exists()
 
 
+FORKS = """\
+import os, signal, time
+signal.signal(signal.SIGINT, lambda *_: None)
+if pid := os.fork():
+    os.waitpid(pid, 0)
+else:
+    open("forked", "w")
+    time.sleep(0.3)
+    os.execvp("sleep", ["sleep", "%d"])
+"""
+
+
+def test_an_interrupt_that_a_fork_loses_before_it_has_its_program_comes_again(interrupted):
+    script = FORKS % SECONDS
+    shell = f"{shlex.quote(sys.executable)} -c {shlex.quote(script)}; exit 1"
+    interrupted({"a": []}, shell, when=lambda _: Path("forked").exists())
+
+
 def test_a_second_interrupt_kills(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

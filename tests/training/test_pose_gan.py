@@ -8,9 +8,8 @@ from torch.nn import functional
 
 from motiontransfer.models.generators import FrameGenerator, Generated, build_generator
 from motiontransfer.models.layers import downsample_by_2, initialize
-from motiontransfer.models.runtime import make_runtime
 from motiontransfer.pose.drawing import draw_rgb
-from motiontransfer.training.pose_gan import PoseGanTask, ShadowGanTask
+from motiontransfer.training.pose_gan import PoseGanTask
 from motiontransfer.video.geometry import resize
 from motiontransfer.video.tensors import frames_to_tensor, levels_to_images, tensor_to_frames
 from tests.people import SIZE, picture
@@ -98,17 +97,6 @@ def test_both_networks_are_trained_by_weighted_losses(batch, weights):
     }
     got = {name: loss.item() for name, loss in losses.items()}
     assert got == pytest.approx(expected, rel=1e-4)
-
-
-def test_shadows_are_learnt_on_a_gpu(clip, gpu):
-    config = small.generator_config(viewport=small.VIEWPORT, texture="puppet")
-    network = build_generator(config, background_image=torch.zeros(3, *SIZE)).apply(initialize)
-    networks = network, small.discriminator().apply(initialize)
-    on = make_runtime(precision="32-true")
-    task = ShadowGanTask(small.posed_gan(networks, small.gan_config(), on=on))
-    batch = small.windows_of([clip], viewport=small.VIEWPORT).batch([0, 3]).pin_memory()
-    task.step(batch, step=0, learning_rate=1e-3)
-    assert gpu.kernels["_fused_adam_"] == 2
 
 
 def shown(clip, *, conditioning_poses=1, resolution="full", **changes):
