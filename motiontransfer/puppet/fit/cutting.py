@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
@@ -77,24 +78,23 @@ class CutPart:
             matrix: map from that reference's part to this one.
         """
         box = covered_box(self.hidden)
-        size = box[1].stop, box[0].stop
-        hidden = self.hidden[box].astype(np.float32)
-        covers, unknown = (
-            cv2.warpAffine(mask, matrix, size)[box] for mask in (other.coverage, other.hidden)
-        )
-        shown = hidden * covers / np.float32(255)
-        covered = self.coverage[box] + shown
-        share = (shown / np.maximum(covered, 1))[..., None]
-        color = self.colors[box].astype(np.float32)
+        is_hidden = self.hidden[box] > 0
+        matrix = matrix - [(0, 0, box[1].start), (0, 0, box[0].start)]
+        into_box = partial(cv2.warpAffine, M=matrix, dsize=is_hidden.shape[::-1])
+        covers, unknown = (into_box(mask)[is_hidden] for mask in (other.coverage, other.hidden))
         # Beyond its box no color is known: those at its edge go on.
-        edge = cv2.BORDER_REPLICATE
-        color += share * (cv2.warpAffine(other.colors, matrix, size, borderMode=edge)[box] - color)
-        return CutPart(
-            corner=self.corner,
-            colors=_replaced(self.colors, box, color),
-            coverage=_replaced(self.coverage, box, covered),
-            hidden=_replaced(self.hidden, box, np.minimum(hidden - shown, unknown)),
-        )
+        shows = into_box(other.colors, borderMode=cv2.BORDER_REPLICATE)[is_hidden]
+        hidden = self.hidden[box][is_hidden].astype(np.float32)
+        shown = hidden * covers / np.float32(255)
+        covered = self.coverage[box][is_hidden] + shown
+        color = self.colors[box][is_hidden].astype(np.float32)
+        color += (shown / np.maximum(covered, 1))[:, None] * (shows - color)
+        filled = [image.copy() for image in (self.colors, self.coverage, self.hidden)]
+        changed = color, covered, np.minimum(hidden - shown, unknown)
+        for image, values in zip(filled, changed, strict=True):
+            image[box][is_hidden] = values.round()
+        colors, coverage, hidden = filled
+        return replace(self, colors=colors, coverage=coverage, hidden=hidden)
 
     @property
     def place(self) -> tuple[slice, slice]:
@@ -155,12 +155,7 @@ class CutPart:
             return self
         colors, levels = self.colors.copy(), np.where(is_made, made, np.uint8(0))
         colors[is_made] = fill(is_made, ~(is_made | is_shown)).round().clip(0, 255)
-        return replace(
-            self,
-            colors=colors,
-            coverage=cv2.add(self.coverage, levels),
-            hidden=cv2.subtract(self.hidden, levels),
-        )
+        return replace(self, colors=colors)._covered(levels)
 
     def extended(self, hidden: Mask) -> "CutPart":
         """Cover hidden pixels, in the colors around."""
@@ -176,12 +171,12 @@ class CutPart:
         around = around[..., :3] / around[..., 3:]
         share = hidden[..., None] / np.float32(255)
         color = self.colors + share * (around - self.colors)
-        return replace(
-            self,
-            colors=color.round().astype(np.uint8),
-            coverage=cv2.add(self.coverage, hidden),
-            hidden=cv2.subtract(self.hidden, hidden),
-        )
+        return replace(self, colors=color.round().astype(np.uint8))._covered(hidden)
+
+    def _covered(self, levels: Mask) -> "CutPart":
+        """Hidden pixels become covered by these levels, of 255."""
+        hidden = cv2.subtract(self.hidden, levels)
+        return replace(self, coverage=cv2.add(self.coverage, levels), hidden=hidden)
 
     def without_thin(self, radius_px: float, own: Mask) -> "CutPart":
         """Without what a disc does not fit in: strings that were filled along a limb in front.
@@ -232,14 +227,6 @@ class StoredPart(NamedTuple):
     def read(self) -> CutPart:
         colors, coverage, hidden = (image[:] for image in self.images)
         return CutPart(corner=self.corner, colors=colors, coverage=coverage, hidden=hidden)
-
-
-def _replaced(
-    image: UInt8[np.ndarray, "..."], box: tuple[slice, slice], values: np.ndarray
-) -> UInt8[np.ndarray, "..."]:
-    changed = image.copy()
-    changed[box] = values.round()
-    return changed
 
 
 def cut_parts(
