@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int8
 
 from demo.actors.appearance import linear
 from motiontransfer.core.arrays import Frame
+from motiontransfer.plate.masks import touching
 
 THINGS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot", "trunk", "head")
 """Each is two parts: left and right, the trunk's front and back, face and hair. In a map of parts
@@ -198,9 +199,10 @@ class _Frame:
         """Pixels wanted of a part, or of several as one, and those drawn near; None: too few."""
         thing = parts[0] // 2
         wanted, near = (of[list(parts)].any(axis=0) for of in (self.wanted, self.near))
-        drawn = self._both(thing)[1] & near
+        drawn = self._both(thing)[1]
         is_there = wanted.sum() >= _least(THINGS[thing]) / 2 * self.area_px
-        return wanted, drawn if is_there and drawn.sum() > _DRAWN * wanted.sum() else None
+        is_drawn = is_there and (drawn & near).sum() > _DRAWN * wanted.sum()
+        return wanted, touching(drawn, drawn & near) if is_drawn else None
 
     def num_mirrored(self) -> int:
         drawn = [self._drawn_at(part, self.near[part]) for part, _ in self._shown(_is_limb)]
