@@ -30,7 +30,8 @@ FAULTS = ("missing", "doubled", "extra", "turned", "face behind", "apart")
 - extra: a thing covers _EXTRA times what it covers in truth, or more;
 - turned: the trunk's front for its back or the other way round, hair for the face;
 - face behind: a face for the back of the head;
-- apart: things that touch in truth, and are drawn, do not.
+- apart: things that touch in truth, and are drawn near, do not. Whole pieces are compared, as a
+  joint may lie elsewhere.
 """
 
 _NUM_LIMBS = THINGS.index("trunk")
@@ -196,7 +197,7 @@ class _Frame:
                     yield Fault("apart", PARTS[part])
 
     def _ends(self, *parts: int) -> tuple[_Pixels, _Pixels | None]:
-        """Pixels wanted of a part, or of several as one, and those drawn near; None: too few."""
+        """Pixels wanted of a part, or of several as one, and pieces drawn near; None: too few."""
         thing = parts[0] // 2
         wanted, near = (of[list(parts)].any(axis=0) for of in (self.wanted, self.near))
         drawn = self._both(thing)[1]
