@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int8
 
 from demo.actors.appearance import linear
 from motiontransfer.core.arrays import Frame
+from motiontransfer.plate.masks import touching
 
 THINGS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot", "trunk", "head")
 """Each is two parts: left and right, the trunk's front and back, face and hair. In a map of parts
@@ -29,7 +30,8 @@ FAULTS = ("missing", "doubled", "extra", "turned", "face behind", "apart")
 - extra: a thing covers _EXTRA times what it covers in truth, or more;
 - turned: the trunk's front for its back or the other way round, hair for the face;
 - face behind: a face for the back of the head;
-- apart: things that touch in truth, and are drawn, do not.
+- apart: things that touch in truth, and are drawn near, do not. Whole pieces are compared, as a
+  joint may lie elsewhere.
 """
 
 _NUM_LIMBS = THINGS.index("trunk")
@@ -195,12 +197,13 @@ class _Frame:
                     yield Fault("apart", PARTS[part])
 
     def _ends(self, *parts: int) -> tuple[_Pixels, _Pixels | None]:
-        """Pixels wanted of a part, or of several as one, and those drawn near; None: too few."""
+        """Pixels wanted of a part, or of several as one, and pieces drawn near; None: too few."""
         thing = parts[0] // 2
         wanted, near = (of[list(parts)].any(axis=0) for of in (self.wanted, self.near))
-        drawn = self._both(thing)[1] & near
+        drawn = self._both(thing)[1]
         is_there = wanted.sum() >= _least(THINGS[thing]) / 2 * self.area_px
-        return wanted, drawn if is_there and drawn.sum() > _DRAWN * wanted.sum() else None
+        is_drawn = is_there and (drawn & near).sum() > _DRAWN * wanted.sum()
+        return wanted, touching(drawn, drawn & near) if is_drawn else None
 
     def num_mirrored(self) -> int:
         drawn = [self._drawn_at(part, self.near[part]) for part, _ in self._shown(_is_limb)]

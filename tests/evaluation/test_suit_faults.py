@@ -65,6 +65,7 @@ def lower(rows, *names):
         (with_box("head hair", 14, 38, 52, 68), [("turned", "head face")]),
         (lower(5, "forearm left", "hand left"), [("apart", "upper_arm left")]),
         (lower(2, "forearm left", "hand left"), []),
+        (with_box("upper_arm left", 62, 70, 75, 83), []),  # an elbow that lies lower
     ],
 )
 def test_each_fault_is_named_with_its_part(got, faults):

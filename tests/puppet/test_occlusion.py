@@ -5,7 +5,7 @@ import pytest
 
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
-from motiontransfer.puppet.draw.occlusion import AWAY, parts_by_depth
+from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.warping import Puppet
 from tests.people import COLORS, HEIGHT_PX, PARTS, PERSON_SIZE, appearance_of, lost, posed, rotated
 
@@ -107,9 +107,21 @@ def test_a_forearm_that_points_away_is_behind_its_upper_arm_and_the_hand_behind_
     """From behind, beside the trunk; 13.5 px are .09 of the height."""
     pose = posed(left_elbow=(60, -30), left_wrist=(80, -60))
     arm = of_side("left", ARM)
-    names = order(turned(180, pose, left_elbow=10, left_wrist=10 + forward), away=AWAY)
+    names = order(turned(180, pose, left_elbow=10, left_wrist=10 + forward), of="pose")
     assert [name for name in names if name in arm] == (arm[::-1] if away else arm)
     assert names[-6:] == [name for name in names if name.endswith(ARM)]
+
+
+@pytest.mark.parametrize(
+    ("beside_px", "deep_px", "is_hidden"),
+    [(23, 16, True), (25, 16, False), (23, 14, False)],  # within 24 px, deeper than 15
+)
+def test_a_poses_hand_that_is_deep_is_hidden_farther_beside_the_spine(
+    beside_px, deep_px, is_hidden
+):
+    far = turned(180, posed(left_wrist=(beside_px, -25)), left_wrist=deep_px)
+    assert ("left_hand" in order(far, of="pose")[:2]) == is_hidden
+    assert "left_hand" not in order(far)[:2]
 
 
 @pytest.mark.parametrize(("forward", "hidden"), [(10, ["left_forearm"]), (5, [])])

@@ -1,6 +1,7 @@
 """Which parts of a body hide which, by the depth of its joints."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -15,11 +16,11 @@ _OF_ARM = ("upper_arm", "forearm", "hand")
 # What the trunk hides, from the spine: (behind, beside), body heights. Nearer, depth errs; of what
 # the detector does not see, that is the reason.
 _BEHIND, _UNSEEN_BEHIND = (0.05, 0.1), (0.0, 0.13)
+_DEEP = 0.1, 0.16  # of a pose: so deep, it is surely behind, also where the trunk's rim is
+_AWAY = 0.09  # by which a pose's wrist is deeper than its elbow: 37 degrees of a forearm
 _SEEN = 0.5  # score from which on a joint is seen
 _SMALLEST_PX = 1e-6  # keeps quotients finite
 
-AWAY = 0.09
-"""Body heights by which a wrist is deeper than its elbow: 37 degrees of a forearm."""
 Depth = Float32[np.ndarray, "frames joints"]
 """See `Keypoints.depth`."""
 
@@ -31,21 +32,21 @@ def parts_by_depth(
     depth: Depth | None = None,
     score: Scores | None = None,
     *,
-    away: float = np.inf,
+    of: Literal["reference", "pose"] = "reference",
 ) -> Int64[np.ndarray, "frames parts"]:
     """Numbers of the parts from the farthest to the nearest, in each frame.
 
-    Parts of arms that the trunk hides are behind all else, others before it. Where a forearm points
-    away, it is behind its upper arm, and the hand behind both. In profile, the farther one of both
-    legs' parts is behind the nearer one. A leg whose knee is above its hip, as the trunk sees it,
-    and nearer than the hips is before the trunk. Else, and without depth, the order is that of
-    `body_parts`.
+    Parts of arms that the trunk hides are behind all else, others before it. Where a pose's forearm
+    points away, it is behind its upper arm, and the hand behind both. In profile, the farther one
+    of both legs' parts is behind the nearer one. A leg whose knee is above its hip, as the trunk
+    sees it, and nearer than the hips is before the trunk. Else, and without depth, the order is
+    that of `body_parts`.
 
     Args:
         heights_px: of the upright body in each frame.
         score: of the detected joints; None: all were seen.
-        away: see `AWAY`; by default no forearm points away. Where depth errs, an upper arm would
-            be cut out of its reference with the forearm's pixels.
+        of: what is drawn, or what is cut. Of a reference less is told: where depth errs, an upper
+            arm would be cut out of it with the forearm's pixels.
     """
     places = np.zeros((len(poses), len(parts)), np.int64)
     if depth is None:
@@ -59,9 +60,9 @@ def parts_by_depth(
         if segment in _OF_ARM:
             elbow, wrist = f"{side}_elbow", f"{side}_wrist"
             bone = (wrist, wrist) if part.is_hand else part.bones[0]
-            is_hidden = _is_hidden(bone, poses, heights_px, depth, is_seen)
+            is_hidden = _is_hidden(bone, poses, heights_px, depth, is_seen, of)
             deeper = _deep((wrist, wrist), poses, depth) - _deep((elbow, elbow), poses, depth)
-            behind_arm = _OF_ARM.index(segment) * (deeper > away)
+            behind_arm = _OF_ARM.index(segment) * ((deeper > _AWAY) & (of == "pose"))
             places[:, number] = np.where(is_hidden, 2, -4) + behind_arm
         else:
             start, end = part.bones[0]
@@ -77,13 +78,18 @@ def _deep(bone: Limb, poses: BodyPoses, depth: Depth) -> Series:
 
 
 def _is_hidden(
-    bone: Limb, poses: BodyPoses, heights_px: Series, depth: Depth, is_seen: JointMask
+    bone: Limb,
+    poses: BodyPoses,
+    heights_px: Series,
+    depth: Depth,
+    is_seen: JointMask,
+    of: Literal["reference", "pose"],
 ) -> FrameMask:
     """True where the trunk hides a bone: behind the spine, and not beside it.
 
     Told at the middle of what is not beside it: a far forearm comes out from behind the trunk. Of
     an upper arm, at its own middle. A bone with an end that is not seen may be nearer to the spine,
-    and farther beside.
+    and farther beside. So may be one that is deep, of a pose.
     """
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
     ends = [*map(poses.skeleton.index, bone)]
@@ -96,12 +102,15 @@ def _is_hidden(
         away[:] = away.mean(axis=0)
         deep[:] = deep.mean(axis=0)
     seen = is_seen[:, ends].all(axis=1, keepdims=True)
-    least, most = np.where(seen, _BEHIND, _UNSEEN_BEHIND).T
-    share = _middle_within(*away.imag, most * heights_px)
-    place, behind = (first + share * (last - first) for first, last in (away, deep))
-    down = np.clip(place.real / length_px, 0, 1)
     of_top, of_bottom = (_deep(line, poses, depth) for line in (shoulders, hips))
-    return behind - of_top - down * (of_bottom - of_top) > least
+    is_hidden = np.zeros(len(poses), np.bool_)
+    for limits in [np.where(seen, _BEHIND, _UNSEEN_BEHIND), *([_DEEP] if of == "pose" else [])]:
+        least, most = np.broadcast_to(limits, (len(poses), 2)).T
+        share = _middle_within(*away.imag, most * heights_px)
+        place, behind = (first + share * (last - first) for first, last in (away, deep))
+        down = np.clip(place.real / length_px, 0, 1)
+        is_hidden |= behind - of_top - down * (of_bottom - of_top) > least
+    return is_hidden
 
 
 def _middle_within(first: Series, last: Series, limit: Series) -> Series:

@@ -24,7 +24,7 @@ from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_gri
 from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_over, to_texture
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
 from motiontransfer.puppet.draw.cross_fade import faded, fading
-from motiontransfer.puppet.draw.occlusion import AWAY, parts_by_depth
+from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import Placement
 from motiontransfer.puppet.draw.retrieval import References
 from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
@@ -139,7 +139,7 @@ class PuppetFollower:
         hair = puppet.references.hair(poses, chosen[:, self._head])
         heights_px = puppet.appearance.height_px * scales
         depth, score = keypoints.depth, keypoints.score
-        by_depth = parts_by_depth(puppet.parts, poses, heights_px, depth, score, away=AWAY)
+        by_depth = parts_by_depth(puppet.parts, poses, heights_px, depth, score, of="pose")
         fade = puppet.choice.fade if self._looks_ahead else 0
         return PuppetClip(puppet, poses, scales, chosen, distances, hair, by_depth, fade)
 
