@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
 from motiontransfer.body.parts import BodyPart
@@ -88,7 +88,7 @@ def hair_of_head(
     return hair
 
 
-def _colors(lab: Frame, where: PixelMask) -> Float32[np.ndarray, "bins bins bins"]:
+def _colors(lab: Frame, where: PixelMask) -> Float[np.ndarray, "bins bins bins"]:
     """Share of each color and those beside it."""
     counted = cv2.calcHist([lab], [0, 1, 2], where.view(np.uint8), [_BINS] * 3, [0, 256] * 3)
     return gaussian_filter(counted, _SMOOTH, mode="constant") / max(np.count_nonzero(where), 1)
