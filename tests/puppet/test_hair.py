@@ -4,9 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.fit.hair import hair_of_head
-from motiontransfer.puppet.fit.held import hidden_before_head
 from motiontransfer.puppet.fit.part_masks import part_masks
 from motiontransfer.puppet.fit.silhouette import part_distances
 from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, lost, posed, silhouette_of
@@ -68,11 +66,3 @@ def test_nothing_tells_hair_without_a_face():
     person = silhouette_of(keypoints, EVERYWHERE)
     frame = standing_in(SHIRT, ON_SHOULDER)[person.place()]
     assert not hair_of_head(PARTS, part_distances(PARTS, person), person, frame).any()
-
-
-@pytest.mark.parametrize(("wrist", "hidden"), [((32, 0), 0), ((0, -76), 1)])
-def test_a_hand_before_a_face_counts_as_hidden(wrist, hidden):
-    pose = posed(left_wrist=wrist)
-    (shares,) = hidden_before_head(PARTS, BodyPoses(pose.skeleton, pose.points, pose.score))
-    assert shares[NUMBER_OF["left_hand"]] == pytest.approx(hidden, abs=0.3)
-    assert shares.sum() == shares[NUMBER_OF["left_hand"]]

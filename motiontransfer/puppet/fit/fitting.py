@@ -35,7 +35,7 @@ from motiontransfer.puppet.fit.edges import (
     within_film,
 )
 from motiontransfer.puppet.fit.filling import fill_hidden
-from motiontransfer.puppet.fit.held import held_by_hands, hidden_before_head, hidden_by_held
+from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import NOTHING_HELD, Silhouette, shows_skirt, silhouette
 
@@ -223,8 +223,7 @@ def fit_appearance(
             num_workers=num_workers,
             of_photos=background.of_photo,
         )
-    by_held = hidden_by_held(parts, poses, height_px * scales, held)
-    hidden = np.maximum(by_held, hidden_before_head(parts, poses))
+    hidden = hidden_by_held(parts, poses, height_px * scales, held)
     for row, shares in zip(patches, hidden.tolist(), strict=True):
         row[:] = [
             patch and replace(patch, shown=(1 - share) * patch.shown)

@@ -84,27 +84,6 @@ def hidden_by_held(
     return hidden
 
 
-def hidden_before_head(
-    parts: Sequence[BodyPart], poses: BodyPoses
-) -> Float64[np.ndarray, "references parts"]:
-    """Share of each hand that counts as hidden by the head behind it: of its joints, those there.
-
-    Nothing tells skin from skin: its cut shows a mouth or an eye.
-    """
-    hidden = np.zeros((len(poses), len(parts)))
-    heads, on_head = poses.joints(next(part.joints for part in parts if part.is_head))
-    for number, part in enumerate(parts):
-        if not part.is_hand:
-            continue
-        joints, found = poses.joints(part.joints)
-        for one in np.flatnonzero(found.any(axis=1) & on_head.any(axis=1)):
-            hull = cv2.convexHull(heads[one, on_head[one]].astype(np.float32))
-            places = joints[one, found[one]].tolist()
-            inside = [cv2.pointPolygonTest(hull, place, measureDist=False) > 0 for place in places]
-            hidden[one, number] = np.mean(inside)
-    return hidden
-
-
 def _shown_beside_hands(trunk: BodyPart, poses: BodyPoses, heights_px: Series) -> Series:
     """Share of a trunk that nothing held hides, in each reference: the less, the nearer a hand."""
     shown = np.ones(len(poses))
