@@ -172,17 +172,12 @@ def part_masks(
         reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
         mask = _mask_by_distance(around, reach)
         not_behind, shown = _shares_by_color(around, is_photo=is_photo)
-        hair_here = hair[y0:y1, x0:x1]
-        mask = mask * not_behind * _share_below_shoulders(around)
-        mask = (
-            mask
-            * _share_by_jaw(around, hair_here)
-            * _share_at_elbow(around)
-            * _share_at_shoulders(around)
-        )
+        mask = mask * not_behind * _share_by_jaw(around) * _share_below_shoulders(around)
+        mask = mask * _share_at_elbow(around) * _share_at_shoulders(around)
         mask = mask * _share_not_held(around)
         for in_front in (n for n in near if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
+        hair_here = hair[y0:y1, x0:x1]
         if part.is_head:
             hair_here = hair_here * _share_beside_trunk(around)
             mask, shown = np.maximum(mask, hair_here), np.maximum(shown, hair_here)
@@ -309,10 +304,10 @@ def _hidden_by(around: _Around, number: int) -> Field:
     return hidden
 
 
-def _share_by_jaw(around: _Around, hair: Field) -> Field | float:
-    """Share of each pixel that is a head's: below its jaw, its hair.
+def _share_by_jaw(around: _Around) -> Field | float:
+    """Share of each pixel that is a head's: above its jaw, but for hair.
 
-    Above, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
+    There, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
     parts, and where no face was found.
     """
     if not around.part.face:
@@ -328,9 +323,9 @@ def _share_by_jaw(around: _Around, hair: Field) -> Field | float:
     is_beside = around.is_person & (own > _JAW)
     at_shoulders = ~is_below & (trunk < _SHOULDERS) & is_outside
     cloth = is_beside & (trunk < _SURE)
-    above = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
-    no_cloth = share_by_color(frame, at_shoulders, one=above, other=cloth)
-    return np.where(is_below, np.maximum(_within(own, _JAW), hair), no_cloth)
+    hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
+    no_cloth = share_by_color(frame, at_shoulders, one=hair, other=cloth)
+    return np.where(is_below, _within(own, _JAW), no_cloth)
 
 
 def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
