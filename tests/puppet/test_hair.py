@@ -26,13 +26,13 @@ def standing_in(shirt, *locks):
     return frame
 
 
-def cut(frame):
+def cut(frame, *, is_photo=False):
     """Hair, and what is shown of the head and of the left upper arm, of 255."""
     person = silhouette_of(posed(), EVERYWHERE)
     distances, place = part_distances(PARTS, person), person.place()
     whole = np.zeros((3, *PERSON_SIZE), np.float32)
     whole[0][place] = 255 * hair_of_head(PARTS, distances, person, frame[place])
-    not_room = np.ones_like(person.coverage)
+    not_room = None if is_photo else np.ones_like(person.coverage)
     masks = [*part_masks(PARTS, distances, person, frame[place], not_room)]
     for image, name in zip(whole[1:], ("head", "left_upper_arm"), strict=True):
         mask = masks[NUMBER_OF[name]]
@@ -59,6 +59,12 @@ def test_what_has_its_color_elsewhere_stays_the_arms(frame):
     hair, _, arm = cut(frame)
     assert not hair[LOCK].any()
     assert (arm[LOCK] == 255).all()
+
+
+def test_in_a_photo_no_other_frame_shows_the_arm_below_hair():
+    _, head, arm = cut(standing_in(SHIRT, ON_SHOULDER), is_photo=True)
+    assert (head[85:93, 154] == 255).all()
+    assert (arm[LOCK] > 200).all()
 
 
 def test_nothing_tells_hair_without_a_face():

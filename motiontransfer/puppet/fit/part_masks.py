@@ -181,7 +181,7 @@ def part_masks(
         if part.is_head:
             hair_here = hair_here * _share_beside_trunk(around)
             mask, shown = np.maximum(mask, hair_here), np.maximum(shown, hair_here)
-        elif part.is_limb:  # a trunk has what lies on it
+        elif part.is_limb and not is_photo:  # a trunk has what lies on it, a photo nothing below
             shown = shown * (1 - hair_here)
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
