@@ -234,7 +234,7 @@ def test_an_arm_that_no_reference_shows_is_compared_with_the_other_one(share, hi
     assert references.penalties[2:4, forearm].tolist() == [0, 0]  # exchanged: of the right one
 
 
-@pytest.mark.parametrize(("wrist", "least", "most"), [((4, -76), 0, 0.1), ((8, -95), 0.5, 0.7)])
+@pytest.mark.parametrize(("wrist", "least", "most"), [((4, -76), 0, 0.1), ((8, -95), 0.5, 0.8)])
 def test_a_face_that_a_hand_hid_is_avoided_and_so_is_hair(wrist, least, most):
     """The mouth is 66 px above the hips, the hands' tips of the second 87, the head's end 92."""
     touching = posed(**both_sides({"elbow": (30, -70), "wrist": wrist}))
@@ -242,7 +242,7 @@ def test_a_face_that_a_hand_hid_is_avoided_and_so_is_hair(wrist, least, most):
     hidden, whole, *_ = (patches[head].shown for patches in appearance.patches)
     assert least <= hidden / whole < most
     penalties = Puppet(appearance).references.penalties[:4, head]
-    assert (penalties > 3).tolist() == [True, False, False, False]
+    assert (penalties > 1.5).tolist() == [True, False, False, False]
     assert penalties[1:].tolist() == [0, 0, 0]
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Complex128, Float, UInt8
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
+from motiontransfer.puppet.fit.hair import hair_of_head
 from motiontransfer.puppet.fit.held import HANDS, REACH
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
 from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
@@ -160,6 +161,7 @@ def part_masks(
             Of that forearms too are told by edges: no other frame shows what they take with them.
     """
     is_photo = not_room is None
+    hair = hair_of_head(parts, distances, person, frame)
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
             yield None
@@ -175,6 +177,12 @@ def part_masks(
         mask = mask * _share_not_held(around)
         for in_front in (n for n in near if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
+        hair_here = hair[y0:y1, x0:x1]
+        if part.is_head:
+            hair_here = hair_here * _share_beside_trunk(around)
+            mask, shown = np.maximum(mask, hair_here), np.maximum(shown, hair_here)
+        elif part.is_limb and not is_photo:  # a trunk has what lies on it, a photo nothing below
+            shown = shown * (1 - hair_here)
         seen, hidden = mask * shown, mask * (1 - shown)
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
@@ -262,6 +270,12 @@ def _share_not_held(around: _Around) -> Field | float:
     return 1 - (1 - _within(around.nearest(around.distances), _BESIDE_ALL)) * near
 
 
+def _share_beside_trunk(around: _Around) -> Field:
+    """Share of each pixel that is near a head or beside the trunk."""
+    trunk = around.nearest(n for n in around.distances if around.parts[n].is_trunk)
+    return np.maximum(1 - _within(trunk, _SURE + _EDGE), _within(around.own, around.part.reach))
+
+
 def _share_below_shoulders(around: _Around) -> Field | float:
     """Share of each pixel that is not far above both shoulders, of a trunk."""
     if not around.part.is_trunk:
@@ -291,9 +305,9 @@ def _hidden_by(around: _Around, number: int) -> Field:
 
 
 def _share_by_jaw(around: _Around) -> Field | float:
-    """Share of each pixel that is a head's: below its jaw, what has the color of its hair.
+    """Share of each pixel that is a head's: above its jaw, but for hair.
 
-    Above, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
+    There, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
     parts, and where no face was found.
     """
     if not around.part.face:
@@ -304,17 +318,14 @@ def _share_by_jaw(around: _Around) -> Field | float:
     own, frame = around.own, around.frame
     is_below = ((around.pixels - mouth) * (mouth - eye).conj()).real > 0
     near = around.distances.items()
-    neck = next((distance for n, distance in near if around.parts[n].is_neck), own)
     trunk = next((distance for n, distance in near if around.parts[n].is_trunk), own)
     is_outside = own > _JAW - _EDGE
     is_beside = around.is_person & (own > _JAW)
     at_shoulders = ~is_below & (trunk < _SHOULDERS) & is_outside
-    skin, cloth = is_beside & is_below & (neck < _SURE), is_beside & (trunk < _SURE)
+    cloth = is_beside & (trunk < _SURE)
     hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
-    has_skin = share_by_color(frame, is_below & is_outside, one=skin, other=hair)
-    has_hair = np.clip(1 - 2 * has_skin, 0, 1)
     no_cloth = share_by_color(frame, at_shoulders, one=hair, other=cloth)
-    return np.where(is_below, np.maximum(_within(own, _JAW), has_hair), no_cloth)
+    return np.where(is_below, _within(own, _JAW), no_cloth)
 
 
 def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:

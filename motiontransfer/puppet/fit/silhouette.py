@@ -20,6 +20,7 @@ from motiontransfer.core.arrays import Box, Mask
 _PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
 _MASK_EDGE = 0.3  # probability of the person up to which a pixel is not theirs, or of the room
 _BESIDE_PART = 2.0  # radii from a part's bones, within which others are told how far it is
+LONG_HAIR = 5.0  # the same of a head: down to a chest
 
 # Skirt.
 _ENDS = 0.3  # of the thighs, share of their length: trousers too are between the upper ones
@@ -165,7 +166,8 @@ def part_distances(parts: Sequence[BodyPart], person: Silhouette) -> list[Distan
         drawn = _pixels(np.concatenate([hull, *bones]))
         low = high = np.zeros(2, np.int32)
         if len(drawn):
-            reach_px = math.ceil(max(part.reach, _BESIDE_PART) * radius_px) + 1
+            reach = LONG_HAIR if part.is_head else max(part.reach, _BESIDE_PART)
+            reach_px = math.ceil(reach * radius_px) + 1
             low = np.clip(drawn.min(axis=0) - reach_px, 0, limit).astype(np.int32)
             high = np.clip(drawn.max(axis=0) + reach_px + 1, low, limit)
         away = np.ones((high - low)[::-1], np.uint8)

@@ -1,0 +1,74 @@
+"""Long hair: it belongs to the head where it is connected to it, and nothing else has its color."""
+
+import cv2
+import numpy as np
+import pytest
+
+from motiontransfer.puppet.fit.hair import hair_of_head
+from motiontransfer.puppet.fit.part_masks import part_masks
+from motiontransfer.puppet.fit.silhouette import part_distances
+from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, lost, posed, silhouette_of
+
+SKIN, HAIR, SHIRT = (200, 150, 120), (40, 20, 10), (30, 90, 200)
+EVERYWHERE = np.full(PERSON_SIZE, 255, np.uint8)
+ON_SHOULDER = np.s_[50:96, 147:156]
+"""From beside the face, of 8 px around (128, 56), over the shoulder at (148, 78), onto the arm."""
+LOCK = np.s_[80:93, 149:154]
+
+
+def standing_in(shirt, *locks):
+    frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
+    frame[76:] = shirt
+    frame[:60] = HAIR
+    cv2.circle(frame, (128, 56), 9, SKIN, -1)
+    for lock in locks:
+        frame[lock] = HAIR
+    return frame
+
+
+def cut(frame, *, is_photo=False):
+    """Hair, and what is shown of the head and of the left upper arm, of 255."""
+    person = silhouette_of(posed(), EVERYWHERE)
+    distances, place = part_distances(PARTS, person), person.place()
+    whole = np.zeros((3, *PERSON_SIZE), np.float32)
+    whole[0][place] = 255 * hair_of_head(PARTS, distances, person, frame[place])
+    not_room = None if is_photo else np.ones_like(person.coverage)
+    masks = [*part_masks(PARTS, distances, person, frame[place], not_room)]
+    for image, name in zip(whole[1:], ("head", "left_upper_arm"), strict=True):
+        mask = masks[NUMBER_OF[name]]
+        image[mask.place] = mask.shown
+    return whole
+
+
+def test_hair_on_a_shoulder_is_the_heads_and_not_the_arms():
+    hair, head, arm = cut(standing_in(SHIRT, ON_SHOULDER))
+    assert (hair[LOCK] == 255).all()
+    assert arm[LOCK].max() < 1
+    assert (head[62:72, 149:154] > 200).all()
+    assert (head[85:93, 154] == 255).all()
+    assert not hair[97:].any()
+    assert (arm[100:104, 152:156] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [standing_in(SHIRT, np.s_[80:93, 147:156]), standing_in(HAIR, ON_SHOULDER)],
+    ids=["apart from the head", "on a shirt of its color"],
+)
+def test_what_has_its_color_elsewhere_stays_the_arms(frame):
+    hair, _, arm = cut(frame)
+    assert not hair[LOCK].any()
+    assert (arm[LOCK] == 255).all()
+
+
+def test_in_a_photo_no_other_frame_shows_the_arm_below_hair():
+    _, head, arm = cut(standing_in(SHIRT, ON_SHOULDER), is_photo=True)
+    assert (head[85:93, 154] == 255).all()
+    assert (arm[LOCK] > 200).all()
+
+
+def test_nothing_tells_hair_without_a_face():
+    keypoints = lost(lost(posed(), "left_mouth", [0]), "right_mouth", [0])
+    person = silhouette_of(keypoints, EVERYWHERE)
+    frame = standing_in(SHIRT, ON_SHOULDER)[person.place()]
+    assert not hair_of_head(PARTS, part_distances(PARTS, person), person, frame).any()
