@@ -17,7 +17,8 @@ from motiontransfer.core.arrays import Frame, PixelMask
 from motiontransfer.plate.full_size import ImagesOnDisk, for_bands, nearest
 
 _REACH = 0.02  # from a border, of what mends it; share of the image's height
-_NOISE = 8.0  # levels by which a frame and the image differ that show the same thing
+_LIGHT = 0.15  # largest change of light by which a frame and the image show the same thing
+_NOISE = 8.0  # levels
 _EARLIER = (np.s_[:-1], np.s_[:, :-1])  # of two neighbors, along each axis
 _LATER = (np.s_[1:], np.s_[:, 1:])
 
@@ -67,7 +68,8 @@ def _mean_differences(
         counts = [np.zeros(of.shape[:2], np.float32) for of in filled]
         levels = image[rows].astype(np.float32)
         lowest, highest = (
-            (levels + sign * _NOISE).clip(0, 255).astype(np.uint8) for sign in (-1, 1)
+            (levels * (1 + sign * _LIGHT) + sign * _NOISE).clip(0, 255).astype(np.uint8)
+            for sign in (-1, 1)
         )
         used = np.take(is_used.view(np.uint8)[:, y[rows]], x, axis=2)
         for number in np.flatnonzero(used.any(axis=(1, 2))).tolist():
