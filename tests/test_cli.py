@@ -56,7 +56,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer(monkeypatch, capsys):
         assert not run_command(monkeypatch, "inspect", video, "--output", "look.png")
         wrote, judged, cover, strike, look = capsys.readouterr().out.splitlines()
         assert wrote == "wrote look.png"
-        assert judged.startswith("turn: Good: ")
+        assert judged.startswith("turn: Mostly in the film: trunk")
         assert cover.startswith("turn: your films cover 35 % of the dance (head 0 %, ")
         assert strike.startswith("  - strike one pose of it ")
         assert look == "  - look at artifacts/inspection/turn_poses.png"
@@ -127,7 +127,7 @@ def test_a_preset_is_written_with_what_it_needs(monkeypatch, capsys, preset, fil
 def test_a_sign_that_the_terminal_lacks_ends_no_command(monkeypatch):
     printed = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr(sys, "stdout", printed)
-    monkeypatch.setattr("motiontransfer.project.entries.orphaned_outputs", lambda _: ["путь"])
+    monkeypatch.setattr("motiontransfer.project.entries.orphaned_outputs", lambda: ["путь"])
     monkeypatch.setattr("motiontransfer.project.entries.delete", lambda *_: None)
     assert not run_command(monkeypatch, "clean", "--yes")
     printed.flush()
