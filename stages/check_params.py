@@ -14,6 +14,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, ParamsError, VideoError
 from motiontransfer.core.names import CASE_ONLY, folded, is_device
 from motiontransfer.core.params import (
+    FILM_LISTS,
     PARAMS_FILE,
     Compute,
     DancersScene,
@@ -69,7 +70,6 @@ SECTIONS = {model.section(): model for model in _MODELS}
 """Section -> its model; but for `detect_keypoints`, whose model depends on the detector."""
 
 
-_LISTS = ("subjects", "targets", "trained", "detectors")
 _PAIRS = ("guides", "in_film", "face_cycles")
 _ENTRIES: dict[str, type[Section]] = {
     "decode": DecodeEntry,
@@ -234,7 +234,7 @@ def _name_faults() -> Iterator[str]:
     videos = load_section(dict[Name, VideoParams], "videos")
     transfers = load_section(dict[Name, Transfer], "transfers")
     scenes = load_section(dict[Name, DancersScene], "scenes")
-    lists = {key: load_section(list[Name], key) for key in _LISTS}
+    lists = {key: load_section(list[Name], key) for key in FILM_LISTS}
     pairs = {key: load_section(dict[Name, Pair], key) for key in _PAIRS}
     known = {"videos": videos, "transfers": transfers, "scenes": scenes, **lists, **pairs}
 

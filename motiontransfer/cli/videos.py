@@ -17,7 +17,7 @@ from motiontransfer.cli.options import Yes, command
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, VideoError
 from motiontransfer.core.events import Note, emit
-from motiontransfer.core.params import SceneChoice, load_section, read_films
+from motiontransfer.core.params import FILM_LISTS, SceneChoice, load_section, read_films
 
 if TYPE_CHECKING:
     from motiontransfer.project.deletion import Deletion
@@ -236,13 +236,12 @@ def delete(
 def told_of(deletion: "Deletion") -> list[str]:
     """What would go, and what stays, line by line."""
     from motiontransfer.project.deletion import size_of
-    from motiontransfer.project.entries import LISTS
 
     def told(what: str, paths: Collection[Path]) -> list[str]:
         return [f"{what}: {len(paths)}, {size_of(paths) / 1e6:.1f} MB"] if paths else []
 
     gone = [
-        f"{name} in {section}" if section in LISTS else f"{section}.{name}"
+        f"{name} in {section}" if section in FILM_LISTS else f"{section}.{name}"
         for section, name in deletion.entries
     ]
     cache = f"in DVC's cache at {deletion.outside}, outside of the project"

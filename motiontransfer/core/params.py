@@ -203,6 +203,8 @@ class Films(BaseModel):
 
 FILM_SECTIONS = tuple(Films.model_fields)
 """Sections of films.yaml, in its order."""
+FILM_LISTS = ("subjects", "targets", "trained", "detectors")
+"""Those of names alone."""
 
 
 class SplitParams(Section):

@@ -16,7 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, MissingFileError, ParamsError, VideoError
 from motiontransfer.core.names import CASE_ONLY, folded, is_plain, valid_name
-from motiontransfer.core.params import NAME_BYTES, Name, SceneChoice, read_films, read_text
+from motiontransfer.core.params import (
+    FILM_LISTS,
+    NAME_BYTES,
+    Name,
+    SceneChoice,
+    read_films,
+    read_text,
+)
 from motiontransfer.core.storage import (
     overlap,
     params_lock,
@@ -40,8 +47,6 @@ from motiontransfer.video.reader import read_metadata
 
 Entry = tuple[str, str]
 """A section of films.yaml, and a name in it."""
-LISTS = ("subjects", "targets", "trained", "detectors")
-"""Sections of names alone."""
 Role = Literal["source", "target"]
 """A generator is trained of a target; of a source only the motion is used."""
 CHECKS_FOLDER = Path(".dvc/tmp/checks")
@@ -311,7 +316,7 @@ def without(entries: Iterable[Entry], *, root: Path = Path()) -> str:
     films = film_sections(root)
     for section, name in entries:
         if name in films[section]:
-            remove = films[section].remove if section in LISTS else films[section].pop
+            remove = films[section].remove if section in FILM_LISTS else films[section].pop
             remove(name)
     return with_films(read_text(root / FILMS_FILE), films)
 

@@ -18,7 +18,8 @@ from motiontransfer.plate.masks import disc_of, opened, touching
 from motiontransfer.puppet.fit.silhouette import Distance, Field, Silhouette
 
 # Radii of the head.
-_LEAST, _MOST = 0.12, 1.3  # around a face: nearer is skin, farther what is behind
+_LEAST = 0.12  # around a face: nearer is skin
+_MOST = 1.3  # farther is what is behind
 _BELOW = 2.0  # from where other parts tell which colors are theirs: hair lies on them above
 _STRAND = 0.06  # half the width of what counts
 
