@@ -20,6 +20,7 @@ FRAME_RATE = 30
 """Frames that a page sends a second, at most."""
 _RESULT_SECONDS = 0.025  # that a result is waited for, of this frame or one before
 _IDLE_SECONDS = 5.0  # without a frame, after which the session ends
+_PAGE_SECONDS = 2.0  # without a frame, after which a page is closed or reloaded: another may begin
 _SECONDS_TO_END = 2
 _QUALITY = 85  # of the JPEG
 
@@ -34,6 +35,7 @@ class Live:
         self._of: tuple = ()  # page, target, size
         self._is_ready = False
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._answered = 0.0  # when the page got its last answer
 
     def perform(self, page: str, target: str, frame: Frame) -> str | None:
         """Take a frame of a page's camera; return what is to be seen, None if nothing new is.
@@ -43,7 +45,7 @@ class Live:
         """
         of = page, target, frame.shape[:2]
         with self._lock:
-            if self._of[:1] != (page,) and self._process is not None and self._process.is_alive():
+            if self._of[:1] != (page,) and self._is_in_use():
                 raise MotionTransferError(f"{self.name} runs in another page: stop it there first")
             if self._of != of:
                 self._begin(of)
@@ -53,6 +55,8 @@ class Live:
                 if self.end():
                     told = f"{self.name} has failed; the terminal says why"
                     raise MotionTransferError(told) from error
+            finally:
+                self._answered = time.monotonic()
             self._begin(of)  # no frames had come, and it had ended
             return self.loading
 
@@ -72,6 +76,10 @@ class Live:
         self._process.join()
         self._of = ()
         return self._process.exitcode
+
+    def _is_in_use(self) -> bool:
+        is_there = time.monotonic() - self._answered < _PAGE_SECONDS
+        return is_there and self._process is not None and self._process.is_alive()
 
     def _begin(self, of: tuple) -> None:
         self.end()

@@ -87,6 +87,15 @@ def test_one_page_has_the_session_until_it_ends(live):
     assert answer(live, page="another")
 
 
+def test_a_page_that_was_closed_or_reloaded_holds_no_session(live, monkeypatch):
+    answer(live)
+    first = live._process
+    monkeypatch.setattr(app_live, "_PAGE_SECONDS", 0)
+    assert answer(live, page="reloaded")
+    assert not first.is_alive()
+    assert live._process.is_alive()
+
+
 def test_a_fault_and_a_death_are_told(live):
     with pytest.raises(MotionTransferError, match="no such target"):
         answer(live, target="")
