@@ -44,7 +44,8 @@ from motiontransfer.live.devices import Load, Source, Window, recording
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.networks import load_target, use_openvino
 from motiontransfer.live.session import Session
-from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_detections, read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.mediapipe_detectors import mediapipe_models
 from motiontransfer.pose.openvino_holistic import IS_INSTALLED, follow_person, openvino_core

@@ -26,7 +26,8 @@ from benchmarks.machine import recorded, usage_of
 from benchmarks.transfer.project import read_sections, write_sections
 from motiontransfer.core.arrays import Frame
 from motiontransfer.pose.detection import detect_clip
-from motiontransfer.pose.keypoints import People, read_keypoints
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from stages import detect_keypoints

@@ -14,7 +14,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
 from motiontransfer.plate.masks import read_masks
 from motiontransfer.pose.drawing import draw_pose
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.rendering.videos import side_by_side

@@ -65,7 +65,7 @@ from motiontransfer.plate.masks import write_masks
 from motiontransfer.plate.segmentation import clip_masks
 from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose import cleaning
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance import Appearance, pack_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit import filling, fitting

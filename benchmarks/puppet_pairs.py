@@ -18,7 +18,8 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.plate.target_clips import NOTHING_HELD_OUT, TargetClip, read_target_clips
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, write_keypoints
 from motiontransfer.video.clip import DETECTION_FILE, FULL_SIZE_FILE, detection_frames
 from motiontransfer.video.frame_store import FrameStore, write_frames
 from motiontransfer.video.geometry import resize

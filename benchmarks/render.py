@@ -41,7 +41,8 @@ from motiontransfer.plate.background import Background
 from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.pose.boxes import Viewport, ViewportFollower, body_height_px, fit_viewport
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.torch_drawing import PoseDrawer
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.fitting import fit_appearance

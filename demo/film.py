@@ -15,7 +15,7 @@ from motiontransfer.core.errors import ParamsError
 from motiontransfer.core.params import Compute, Section, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.filming.key_poses import find_key_poses
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.video.writer import Sound, store_sound, write_video
 
 PARAMS = Path("demo/params.yaml")

@@ -1,7 +1,8 @@
 from .core.errors import MotionTransferError
 from .models.runtime import make_runtime
 from .pose.drawing import draw_rgb
-from .pose.keypoints import Keypoints, keypoint_table, read_keypoints, write_keypoints
+from .pose.keypoints import Keypoints, keypoint_table
+from .pose.keypoints_file import read_keypoints, write_keypoints
 from .rendering.frame import Renderer, render_poses
 from .rendering.renderer import load_renderer
 from .retargeting.normalization import normalize_poses

@@ -26,7 +26,8 @@ from motiontransfer.filming.quality import (
     verdict,
 )
 from motiontransfer.pose.cleaning import Filling, fill
-from motiontransfer.pose.keypoints import Detections, read_detections, write_keypoints
+from motiontransfer.pose.keypoints import Detections
+from motiontransfer.pose.keypoints_file import read_detections, write_keypoints
 from motiontransfer.pose.photos import is_photo
 from motiontransfer.pose.subject import (
     PersonRule,

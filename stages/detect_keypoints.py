@@ -8,7 +8,7 @@ from motiontransfer.core.params import Compute, Name, Section, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.pose.detection import detection_metrics
 from motiontransfer.pose.detectors import DetectorName, detect_keypoints, load_detector
-from motiontransfer.pose.keypoints import write_detections
+from motiontransfer.pose.keypoints_file import write_detections
 
 
 class DetectEntry(Section):

@@ -16,7 +16,8 @@ from motiontransfer.core.params import Transfer, load_params, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.core.recipe import recipe_text
 from motiontransfer.core.storage import replacing_folder, write_json
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance

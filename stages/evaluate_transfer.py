@@ -15,7 +15,7 @@ from motiontransfer.evaluation.params import EvaluateTransferParams
 from motiontransfer.evaluation.protocols import evaluate_transfer, open_lpips
 from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.plate.target_clips import held_out_by, read_target_clips
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.rendering.scene import is_in_film, shown_poses
 from motiontransfer.video.frame_store import check_decodable
 

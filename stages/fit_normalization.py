@@ -8,7 +8,8 @@ import numpy as np
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, StatisticsError
 from motiontransfer.core.params import load_section
-from motiontransfer.pose.keypoints import Keypoints, read_subject
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_subject
 from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.plots import write_figure
 from motiontransfer.retargeting.params import FitNormalizationParams

@@ -34,7 +34,7 @@ def _fit(video: str, subject: str, film: Path, folder: Path) -> dict[str, float]
     from motiontransfer.core.tensor_files import write_arrays
     from motiontransfer.plate.scene_fitting import fit_scene
     from motiontransfer.plate.target_clips import TargetClip
-    from motiontransfer.pose.keypoints import read_detections
+    from motiontransfer.pose.keypoints_file import read_detections
     from motiontransfer.video.clip import read_clip
     from motiontransfer.video.crop import picture_box
     from motiontransfer.video.isolation import run_isolated

@@ -4,7 +4,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Pair, load_section
 from motiontransfer.core.storage import write_json
 from motiontransfer.filming.key_poses import find_key_poses
-from motiontransfer.pose.keypoints import read_keypoints, read_subject
+from motiontransfer.pose.keypoints_file import read_keypoints, read_subject
 from motiontransfer.rendering.guide import GuidePlan, write_guide, write_guide_sheet
 from motiontransfer.video.clip import read_clip
 

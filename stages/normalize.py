@@ -5,7 +5,8 @@ import logging
 from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, write_keypoints
 from motiontransfer.pose.time_series import smooth
 from motiontransfer.retargeting.in_view import PathFit, fit_path
 from motiontransfer.retargeting.normalization import joint_differences, normalize_poses

@@ -4,7 +4,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.storage import sha256_of
 from motiontransfer.core.tensor_files import write_arrays
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.rendering.rendered import RenderParams
 from motiontransfer.retargeting.film_place import find_place
 from motiontransfer.retargeting.statistics import read_statistics

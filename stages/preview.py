@@ -4,7 +4,7 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Compute, SplitParams, Transfer, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.plate.target_clips import HeldOut, read_target_clips
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.provenance.signing import Content, load_credentials, signed_files
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.warping import Puppet

@@ -9,7 +9,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import Transfer, load_section
 from motiontransfer.core.progress import track
 from motiontransfer.pose.drawing import display_style
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.rendering.rendered import (

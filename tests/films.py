@@ -10,7 +10,8 @@ import numpy as np
 from motiontransfer.core.layout import masks_beside
 from motiontransfer.plate.masks import PersonMasks, write_masks
 from motiontransfer.plate.target_clips import TargetClip
-from motiontransfer.pose.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.video.clip import Clip, write_description
 from motiontransfer.video.frame_store import write_frames
 from motiontransfer.video.geometry import Framing

@@ -50,7 +50,8 @@ from motiontransfer.core.params import SplitParams, load_section
 from motiontransfer.plate.background import Background, median_background
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.target_clips import HeldOut, read_target_clips
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.fit.fitting import choose_references, target_appearance

@@ -58,7 +58,7 @@ from motiontransfer.core.params import Compute, load_section
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.evaluation.frames import HALF_PIXEL, Regions, all_regions, moved
 from motiontransfer.evaluation.likeness import likeness
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.rendering.videos import contact_sheet
 from motiontransfer.video.frame_store import FrameStore

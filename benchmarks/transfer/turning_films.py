@@ -47,7 +47,8 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.storage import write_json
-from motiontransfer.pose.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.video.writer import video_writer
 

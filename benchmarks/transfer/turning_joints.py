@@ -31,7 +31,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.params import load_section
 from motiontransfer.pose.boxes import body_height_px
 from motiontransfer.pose.cleaning import Filling, fill
-from motiontransfer.pose.keypoints import Keypoints, read_detections, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_detections, read_keypoints
 from motiontransfer.pose.skeleton import BODY_JOINTS
 from motiontransfer.pose.subject import choose_person
 from motiontransfer.retargeting.in_view import fit_path

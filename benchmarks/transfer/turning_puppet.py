@@ -13,7 +13,8 @@ from pathlib import Path
 from motiontransfer.core import layout
 from motiontransfer.core.arrays import Frame
 from motiontransfer.core.parallel import map_ahead
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.puppet.draw.warping import Puppet

@@ -41,7 +41,8 @@ from motiontransfer.export.onnx_networks import (
 from motiontransfer.live.devices import Window, open_camera, open_video, recording
 from motiontransfer.live.motion import SourceMotion
 from motiontransfer.live.session import Session, working_framing
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.openvino_holistic import follow_person
 from motiontransfer.pose.skeleton import Skeleton
 from motiontransfer.puppet.draw.warping import Puppet

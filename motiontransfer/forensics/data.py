@@ -26,7 +26,8 @@ from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.forensics.model import AnyFrames
 from motiontransfer.models.runtime import Runtime
 from motiontransfer.plate.target_clips import HeldOut, TargetClip, read_target_clips
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.rendering.frame import Renderer, render_poses
 from motiontransfer.rendering.rendered import FaceMode
 from motiontransfer.rendering.renderer import load_renderer

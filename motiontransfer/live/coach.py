@@ -21,7 +21,8 @@ from motiontransfer.filming.key_poses import find_key_poses
 from motiontransfer.filming.striking import Seen, Strikes
 from motiontransfer.live.command import open_detector
 from motiontransfer.live.motion import recent_keypoints
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, read_subject
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.video.geometry import enclosing_box
 

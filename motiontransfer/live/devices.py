@@ -23,7 +23,8 @@ import numpy as np
 from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.core.errors import DisplayError, MissingLibraryError, VideoError, one_line
 from motiontransfer.core.parallel import in_thread
-from motiontransfer.pose.keypoints import People, read_keypoints
+from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.skeleton import HOLISTIC, Skeleton
 from motiontransfer.video.isolation import iterate_isolated, run_isolated
 from motiontransfer.video.reader import VideoMetadata, read_frames, read_metadata, upright

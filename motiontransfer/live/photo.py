@@ -14,7 +14,8 @@ from motiontransfer.plate.masks import write_masks
 from motiontransfer.plate.segmentation import clip_masks
 from motiontransfer.plate.target_clips import NOTHING_HELD_OUT, read_target_clips
 from motiontransfer.pose.detectors import default_detector, detect_keypoints
-from motiontransfer.pose.keypoints import Keypoints, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.pose.photos import lasting
 from motiontransfer.pose.subject import choose_person

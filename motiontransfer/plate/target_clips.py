@@ -12,7 +12,8 @@ from motiontransfer.core import layout
 from motiontransfer.core.arrays import Affine, Frame, MaskedFrame
 from motiontransfer.core.errors import KeypointsError, MissingFileError, TrainingError
 from motiontransfer.core.tensor_files import read_described
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints, read_subject
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, read_subject
 from motiontransfer.pose.photos import films_or_photos, is_photo, placed, placement
 from motiontransfer.video.geometry import resize
 

@@ -22,13 +22,8 @@ from motiontransfer.core.events import PosesCompared
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.filming.pose_advice import compare_poses
-from motiontransfer.pose.keypoints import (
-    Detections,
-    Keypoints,
-    read_detections,
-    read_keypoints,
-    resize_points,
-)
+from motiontransfer.pose.keypoints import Detections, Keypoints, resize_points
+from motiontransfer.pose.keypoints_file import read_detections, read_keypoints
 from motiontransfer.pose.overlays import (
     draw_boxes_and_rings,
     draw_detections,

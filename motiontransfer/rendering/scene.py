@@ -22,7 +22,8 @@ from motiontransfer.core.parallel import map_ahead
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.core.tensor_files import read_arrays, read_described
 from motiontransfer.plate.scene import Scene, face_pixels, light_of_film, skin_color
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.warping import Puppet, PuppetClip
 from motiontransfer.rendering.backgrounds import cut_out

@@ -27,7 +27,8 @@ from motiontransfer.evaluation.training_gain import LEAST_DISTANCES
 from motiontransfer.filming.pose_advice import compare_poses
 from motiontransfer.plate.target_clips import TargetClip
 from motiontransfer.pose.drawing import draw_pose
-from motiontransfer.pose.keypoints import Keypoints, read_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.time_series import peaks
 from motiontransfer.report.page import PanelSource, jpeg, leaf_texts, video_panel, write_video_page
 from motiontransfer.report.tables import (

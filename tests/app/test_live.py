@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from motiontransfer.app import live as app_live
 from motiontransfer.app.live import LOADING, Live
 from motiontransfer.core.errors import MotionTransferError
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.project.params_editing import film_sections, write_films
 from motiontransfer.video.isolation import run_isolated
 from tests.live.parts import write_target

@@ -7,7 +7,7 @@ import pytest
 
 from demo import film
 from motiontransfer.core.errors import ParamsError
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.video.frame_store import FrameStore
 
 PARAMS = """

@@ -35,7 +35,7 @@ from motiontransfer.models.weights import read_generator, write_weights
 from motiontransfer.pose import openvino_holistic
 from motiontransfer.pose.boxes import Viewport
 from motiontransfer.pose.drawing import PoseMapStyle
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.pose.openvino_holistic import MODELS, openvino_core
 from motiontransfer.puppet.appearance_file import write_appearance
 from motiontransfer.rendering.compositing import with_label

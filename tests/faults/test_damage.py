@@ -23,7 +23,7 @@ from motiontransfer.core.tensor_files import read_description
 from motiontransfer.evaluation.measurements import read_measurements
 from motiontransfer.models.weights import read_tensors
 from motiontransfer.plate.masks import read_masks
-from motiontransfer.pose.keypoints import read_detections, read_keypoints
+from motiontransfer.pose.keypoints_file import read_detections, read_keypoints
 from motiontransfer.puppet.appearance import pack_appearance
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.rendering.rendered import read_rendered

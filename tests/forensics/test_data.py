@@ -11,7 +11,7 @@ from motiontransfer.core.errors import MissingFileError, TrainingError
 from motiontransfer.core.params import Transfer
 from motiontransfer.forensics import data
 from motiontransfer.plate.target_clips import HeldOut
-from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, write_keypoints
 from motiontransfer.rendering.frame import render_poses
 from motiontransfer.rendering.renderer import load_renderer
 from motiontransfer.training.data import BatchSampler, prefetch

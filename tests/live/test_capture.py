@@ -10,7 +10,7 @@ import pytest
 from motiontransfer.core.errors import VideoError
 from motiontransfer.live.devices import open_camera, open_poses, open_video
 from motiontransfer.live.session import Clock, LatestValue, capture
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.video.writer import write_video
 from tests.live.parts import joints_of, source_of
 from tests.people import SIZE, dance, picture

@@ -15,7 +15,7 @@ import skimage
 from PIL import Image
 
 from motiontransfer.live import command
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.video.writer import Sound, write_video
 from tests.clone import ROOT

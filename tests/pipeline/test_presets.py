@@ -15,7 +15,7 @@ from motiontransfer.evaluation.frames import PosedFrames
 from motiontransfer.models.weights import read_face_generator
 from motiontransfer.pose import detection, keypoint_rcnn
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.project.presets import apply_preset
 from motiontransfer.training.gan import VGG19Features
 from motiontransfer.video.frame_store import FrameStore

@@ -12,7 +12,7 @@ from motiontransfer.plate.target_clips import (
     split_clip,
 )
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.pose.keypoints import read_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints
 from motiontransfer.pose.photos import placed, standing_still
 from tests.films import add_clip
 from tests.people import SIZE, both_sides, dance, keypoints_of

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from motiontransfer.core.params import Compute
 from motiontransfer.pose import detection
 from motiontransfer.pose.detectors import default_detector
-from motiontransfer.pose.keypoints import Detections, write_detections
+from motiontransfer.pose.keypoints import Detections
+from motiontransfer.pose.keypoints_file import write_detections
 from motiontransfer.pose.landmarks import Detector
 from motiontransfer.pose.skeleton import HOLISTIC
 from tests.films import film

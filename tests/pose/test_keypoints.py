@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from motiontransfer.core.errors import KeypointsError
 from motiontransfer.core.storage import read_table, write_table
 from motiontransfer.pose import keypoints as module
+from motiontransfer.pose import keypoints_file
 from motiontransfer.pose.skeleton import Skeleton
 from tests.people import RATE, dance
 
@@ -52,8 +53,8 @@ def any_arrays(draw):
 def test_what_is_written_is_what_is_read(tmp_path_factory, arrays):
     keypoints = example(points=arrays[0], score=arrays[1], filled=arrays[2])
     path = tmp_path_factory.mktemp("keypoints") / "a" / "clip.parquet"
-    module.write_keypoints(path, keypoints)
-    assert_same(module.read_keypoints(path), keypoints, "points", "score", "filled")
+    keypoints_file.write_keypoints(path, keypoints)
+    assert_same(keypoints_file.read_keypoints(path), keypoints, "points", "score", "filled")
 
 
 def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
@@ -61,7 +62,7 @@ def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     filled[1, [0, 2]], depth[2, 1] = True, -0.25
     one, path = tmp_path / "one.parquet", tmp_path / "two.parquet"
     for file in (one, path):
-        module.write_keypoints(file, example(filled=filled, depth=depth))
+        keypoints_file.write_keypoints(file, example(filled=filled, depth=depth))
     assert path.read_bytes() == one.read_bytes()
     table = pq.read_table(path)
     names = "frame_index pts_seconds person body face body_filled face_filled body_depth face_depth"
@@ -72,7 +73,7 @@ def test_a_table_has_one_row_a_frame_and_one_column_a_group(tmp_path):
     assert table["body_filled"].to_pylist() == [[False, False], [True, False], [False, False]]
     assert table["face_filled"].to_pylist() == [[False], [True], [False]]
     assert table["body_depth"].to_pylist() == [[0, 0], [0, 0], [0, -0.25]]
-    assert module.read_keypoints(path).part([2]).depth.tolist() == [[0, -0.25, 0]]
+    assert keypoints_file.read_keypoints(path).part([2]).depth.tolist() == [[0, -0.25, 0]]
 
 
 KEY = "motiontransfer.keypoints"
@@ -107,11 +108,11 @@ def without(gone):
 )
 def test_invalid_files_are_refused(tmp_path, change, description, named):
     path = tmp_path / "clip.parquet"
-    module.write_keypoints(path, example())
+    keypoints_file.write_keypoints(path, example())
     columns, before = read_table(path, key=KEY)
     write_table(path, change(columns), key=KEY, description=before | description)
     with pytest.raises(KeypointsError, match=rf"clip\.parquet: .*{named}"):
-        module.read_keypoints(path)
+        keypoints_file.read_keypoints(path)
 
 
 def changed(array, index, value):
@@ -168,9 +169,9 @@ def test_detections_survive_the_disk(tmp_path_factory, places, has_world):
     world = world_of(places) if has_world else None
     written = detections_at(sorted(places), world=world)
     path = tmp_path_factory.mktemp("detections") / "a" / "clip.parquet"
-    module.write_detections(path, written)
+    keypoints_file.write_detections(path, written)
     names = ("frame_index", "person", "points", "score", "world")
-    assert_same(module.read_detections(path), written, *names)
+    assert_same(keypoints_file.read_detections(path), written, *names)
 
 
 def world_of(places):
@@ -223,18 +224,19 @@ def test_invalid_rows_are_refused(places, named):
 
 def test_detections_and_keypoints_are_different_files(tmp_path):
     path = tmp_path / "clip.parquet"
-    module.write_detections(path, detections_at([]))
-    assert (module.read_detections(path).people, module.read_detections(path).num_frames) == ((), 4)
-    module.write_detections(path, detections_at(PLACES))
+    keypoints_file.write_detections(path, detections_at([]))
+    read = keypoints_file.read_detections(path)
+    assert (read.people, read.num_frames) == ((), 4)
+    keypoints_file.write_detections(path, detections_at(PLACES))
     with pytest.raises(KeypointsError, match=r"4 frames, .* got 5 rows"):
-        module.read_keypoints(path)
+        keypoints_file.read_keypoints(path)
     columns, description = read_table(path, key=KEY)
     write_table(path, rows(0, 2, 1)(columns), key=KEY, description=description)
     with pytest.raises(KeypointsError, match=r"clip\.parquet: .*order"):
-        module.read_detections(path)
-    module.write_keypoints(path, example(filled=np.ones((3, 3), bool)))
+        keypoints_file.read_detections(path)
+    keypoints_file.write_keypoints(path, example(filled=np.ones((3, 3), bool)))
     with pytest.raises(KeypointsError, match=r"clip\.parquet: .*filled in"):
-        module.read_detections(path)
+        keypoints_file.read_detections(path)
 
 
 def test_the_table_has_one_row_a_frame_and_joint():

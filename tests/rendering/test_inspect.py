@@ -9,7 +9,8 @@ from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.core.params import load_section
-from motiontransfer.pose.keypoints import Keypoints, write_detections, write_keypoints
+from motiontransfer.pose.keypoints import Keypoints
+from motiontransfer.pose.keypoints_file import write_detections, write_keypoints
 from motiontransfer.rendering.inspect import (
     Inspection,
     advise_on_poses,

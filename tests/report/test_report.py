@@ -13,7 +13,7 @@ from motiontransfer.core.errors import MotionTransferError, VideoError
 from motiontransfer.core.params import Transfer
 from motiontransfer.core.storage import write_json
 from motiontransfer.evaluation.measurements import Measurements, MetricKey, write_measurements
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.report.report import write_transfer_report
 from motiontransfer.retargeting.in_view import PathFit
 from motiontransfer.video.writer import write_video

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.core.errors import StatisticsError
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from motiontransfer.puppet.appearance_file import read_appearance
 from motiontransfer.retargeting.statistics import read_statistics
 from stages import fit_appearance, fit_normalization

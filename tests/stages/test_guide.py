@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from stages.guide import main
 from tests.films import add_source
 from tests.people import dance

@@ -23,7 +23,7 @@ from motiontransfer.models.layers import initialize
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.target_clips import read_target_clips
 from motiontransfer.pose.boxes import face_boxes
-from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, write_keypoints
 from motiontransfer.pose.skeleton import COCO_17, HOLISTIC
 from motiontransfer.provenance.verification import read_provenance
 from motiontransfer.puppet.appearance_file import write_appearance

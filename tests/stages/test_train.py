@@ -13,7 +13,7 @@ import pytest
 from motiontransfer.core.errors import ParamsError
 from motiontransfer.models import weights as on_disk
 from motiontransfer.plate.target_clips import HeldOut
-from motiontransfer.pose.keypoints import read_keypoints, write_keypoints
+from motiontransfer.pose.keypoints_file import read_keypoints, write_keypoints
 from stages import train_face_cycle, train_face_gan, train_gan
 from tests.clone import ROOT
 from tests.digests import digests

@@ -12,7 +12,7 @@ from motiontransfer.forensics.data import CORRUPTIONS
 from motiontransfer.forensics.model import read_detector
 from motiontransfer.models.generators import build_generator
 from motiontransfer.models.weights import write_weights
-from motiontransfer.pose.keypoints import write_keypoints
+from motiontransfer.pose.keypoints_file import write_keypoints
 from stages.train_forensics import main
 from tests.films import add_clip
 from tests.people import dance

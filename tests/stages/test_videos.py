@@ -11,7 +11,7 @@ from PIL import Image
 from motiontransfer.body.motion import read_motion
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.core.stage_runner import run
-from motiontransfer.pose.keypoints import read_keypoints, write_detections
+from motiontransfer.pose.keypoints_file import read_keypoints, write_detections
 from motiontransfer.pose.mediapipe_detectors import person_boxes
 from motiontransfer.video.clip import read_clip
 from motiontransfer.video.writer import write_video
