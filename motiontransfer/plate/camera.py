@@ -46,6 +46,13 @@ class CameraPath(NamedTuple):
         maps = larger @ self.maps @ np.linalg.inv(larger)
         return self._replace(maps=maps, size=(size[0], size[1]))
 
+    def from_middle(self, size: tuple[int, int]) -> "CameraPath":
+        """The same with the room as it is in the frame, of a size, in the middle of the views."""
+        places = _corners_of(size, self.maps)
+        apart = np.abs(places - np.median(places[self.is_sure], axis=0)).sum(axis=(1, 2))
+        middle = np.where(self.is_sure, apart, np.inf).argmin()
+        return self._replace(maps=np.linalg.inv(self.maps[middle]) @ self.maps, size=size)
+
     def to_room(self, image: np.ndarray, index: int, *, beyond: int = 0) -> np.ndarray:
         """A frame in the image of the room, with a level where it shows none of it."""
         color = (beyond,) * 4
@@ -102,11 +109,18 @@ def _in_view(
 ) -> CameraPath:
     """The path from the image's corner; that image is as large as it has to be, and not huge."""
     whole = np.array(size[::-1], np.float64)
-    ends = whole * [[[0, 0], [1, 0], [1, 1], [0, 1]]]
-    places = np.stack([cv2.perspectiveTransform(ends, matrix)[0] for matrix in maps])
+    places = _corners_of(size, maps)
     middle = np.median(places, axis=(0, 1))
     low = np.maximum(places.min(axis=(0, 1)), middle - _LARGEST / 2 * whole)
     high = np.minimum(places.max(axis=(0, 1)), middle + _LARGEST / 2 * whole)
     shift = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]])
     columns, rows = np.ceil(high - low).astype(int).tolist()
     return CameraPath(shift @ maps, (rows, columns), sure)
+
+
+def _corners_of(
+    size: tuple[int, int], maps: Float64[np.ndarray, "frames 3 3"]
+) -> Float64[np.ndarray, "frames 4 2"]:
+    """Where the corners of each frame are in the image of the room."""
+    ends = np.array(size[::-1], np.float64) * [[[0, 0], [1, 0], [1, 1], [0, 1]]]
+    return np.stack([cv2.perspectiveTransform(ends, matrix)[0] for matrix in maps])
