@@ -116,7 +116,8 @@ def _measured(
 ) -> list[dict[str, object]]:
     with FullSizeFrames(read_target_clips(target, NOTHING_HELD_OUT, root=project)) as frames:
         references = choose_references(frames, count=count)
-        appearance = target_appearance(frames, median_background(frames), references)
+        room = median_background(frames, among=references)
+        appearance = target_appearance(frames, room, references)
         rows, drawn = [], [*_drawn_as_filmed(appearance, frames, references)]
     colored = room_colors(appearance.background) if target.endswith("_suit") else None
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)

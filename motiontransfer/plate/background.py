@@ -19,7 +19,7 @@ from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.camera import CameraPath, camera_path
+from motiontransfer.plate.camera import CameraPath, camera_path, seen_from_middle
 from motiontransfer.plate.full_size import (
     FullSizeFrames,
     ImageOnDisk,
@@ -113,12 +113,14 @@ def median_background(
     for overlay in overlays:
         samples.is_free[overlay.is_there[:, None, None] & overlay.place] = False
     is_free, height_px, keys = samples.is_free, samples.height_px, samples.keys
-    path = camera_path(samples.frames, [255 * one.astype(np.uint8) for one in ~is_free])
-    del samples
+    masks = [255 * one.astype(np.uint8) for one in ~is_free]
+    path = camera_path(samples.frames, masks)
+    if path.moves:
+        path = seen_from_middle(path, samples.frames, masks)
+        is_free = _in_room(masks, path)
+    del samples, masks
     images: ImagesOnDisk | list[ImageOnDisk] = frames.kept
     if path.moves:
-        path = path.from_middle(is_free.shape[1:])
-        is_free = _in_room(is_free, path)
         path = path.scaled(np.divide(frames.size, is_free.shape[1:]))
         images = [
             images.append(path.to_room(images[index].mapped(), index)) for index in range(len(keys))
@@ -132,11 +134,9 @@ def median_background(
     return Background(image, is_filled=is_hidden, overlays=tuple(large), views=views)
 
 
-def _in_room(
-    is_free: Bool[np.ndarray, "frames height width"], path: CameraPath
-) -> Bool[np.ndarray, "frames height width"]:
+def _in_room(masks: Sequence[Mask], path: CameraPath) -> Bool[np.ndarray, "frames height width"]:
     """Where frames of a camera that moves show the room, in the room's image."""
-    shown = [path.to_room(one.astype(np.uint8), index) > 0 for index, one in enumerate(is_free)]
+    shown = [path.to_room(mask, index, beyond=255) == 0 for index, mask in enumerate(masks)]
     return np.array(shown) & path.is_sure[:, None, None]
 
 

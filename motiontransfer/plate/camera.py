@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
-from motiontransfer.core.arrays import Frame, FrameMask, Mask, Vector
+from motiontransfer.core.arrays import Frame, FrameMask, Gray, Mask, Vector
 from motiontransfer.plate.masks import LEAST_MASK, disc_of
 
 _NUM_CORNERS, _FEWEST = 400, 24  # tracked at once; fewer tell no homography for sure
@@ -45,13 +45,6 @@ class CameraPath(NamedTuple):
         larger, size = np.diag((*by[::-1], 1.0)), np.rint(self.size * by).astype(int).tolist()
         maps = larger @ self.maps @ np.linalg.inv(larger)
         return self._replace(maps=maps, size=(size[0], size[1]))
-
-    def from_middle(self, size: tuple[int, int]) -> "CameraPath":
-        """The same with the room as it is in the frame, of a size, in the middle of the views."""
-        places = _corners_of(size, self.maps)
-        apart = np.abs(places - np.median(places[self.is_sure], axis=0)).sum(axis=(1, 2))
-        middle = np.where(self.is_sure, apart, np.inf).argmin()
-        return self._replace(maps=np.linalg.inv(self.maps[middle]) @ self.maps, size=size)
 
     def to_room(self, image: np.ndarray, index: int, *, beyond: int = 0) -> np.ndarray:
         """A frame in the image of the room, with a level where it shows none of it."""
@@ -116,6 +109,50 @@ def _in_view(
     shift = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]])
     columns, rows = np.ceil(high - low).astype(int).tolist()
     return CameraPath(shift @ maps, (rows, columns), sure)
+
+
+def seen_from_middle(
+    path: CameraPath, frames: Sequence[Frame], masks: Sequence[Mask]
+) -> CameraPath:
+    """A path with the room as it is in the frame in the middle of the views.
+
+    Each frame is registered to that one, so that no error grows along the path.
+
+    Args:
+        path: of a camera that moves.
+        frames: those it was followed in, of the masks' size.
+    """
+    size = masks[0].shape
+    places = _corners_of(size, path.maps)
+    apart = np.abs(places - np.median(places[path.is_sure], axis=0)).sum(axis=(1, 2))
+    middle = int(np.where(path.is_sure, apart, np.inf).argmin())
+    path = path._replace(maps=np.linalg.inv(path.maps[middle]) @ path.maps, size=size)
+    gray = cv2.cvtColor(frames[middle], cv2.COLOR_RGB2GRAY)
+    corners = _corners(gray, masks[middle])
+    maps, sure = path.maps.copy(), np.zeros(len(frames), bool)
+    for index, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
+        shown = path.to_room(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), index)
+        hidden = path.to_room(mask, index, beyond=255) >= LEAST_MASK
+        x, y = corners[:, 0].astype(int).T
+        found, share = _homography(shown, gray, corners[~hidden[y, x]])
+        if found is not None and share > _SURE:
+            maps[index], sure[index] = found @ maps[index], True
+    return path._replace(maps=maps, is_sure=sure)
+
+
+def _homography(
+    image: Gray, other: Gray, corners: Float32[np.ndarray, "corners 1 2"]
+) -> tuple[Float64[np.ndarray, "3 3"] | None, float]:
+    """From an image to another one whose corners are nearly at the same places; how many agree."""
+    if len(corners) < _FEWEST:
+        return None, 0.0
+    now, kept, _ = cv2.calcOpticalFlowPyrLK(other, image, corners, np.empty_like(corners))
+    now, corners = now[kept[:, 0] > 0], corners[kept[:, 0] > 0]
+    if len(now) < _FEWEST:
+        return None, 0.0
+    cv2.setRNGSeed(0)
+    found, inliers = cv2.findHomography(now, corners, cv2.RANSAC, _WITHIN_PX)
+    return found, float(inliers.mean())
 
 
 def _corners_of(
