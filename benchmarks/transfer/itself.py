@@ -144,7 +144,8 @@ def _drawn_as_filmed(
     is_there = [[patch is not None for patch in row] for row in appearance.patches]
     chosen = np.where(is_there, np.arange(len(references))[:, None], -1)
     by_depth = _by_depth(appearance, puppet, frames, references)
-    clip = PuppetClip(puppet, poses, scales, chosen, np.zeros(chosen.shape), by_depth, 0)
+    still, no_hair = np.zeros(chosen.shape), np.zeros(len(references))
+    clip = PuppetClip(puppet, poses, scales, chosen, still, no_hair, by_depth, 0)
     for number, (film, index) in enumerate(references):
         mask = resize(frames.masks[film][index], size)
         drawn = without_mask(draw_puppet(clip, number, size, appearance.background))
