@@ -117,10 +117,10 @@ def median_background(
     path = camera_path(samples.frames, masks)
     if path.moves:
         path = seen_from_middle(path, samples.frames, masks)
-        is_free = _in_room(masks, path)
-    del samples, masks
+    del samples
     images: ImagesOnDisk | list[ImageOnDisk] = frames.kept
     if path.moves:
+        is_free = _in_room(masks, path)
         path = path.scaled(np.divide(frames.size, is_free.shape[1:]))
         images = [
             images.append(path.to_room(images[index].mapped(), index)) for index in range(len(keys))

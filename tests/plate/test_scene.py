@@ -169,6 +169,17 @@ def test_frames_are_registered_to_the_middle_one_however_far_off_the_path_is(wal
         np.testing.assert_allclose(found.maps[index][:2, 2], expected, atol=0.5)
 
 
+def test_a_path_to_which_few_frames_can_be_registered_is_that_of_a_camera_that_stands(wall):
+    """Of twenty frames four show the same wall."""
+    frames, masks = panned(wall, [(0, 0)] * 20), [np.zeros((120, 160), np.uint8)] * 20
+    frames[4:] = np.random.default_rng(0).integers(90, 110, (16, 120, 160, 3), np.uint8)
+    path = CameraPath(np.tile(np.eye(3), (20, 1, 1)), (120, 160), np.arange(20) < 4)
+    found = seen_from_middle(path, frames, masks)
+    assert (found.moves, found.size) == (False, (120, 160))
+    frames[4:6] = frames[:2]
+    assert seen_from_middle(path, frames, masks).moves
+
+
 def test_someone_who_moves_before_a_wall_moves_no_camera(wall):
     frames, masks = np.array(panned(wall, [(0, 0)] * 30)), np.zeros((30, 120, 160), np.uint8)
     for index in range(30):
