@@ -5,7 +5,7 @@ quarter of the frames are brighter, their level is taken. Borders between frames
 never uncovered pixels inpainted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -109,18 +109,17 @@ def median_background(
     samples = _read_samples(frames, among, num_frames)
     sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
     overlays = find_overlays(samples.frames, samples.poses, **sizes)
-    overlays += _captions(frames, samples)
-    for overlay in overlays:
-        samples.is_free[overlay.is_there[:, None, None] & overlay.place] = False
-    is_free, height_px, keys = samples.is_free, samples.height_px, samples.keys
-    masks = [255 * one.astype(np.uint8) for one in ~is_free]
-    path = camera_path(samples.frames, masks)
-    if path.moves:
-        path = seen_from_middle(path, samples.frames, masks)
-    del samples
+    is_free = _beside_overlays(samples.is_free, overlays)
+    captions = [*_captions(frames, samples)]
+    free_of_captions = _beside_overlays(is_free, captions)
+    path = _camera(samples.frames, free_of_captions)
+    if not path.moves:  # by which all changes at once
+        overlays, is_free = overlays + captions, free_of_captions
+    height_px, keys = samples.height_px, samples.keys
+    del samples, free_of_captions
     images: ImagesOnDisk | list[ImageOnDisk] = frames.kept
     if path.moves:
-        is_free = _in_room(masks, path)
+        is_free = _in_room(is_free, path)
         path = path.scaled(np.divide(frames.size, is_free.shape[1:]))
         images = [
             images.append(path.to_room(images[index].mapped(), index)) for index in range(len(keys))
@@ -134,10 +133,35 @@ def median_background(
     return Background(image, is_filled=is_hidden, overlays=tuple(large), views=views)
 
 
-def _in_room(masks: Sequence[Mask], path: CameraPath) -> Bool[np.ndarray, "frames height width"]:
-    """Where frames of a camera that moves show the room, in the room's image."""
-    shown = [path.to_room(mask, index, beyond=255) == 0 for index, mask in enumerate(masks)]
+def _beside_overlays(
+    is_free: Bool[np.ndarray, "frames height width"], overlays: Iterable[Overlay]
+) -> Bool[np.ndarray, "frames height width"]:
+    is_free = is_free.copy()
+    for overlay in overlays:
+        is_free[overlay.is_there[:, None, None] & overlay.place] = False
+    return is_free
+
+
+def _camera(
+    frames: Sequence[_Levels], is_free: Bool[np.ndarray, "frames height width"]
+) -> CameraPath:
+    """The camera's path, with the image of the room in the middle of the views."""
+    masks = _as_masks(is_free)
+    path = camera_path(frames, masks)
+    return seen_from_middle(path, frames, masks) if path.moves else path
+
+
+def _in_room(
+    is_free: Bool[np.ndarray, "frames height width"], path: CameraPath
+) -> Bool[np.ndarray, "frames height width"]:
+    """Where nobody is, in the image of the room, in frames whose view is sure."""
+    masks = enumerate(_as_masks(is_free))
+    shown = [path.to_room(mask, index, beyond=255) == 0 for index, mask in masks]
     return np.array(shown) & path.is_sure[:, None, None]
+
+
+def _as_masks(is_free: Bool[np.ndarray, "frames height width"]) -> list[Mask]:
+    return [255 * one.astype(np.uint8) for one in ~is_free]
 
 
 def room_behind(
