@@ -135,17 +135,20 @@ def seen_from_middle(
     path = path._replace(maps=np.linalg.inv(path.maps[middle]) @ path.maps, size=size)
     gray = cv2.cvtColor(frames[middle], cv2.COLOR_RGB2GRAY)
     corners = _corners(gray, masks[middle])
-    maps, sure = path.maps.copy(), np.zeros(len(frames), bool)
-    for index, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
-        shown = path.to_room(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), index)
-        hidden = path.to_room(mask, index, beyond=255) >= LEAST_MASK
-        x, y = corners[:, 0].astype(int).T
-        found, share = _homography(shown, gray, corners[~hidden[y, x]])
-        if found is not None and share > _SURE:
-            maps[index], sure[index] = found @ maps[index], True
+    sure = np.zeros(len(frames), bool)
+    for order in (range(middle, len(frames)), range(middle - 1, -1, -1)):
+        off = np.eye(3)
+        for index in order:
+            path.maps[index] = off @ path.maps[index]
+            shown = path.to_room(cv2.cvtColor(frames[index], cv2.COLOR_RGB2GRAY), index)
+            hidden = path.to_room(masks[index], index, beyond=255) >= LEAST_MASK
+            x, y = corners[:, 0].astype(int).T
+            found, share = _homography(shown, gray, corners[~hidden[y, x]])
+            if found is not None and share > _SURE:
+                path.maps[index], off, sure[index] = found @ path.maps[index], found @ off, True
     if sure.mean() < _REGISTERED:
         return _standing(size, len(frames))
-    return path._replace(maps=maps, is_sure=sure)
+    return path._replace(is_sure=sure)
 
 
 def _homography(
