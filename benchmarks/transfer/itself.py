@@ -116,7 +116,8 @@ def _measured(
 ) -> list[dict[str, object]]:
     with FullSizeFrames(read_target_clips(target, NOTHING_HELD_OUT, root=project)) as frames:
         references = choose_references(frames, count=count)
-        appearance = target_appearance(frames, median_background(frames), references)
+        room = median_background(frames, among=references)
+        appearance = target_appearance(frames, room, references)
         rows, drawn = [], [*_drawn_as_filmed(appearance, frames, references)]
     colored = room_colors(appearance.background) if target.endswith("_suit") else None
     poses = BodyPoses(appearance.skeleton, appearance.points, appearance.score)
@@ -143,7 +144,8 @@ def _drawn_as_filmed(
     is_there = [[patch is not None for patch in row] for row in appearance.patches]
     chosen = np.where(is_there, np.arange(len(references))[:, None], -1)
     by_depth = _by_depth(appearance, puppet, frames, references)
-    clip = PuppetClip(puppet, poses, scales, chosen, np.zeros(chosen.shape), by_depth, 0)
+    still, no_hair = np.zeros(chosen.shape), np.zeros(len(references))
+    clip = PuppetClip(puppet, poses, scales, chosen, still, no_hair, by_depth, 0)
     for number, (film, index) in enumerate(references):
         mask = resize(frames.masks[film][index], size)
         drawn = without_mask(draw_puppet(clip, number, size, appearance.background))

@@ -318,7 +318,7 @@ def _motion(quality: ClipQuality) -> Iterator[str]:
     elif quality.camera_wander is not None and quality.camera_wander > STEADY_CAMERA:
         yield (
             f"the view wanders by {100 * quality.camera_wander:.1f} % of the image's width, as of a"
-            " camera in a hand: use a tripod, or the background is blurred"
+            " camera in a hand: use a tripod"
         )
 
 

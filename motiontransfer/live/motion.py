@@ -6,6 +6,7 @@ joints err no more than the detector's takes 30 ms a frame to fit.) The source's
 are fitted to the last minute in which someone was in view, every second.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -183,11 +184,13 @@ class SourceMotion:
         self._samples.append(joints)
         self._sampled_at = seconds
         known_seconds = len(self._samples) / float(_SAMPLE_RATE)
-        wait = max(_REFIT_SECONDS, known_seconds / 10)
-        if len(self._samples) < MIN_FRAMES or seconds - self._fitted_at < wait:
+        is_first = len(self._samples) < MIN_FRAMES
+        wait = 0.0 if is_first else max(_REFIT_SECONDS, known_seconds / 10)
+        if seconds - self._fitted_at < wait:
             return
         self._fitted_at = seconds
-        samples = self._completed_of(list(self._samples), _SAMPLE_RATE)
+        times = math.ceil(MIN_FRAMES / len(self._samples))  # few are taken for more
+        samples = self._completed_of([*self._samples] * times, _SAMPLE_RATE)
         self._height_px = body_height_px(samples)
         try:
             self.statistics = self._fit([samples])

@@ -5,20 +5,24 @@ quarter of the frames are brighter, their level is taken. Borders between frames
 never uncovered pixels inpainted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.core.arrays import Frame, Mask, PixelMask
 from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
+from motiontransfer.plate.camera import CameraPath, camera_path, seen_from_middle
 from motiontransfer.plate.full_size import (
     FullSizeFrames,
+    ImageOnDisk,
     ImagesOnDisk,
     for_bands,
     nearest,
@@ -46,6 +50,8 @@ _OTHER_COLOR = 40  # levels from it
 _LARGEST_SPECK = 0.03  # their side, of the body's height
 
 _Levels = UInt8[np.ndarray, "rows columns 3"]
+View = Float64[np.ndarray, "3 3"]
+"""Homography of (x, y, 1), from pixels of a frame to those of the background image."""
 
 
 class Background(NamedTuple):
@@ -58,6 +64,17 @@ class Background(NamedTuple):
     """Of a photo: what the person leaves of its light; the image is without their shadow."""
     of_photo: bool = False
     """It lies behind a photo: of the references none but their own mattes tells the person."""
+    views: Mapping[tuple[int, int], View] = MappingProxyType({})
+    """Of a camera that moves, from each frame, (clip, frame_index), to the image."""
+
+    def seen_by(self, view: View | None) -> "Background":
+        """As a frame of a camera that moves shows it; its corner is the image's."""
+        if view is None:
+            return self
+        size = self.image.shape[1::-1]
+        warp = partial(cv2.warpPerspective, M=np.linalg.inv(view), dsize=size)
+        beyond = warp(self.is_filled.astype(np.uint8), borderValue=(1,) * 4) > 0
+        return self._replace(image=warp(self.image), is_filled=beyond)
 
 
 class _Samples(NamedTuple):
@@ -92,21 +109,63 @@ def median_background(
     samples = _read_samples(frames, among, num_frames)
     sizes = {"frame_rate": samples.frame_rate, "height_px": samples.height_px}
     overlays = find_overlays(samples.frames, samples.poses, **sizes)
-    overlays += _captions(frames, samples)
-    for overlay in overlays:
-        samples.is_free[overlay.is_there[:, None, None] & overlay.place] = False
-    is_free, height_px = samples.is_free, samples.height_px
-    del samples
-    image, is_hidden = room_behind(frames.kept, is_free, frames.size, height_px)
+    is_free = _beside_overlays(samples.is_free, overlays)
+    captions = [*_captions(frames, samples)]
+    free_of_captions = _beside_overlays(is_free, captions)
+    path = _camera(samples.frames, free_of_captions)
+    if not path.moves:  # by which all changes at once
+        overlays, is_free = overlays + captions, free_of_captions
+    height_px, keys = samples.height_px, samples.keys
+    del samples, free_of_captions
+    images: ImagesOnDisk | list[ImageOnDisk] = frames.kept
+    if path.moves:
+        is_free = _in_room(is_free, path)
+        path = path.scaled(np.divide(frames.size, is_free.shape[1:]))
+        images = [
+            images.append(path.to_room(images[index].mapped(), index)) for index in range(len(keys))
+        ]
+    image, is_hidden = room_behind(images, is_free, frames.size, height_px)
     large = [_at_full_size(overlay, frames) for overlay in overlays]
     for overlay in (one for one in large if one.stays and shows_overlays):
         image[overlay.place] = overlay.colors[overlay.place]
         is_hidden &= ~overlay.place
-    return Background(image, is_filled=is_hidden, overlays=tuple(large))
+    views = dict(zip(keys, path.maps, strict=True)) if path.moves else {}
+    return Background(image, is_filled=is_hidden, overlays=tuple(large), views=views)
+
+
+def _beside_overlays(
+    is_free: Bool[np.ndarray, "frames height width"], overlays: Iterable[Overlay]
+) -> Bool[np.ndarray, "frames height width"]:
+    is_free = is_free.copy()
+    for overlay in overlays:
+        is_free[overlay.is_there[:, None, None] & overlay.place] = False
+    return is_free
+
+
+def _camera(
+    frames: Sequence[_Levels], is_free: Bool[np.ndarray, "frames height width"]
+) -> CameraPath:
+    """The camera's path, with the image of the room in the middle of the views."""
+    masks = _as_masks(is_free)
+    path = camera_path(frames, masks)
+    return seen_from_middle(path, frames, masks) if path.moves else path
+
+
+def _in_room(
+    is_free: Bool[np.ndarray, "frames height width"], path: CameraPath
+) -> Bool[np.ndarray, "frames height width"]:
+    """Where nobody is, in the image of the room, in frames whose view is sure."""
+    masks = enumerate(_as_masks(is_free))
+    shown = [path.to_room(mask, index, beyond=255) == 0 for index, mask in masks]
+    return np.array(shown) & path.is_sure[:, None, None]
+
+
+def _as_masks(is_free: Bool[np.ndarray, "frames height width"]) -> list[Mask]:
+    return [255 * one.astype(np.uint8) for one in ~is_free]
 
 
 def room_behind(
-    images: ImagesOnDisk,
+    images: ImagesOnDisk | Sequence[ImageOnDisk],
     is_free: Bool[np.ndarray, "frames rows columns"],
     size: tuple[int, int],
     height_px: float,
@@ -220,7 +279,9 @@ def _shaded(median: Frame, upper: Frame) -> PixelMask:
 
 
 def _quartile_images(
-    frames: ImagesOnDisk, is_used: Bool[np.ndarray, "frames rows columns"], size: tuple[int, ...]
+    frames: ImagesOnDisk | Sequence[ImageOnDisk],
+    is_used: Bool[np.ndarray, "frames rows columns"],
+    size: tuple[int, ...],
 ) -> tuple[Frame, Frame]:
     """Median and upper quartile over the frames that are used at a pixel; 0 without any.
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 from scipy.fft import dctn, idctn
 
 from motiontransfer.core.arrays import Frame, PixelMask
-from motiontransfer.plate.full_size import ImagesOnDisk, for_bands, nearest
+from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk, for_bands, nearest
 
 _REACH = 0.02  # from a border, of what mends it; share of the image's height
 _LIGHT = 0.15  # largest change of light by which a frame and the image show the same thing
@@ -30,7 +30,7 @@ Differences = tuple[
 
 def fused(
     image: Frame,
-    frames: Sequence[Frame] | ImagesOnDisk,
+    frames: Sequence[Frame] | Sequence[ImageOnDisk] | ImagesOnDisk,
     is_used: Bool[np.ndarray, "frames rows columns"],
     is_hidden: PixelMask,
 ) -> Frame:
@@ -51,7 +51,7 @@ def fused(
 
 def _mean_differences(
     image: Frame,
-    frames: Sequence[Frame] | ImagesOnDisk,
+    frames: Sequence[Frame] | Sequence[ImageOnDisk] | ImagesOnDisk,
     is_used: Bool[np.ndarray, "frames rows columns"],
 ) -> Differences:
     """Differences over the frames in which both neighbors are like the image; 0 without any."""

@@ -41,6 +41,7 @@ _LEAST = 0.05  # side of the square that its corners would fill, of the height
 _REST_SECONDS = 0.5  # before and after a caption changes
 _FEWEST_AT_REST = 10  # samples in these; with fewer, a body's changes are taken for captions
 _LARGEST_CHANGE = 0.3  # of the picture; more is another scene, or its light
+_TALLEST = 0.5  # of the picture's rows, between letters that change at once; lines of text are low
 _STAYS = 0.5  # share of the samples from which it is drawn in results
 
 
@@ -153,6 +154,8 @@ def find_captions(
             sure &= corners(frames[at - 1]) | corners(frames[at])
             if sure.sum() >= (_LEAST * height_px) ** 2:
                 top, bottom = np.quantile(np.nonzero(sure)[0], (0.02, 0.98))
+                if bottom - top > _TALLEST * size[0]:
+                    continue
                 changed[: max(round(top - _WITHIN * height_px), 0)] = False
                 changed[round(bottom + _WITHIN * height_px) :] = False
                 changes[at] = changed

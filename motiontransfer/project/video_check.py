@@ -81,6 +81,8 @@ _THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
 _LOOK_SECONDS = 0.5  # between key frames that are compared, at least
 _MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
 _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
+_REPEATED = 0.5  # levels by which a frame that is shown again changes: coding
+_COMPARED = 9  # frames on each side of those that are looked into: six may be repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +289,7 @@ def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> Ite
     most = np.sort(np.argsort(-changes, kind="stable")[:_MOST_LOOKED_INTO])
     edges = np.searchsorted(starts, times)
     spans = [
-        starts[max(edges[index] - 3, 0) : edges[index + 1] + 4]
+        starts[max(edges[index] - _COMPARED, 0) : edges[index + 1] + _COMPARED + 1]
         for index in most[changes[most] >= _LEAST_CHANGE].tolist()
     ]
     wanted = np.unique(np.concatenate([starts[:0], *spans]))
@@ -299,13 +301,23 @@ def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> Ite
     }
     for span in spans:
         inside, frames = _stacked(dict(small[each] for each in span.tolist() if each in small))
-        steps = _changes(frames)
-        for step in range(2, len(steps) - 2):
-            around = np.delete(steps[step - 2 : step + 3], 2).mean()
-            stays = np.abs(frames[step + 3] - frames[step - 2]).mean() >= _LEAST_CHANGE
-            is_shown = min(frames[step].mean(), frames[step + 1].mean()) >= _DARKEST
-            if steps[step] >= max(_LEAST_CHANGE, _CUT_RATIO * around) and stays and is_shown:
-                yield float(inside[step + 1] - starts[0])
+        yield from (float(inside[at] - starts[0]) for at in _starts_of_shots(frames))
+
+
+def _starts_of_shots(frames: Float32[np.ndarray, "frames rows columns 3"]) -> Iterator[int]:
+    """Which frames begin a shot; what changes after repeated frames has changed in all of them."""
+    shown = np.flatnonzero(np.append(True, _changes(frames) >= _REPEATED)[: len(frames)])
+    lasts = np.diff(shown)
+    distinct = frames[shown]
+    steps = _changes(distinct)
+    beside = np.pad(steps / lasts, 2)
+    for step in np.flatnonzero((shown[1:] > 2) & (shown[1:] < len(frames) - 2)).tolist():
+        around = np.delete(beside[step : step + 5], 2).mean() * lasts[step]
+        before, after = distinct[max(step - 2, 0)], distinct[step + 1 :][:3][-1]
+        stays = np.abs(after - before).mean() >= _LEAST_CHANGE
+        is_shown = min(distinct[step].mean(), distinct[step + 1].mean()) >= _DARKEST
+        if steps[step] >= max(_LEAST_CHANGE, _CUT_RATIO * around) and stays and is_shown:
+            yield int(shown[step + 1])
 
 
 def _thumbnail(frame: av.VideoFrame) -> Frame:

@@ -38,7 +38,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write_shipped(tmp_path)
     write_target(tmp_path, "ada")
-    write_keypoints(tmp_path / "ben.parquet", replace(dance(75), frame_rate=Fraction(30)))
+    write_keypoints(
+        tmp_path / "ben.parquet", replace(dance(75, missing=range(15)), frame_rate=Fraction(30))
+    )
     return tmp_path
 
 
@@ -57,7 +59,7 @@ def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
     with av.open("out.mp4") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) in (74, 75)
-    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # background, then someone
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 50  # nobody, then someone
     provenance = read_provenance(Path("out.mp4"))
     assert provenance.integrity == "unaltered"
     assert list(provenance.assertion["source"]) == ["keypoints_sha256"]

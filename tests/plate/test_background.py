@@ -114,6 +114,26 @@ def test_no_border_of_the_persons_places_shows_where_exposure_changes(tmp_path):
     assert np.abs(np.diff(image, axis=1)).max() <= 2
 
 
+def test_the_room_of_a_camera_that_pans_is_sharp_and_each_frame_has_its_view_of_it(tmp_path):
+    """Someone walks before a wall of blocks, filmed by a camera that turns and comes back."""
+    blocks = np.random.default_rng(1).integers(30, 230, (40, 50, 3)).astype(np.uint8)
+    wall = cv2.GaussianBlur(blocks.repeat(8, axis=0).repeat(8, axis=1), (0, 0), 1)
+    clip = training_clip(tmp_path, dance(30, size=(160, 160), start_x=20))
+    masks = read_masks(clip.masks_file).masks
+    left = [3 * min(index, 30 - index) for index in range(30)]
+    views = np.array([wall[20:180, 20 + x : 180 + x] for x in left])
+    write_frames(clip.frames, np.where(masks[..., None] > 0, np.uint8(20), views), frame_rate=RATE)
+    found = background_of([clip])
+    for index in (0, 15, 29):
+        seen = found.seen_by(found.views[0, index])
+        known = ~(cv2.dilate(seen.is_filled.astype(np.uint8), np.ones((5, 5))) > 0)
+        assert known.mean() > 0.6
+        off = np.abs(seen.image.astype(int) - views[index])[known]
+        assert off.mean() < 4
+    beside = found.seen_by(np.array([[1, 0, 80], [0, 1, 0], [0, 0, 1.0]]))
+    assert beside.is_filled[:, 82:].all()
+
+
 def redness(image):
     """Redness of the reddest pixel: the room is gray, the person red."""
     return np.abs(image[..., 0] - image[..., 2]).max()

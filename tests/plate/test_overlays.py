@@ -157,6 +157,18 @@ def test_another_scene_is_no_caption():
     assert not find_captions(frames, nobody, standing(75))
 
 
+@pytest.mark.parametrize(("bottom", "count"), [(110, 2), (240, 0)])
+def test_a_room_that_changes_from_top_to_bottom_has_no_captions(bottom, count):
+    """As light on leaves does: in two rows of one picture, which lie near or far apart."""
+    frames = []
+    for letters in LETTERS[(np.arange(75) >= 30).astype(int)]:
+        frames.append(room())
+        for top in (20, bottom - 28):
+            frames[-1][top : top + 28, 60:200] = letters
+    nobody = dict.fromkeys(range(75), np.zeros((256, 256), np.uint8))
+    assert len(find_captions(frames, nobody, standing(75))) == count
+
+
 def test_captions_are_told_in_all_frames_of_a_film_of_which_few_are_samples(tmp_path):
     def draw(keypoints, index):
         frame = doll(keypoints, index)

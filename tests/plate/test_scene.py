@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.plate.camera import camera_path
+from motiontransfer.plate.camera import CameraPath, camera_path, seen_from_middle
 from motiontransfer.plate.overlays import Overlay
 from motiontransfer.plate.scene import face_pixels, light_of_film, skin_color
 from motiontransfer.plate.scene_fitting import Before, Dancer, scene_levels
@@ -150,6 +150,34 @@ def test_the_path_of_a_camera_that_pans_puts_each_frame_where_it_was(wall):
     assert np.abs(np.subtract(found.size, (149, 247))).max() <= 2
     back = found.to_frame(found.to_room(panned(wall, path)[20], 20), 20, (120, 160))
     np.testing.assert_allclose(back[5:-5, 5:-5], panned(wall, path)[20][5:-5, 5:-5], atol=30)
+
+
+def test_frames_are_registered_to_the_middle_one_however_far_off_the_path_is(wall):
+    """By up to four pixels; what shows another wall, or too little of this one, is not sure."""
+    path = [(4 * step, 10) for step in range(20)]
+    frames, masks = panned(wall, path), [np.zeros((120, 160), np.uint8)] * 20
+    frames[3] = np.ascontiguousarray(frames[3][::-1])
+    maps = np.tile(np.eye(3), (20, 1, 1))
+    maps[:, :2, 2] = path + np.random.default_rng(0).uniform(-4, 4, (20, 2))
+    found = seen_from_middle(CameraPath(maps, (130, 240), np.ones(20, bool)), frames, masks)
+    assert found.size == (120, 160)
+    assert list(np.flatnonzero(~found.is_sure)) == [3]
+    middle = int(np.abs(found.maps - np.eye(3)).sum(axis=(1, 2)).argmin())
+    assert 8 <= middle <= 11
+    for index in (0, 7, 19):
+        expected = np.subtract(path[index], path[middle])
+        np.testing.assert_allclose(found.maps[index][:2, 2], expected, atol=0.5)
+
+
+def test_a_path_to_which_few_frames_can_be_registered_is_that_of_a_camera_that_stands(wall):
+    """Of twenty frames four show the same wall."""
+    frames, masks = panned(wall, [(0, 0)] * 20), [np.zeros((120, 160), np.uint8)] * 20
+    frames[4:] = np.random.default_rng(0).integers(90, 110, (16, 120, 160, 3), np.uint8)
+    path = CameraPath(np.tile(np.eye(3), (20, 1, 1)), (120, 160), np.arange(20) < 4)
+    found = seen_from_middle(path, frames, masks)
+    assert (found.moves, found.size) == (False, (120, 160))
+    frames[4:6] = frames[:2]
+    assert seen_from_middle(path, frames, masks).moves
 
 
 def test_someone_who_moves_before_a_wall_moves_no_camera(wall):

@@ -191,6 +191,27 @@ def test_a_cut_is_told_with_its_time_and_a_flash_and_a_fast_dancer_are_none(tmp_
     assert "cut at 2.0 s:" in line
 
 
+@pytest.mark.parametrize(("still_from", "is_cut"), [(120, False), (120, True), (0, True)])
+def test_a_jump_after_repeated_frames_is_no_cut_and_another_room_is_one(
+    tmp_path, check, still_from, is_cut
+):
+    """Stripes move by 3 levels a frame, and are the same in six; by 18 is more than a cut's 15.
+
+    In another case they are a title that stands for twelve seconds.
+    """
+    other = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    shots = []
+    for index in range(240):
+        phase = np.arange(32) / 32 + 0.0075 * (still_from if still_from <= index < 126 else index)
+        row = 128 + 100 * np.sin(2 * np.pi * phase)
+        shots.append(np.broadcast_to(row[:, None], (32, 32, 3)).astype(np.uint8))
+        if is_cut and index >= 126:
+            shots[-1] = other
+            other = other + np.uint8(5)
+    told = complaints(check(film(tmp_path / "v.mkv", shots, rate=10)), "the film is cut at")
+    assert [line.partition(" s:")[0] for line in told] == ["the film is cut at 12.6"] * is_cut
+
+
 @pytest.mark.parametrize(("sway", "said"), [(0, "still"), (5, "wanders, by 2.0 %")])
 def test_a_camera_in_a_hand_is_not_called_still(check, sway, said):
     """It sways by five pixels of 256 to either side and back, within half a minute."""

@@ -19,6 +19,13 @@ def test_a_film_goes_on_in_the_colors_at_its_edge_and_is_itself_within():
     assert Margin(side=0, bottom=0).around(image) is image
 
 
+def test_a_view_of_the_film_is_the_same_of_what_it_is_continued_to():
+    view = np.array([[1.1, 0.2, 5], [0, 0.9, -3], [0.001, 0, 1]])
+    x, y, w = view @ (7, 4, 1)
+    u, v, t = MARGIN.moved(view) @ (9, 4, 1)
+    np.testing.assert_allclose((u / t, v / t), (x / w + 2, y / w))
+
+
 def test_trunk_and_legs_go_on_below_and_hands_end():
     """A thigh of columns 3 to 5 beside a hand of column 8, in a film of 10 rows and 12 columns."""
     parts = [part for part in PARTS if part.name in NAMES]

@@ -7,10 +7,12 @@ from motiontransfer.core.errors import TrainingError, WeightsError
 from motiontransfer.plate.full_size import FullSizeFrames
 from motiontransfer.plate.target_clips import HeldOut
 from motiontransfer.puppet.appearance_file import write_appearance
-from motiontransfer.puppet.fit.fitting import fit_target
+from motiontransfer.puppet.fit.fitting import fit_target, target_appearance
 from motiontransfer.training.pose_gan import Target
 from tests.films import film, training_clip
-from tests.people import dance, difference_mask, inside, picture
+from tests.people import dance, difference_mask, inside, picture, scene
+
+STRIPES = np.where(np.indices((96, 80, 3))[1] % 6 < 3, np.uint8(60), np.uint8(200))
 
 
 def appearance_of(clips, num_references, num_workers=1):
@@ -45,6 +47,26 @@ def test_the_number_of_workers_changes_nothing(two_clips, tmp_path):
     for count in (1, 2):
         write_appearance(tmp_path / f"{count}", appearance_of(two_clips, 12, num_workers=count))
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_reference_is_cut_before_the_room_as_its_frame_shows_it(tmp_path):
+    """The image of the room has all of it four pixels to the right."""
+    clip = training_clip(tmp_path, dance(2, size=(96, 80), start_x=30), draw=before_stripes)
+    moved = scene(np.roll(STRIPES, 4, axis=1))
+    view = np.array([[1, 0, 4], [0, 1, 0], [0, 0, 1.0]])
+    rooms = scene(STRIPES), moved._replace(views={(0, 0): view}), moved
+    cut = []
+    for room in rooms:
+        with FullSizeFrames([clip]) as frames:
+            appearance = target_appearance(frames, room, [(0, 0)], num_workers=1)
+        cut.append([patch.encoded.tobytes() for patch in appearance.patches[0] if patch])
+    assert cut[0] == cut[1]
+    assert cut[0] != cut[2]
+
+
+def before_stripes(keypoints, index):
+    frame, empty = picture(keypoints, index), picture(dance(1, size=(96, 80), missing=[0]), 0)
+    return np.where(difference_mask(frame, empty)[..., None] > 0, frame, STRIPES)
 
 
 def test_a_frame_that_shows_a_head_alone_is_no_reference(tmp_path):

@@ -269,8 +269,12 @@ def test_a_wide_dress_hangs_at_the_legs_of_a_photo(of_photo, reached):
     assert abs(columns.max() - reached) <= 1
 
 
-def shaded_room(*, shadow=0.6, boxes=False):
-    """Someone 90 px tall before a wall that darkens downward, with a soft shadow at the left."""
+def shaded_room(*, shadow=0.6, boxes=False, grain=0.0):
+    """Someone 90 px tall before a wall that darkens downward, with a soft shadow at the left.
+
+    Args:
+        grain: deviation of the photo's pixels, levels.
+    """
     height, width = 144, 160
     y, x = np.mgrid[:height, :width].astype(np.float32)
     wall = (220 - 0.5 * y)[..., None] * (1.0, 0.95, 0.9)
@@ -279,11 +283,12 @@ def shaded_room(*, shadow=0.6, boxes=False):
     depth = (1 - shadow) * np.exp(-((((x - 72) / 8) ** 2 + ((y - 72) / 26) ** 2) ** 2))
     is_person = (np.abs(x - 80) < 6) & (np.abs(y - 72) < 45)
     photo = np.where(is_person[..., None], (200, 30, 40), wall * (1 - depth)[..., None])
+    photo += np.random.default_rng(0).normal(0, grain, (height, width, 1))
     return photo.round().astype(np.uint8), wall, is_person
 
 
 def test_a_soft_shadow_on_an_even_wall_is_taken_away():
-    photo, wall, is_person = shaded_room()
+    photo, wall, is_person = shaded_room(grain=0.3)
     light = _soft_shadow(photo, is_person, height_px=90.0)
     lit = without_shadow(photo, light).astype(float)
     beside = ~cv2.dilate(is_person.astype(np.uint8), np.ones((7, 7))).astype(bool)
@@ -292,7 +297,9 @@ def test_a_soft_shadow_on_an_even_wall_is_taken_away():
     assert np.abs(lit - wall)[beside].mean() < 1
 
 
-@pytest.mark.parametrize("how", [{"shadow": 1.0}, {"shadow": 0.97}, {"boxes": True}])
+@pytest.mark.parametrize(
+    "how", [{"shadow": 1.0}, {"shadow": 0.97}, {"boxes": True}, {"grain": 2.0}]
+)
 def test_no_shadow_is_told_of_where_there_is_none_or_the_room_is_not_even(how):
     photo, _, is_person = shaded_room(**how)
     assert _soft_shadow(photo, is_person, height_px=90.0) is None

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Frame, MaskedFrame
+from motiontransfer.plate.background import View
 from motiontransfer.pose.keypoints import Keypoints
 from motiontransfer.puppet.appearance import Appearance, Patch, covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
@@ -43,6 +44,11 @@ class Margin:
         """Joints of the film in what it is continued to."""
         points = np.where(keypoints.score[..., None] > 0, keypoints.points + self.corner, 0)
         return replace(keypoints, points=points.astype(np.float32))
+
+    def moved(self, view: View) -> View:
+        """A homography of the film in what it is continued to."""
+        to_film = np.array([[1, 0, -self.side], [0, 1, 0], [0, 0, 1]])
+        return np.linalg.inv(to_film) @ view @ to_film
 
     def scaled(self, zoom: float) -> "Margin":
         return Margin(side=round(zoom * self.side), bottom=round(zoom * self.bottom))

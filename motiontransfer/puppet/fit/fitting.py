@@ -18,7 +18,7 @@ from motiontransfer.core.errors import TrainingError
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.filming.coverage import covering_frames
-from motiontransfer.plate.background import BACKGROUND_FRAMES, Background, median_background
+from motiontransfer.plate.background import BACKGROUND_FRAMES, Background, View, median_background
 from motiontransfer.plate.full_size import FullSizeFrames, ImagesOnDisk
 from motiontransfer.plate.overlays import behind_overlays
 from motiontransfer.pose.boxes import body_height_px
@@ -103,6 +103,7 @@ def target_appearance(
                 one._replace(place=margin.around(one.place), colors=margin.around(one.colors))
                 for one in background.overlays
             ],
+            views={key: margin.moved(view) for key, view in background.views.items()},
         ),
         height_px=height_px,
         coarse_size=(
@@ -204,7 +205,8 @@ def fit_appearance(
     if not background.of_photo:  # whose wide dress is taken for a bag, as few frames tell
         held = held_by_hands(parts, (person() for person in people))
         people = [partial(person, held=held) for person in people]
-    references = [_Reference(*one) for one in zip(people, frames, by_depth, strict=True)]
+    views = map(background.views.get, masks)
+    references = [_Reference(*one) for one in zip(people, frames, by_depth, views, strict=True)]
     cut_by = tuple(map(_with_dress, parts)) if background.of_photo else parts
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         shares = [
@@ -257,6 +259,8 @@ class _Reference(NamedTuple):
     frame: Callable[[], Frame | MaskedFrame]
     by_depth: Sequence[int]
     """Parts, from the farthest to the nearest."""
+    view: View | None
+    """See `Background.views`."""
 
 
 class _Share(NamedTuple):
@@ -276,9 +280,9 @@ def _cut(
     """Parts of each reference."""
     found = []
     with closing(ImagesOnDisk(share.file)) as file:
-        for person, read, by_depth in share.references:
+        for person, read, by_depth, view in share.references:
             frame = read()
-            cut = cut_parts(parts, background, person(), frame, by_depth)
+            cut = cut_parts(parts, background.seen_by(view), person(), frame, by_depth)
             if isinstance(read, ContinuedFrame) and read.margin:
                 cut = continued_parts(parts, cut, read.margin, frame.shape[:2])
             for overlay in (one for one in background.overlays if one.is_in(frame)):
