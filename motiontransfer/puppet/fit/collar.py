@@ -65,4 +65,4 @@ def collar_of(
     middle = is_asked & (neck < _MIDDLE) & (trunk > _OF_TRUNK) & (head > _CHIN)
     collar[y0:y1, x0:x1] = cv2.blur(cv2.dilate(is_collar.astype(np.float32), rim), (3, 3))
     num_bare = np.count_nonzero(middle & ~is_collar)
-    return collar, num_bare > _BARE * np.count_nonzero(middle)
+    return collar, bool(num_bare > _BARE * np.count_nonzero(middle))
