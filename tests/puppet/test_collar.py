@@ -37,7 +37,9 @@ def cut(frame, keypoints=None):
 
 
 def test_a_collar_is_neither_the_necks_nor_the_heads():
-    collar, head, neck = cut(standing_in(SHIRT, from_row=74))
+    frame = standing_in(SHIRT, from_row=74)
+    frame[30:40] = SHIRT  # a hat
+    collar, head, neck = cut(frame)
     assert (collar[COLLAR] == 1).all()
     assert max(head[COLLAR].max(), neck[COLLAR].max()) < 1
     assert (head[62:66, 125:132] == 255).all()
@@ -47,7 +49,14 @@ def test_a_collar_is_neither_the_necks_nor_the_heads():
 def test_a_neck_that_is_dressed_up_to_the_chin_stays_dressed():
     _, head, neck = cut(standing_in(SHIRT, from_row=68))
     assert neck[COLLAR].max() > 200
-    assert head[COLLAR].max() < 1
+    assert head[69:72, 125:132].max() < 1
+
+
+def test_hair_is_no_collar():
+    person = silhouette_of(posed(), np.full(PERSON_SIZE, 255, np.uint8))
+    frame, distances = standing_in(SHIRT, from_row=74), part_distances(PARTS, person)
+    everywhere = np.ones_like(person.coverage)
+    assert not collar_of(PARTS, distances, person, frame[person.place()], everywhere)[0].any()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_the_hull_alone_is_measured_and_what_is_hardly_covered_is_not_known():
     assert sharpness(half, COVERED, flat, zoom=1.0) == 0
     assert sharpness(half, COVERED, flat + np.float32((50, 0)), zoom=1.0) > 10
     assert sharpness(TEXTURE, COVERED // 2, zoom=1.0) is None
+    assert sharpness(TEXTURE, COVERED, flat - np.float32((200, 0)), zoom=1.0) is None
 
 
 def test_a_face_is_as_sharp_as_in_the_direction_that_motion_blurred():
