@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.core.arrays import Frame, Mask
-from motiontransfer.plate.masks import SOLID
+from motiontransfer.plate.masks import SOLID, covered_box
 
 SIDE_PX = 96  # of the copies that are measured, as long as the part: noise of larger ones is sharp
 _FEWEST_PIXELS = 30  # fewer tell nothing: the part is small, and its blur not seen
@@ -35,7 +35,10 @@ def sharpness(
     if hull is not None and len(hull) > 2:
         within = np.zeros_like(inside)
         cv2.fillConvexPoly(within, cv2.convexHull(hull.round().astype(np.int32)), 1)
-        inside &= within
+        if not (inside & within).any():
+            return None
+        face = covered_box(within)  # without what may be long hair
+        colors, inside = colors[face], (inside & within)[face]
     width, height = (max(round(zoom * side), 1) for side in inside.shape[::-1])
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     small, inside = (

@@ -27,21 +27,21 @@ def standing_in(shirt, *locks):
 
 
 def cut(frame, *, is_photo=False):
-    """Hair, and what is shown of the head and of the left upper arm, of 255."""
+    """Hair, and what is shown of the head, the left upper arm and the trunk, of 255."""
     person = silhouette_of(posed(), EVERYWHERE)
     distances, place = part_distances(PARTS, person), person.place()
-    whole = np.zeros((3, *PERSON_SIZE), np.float32)
+    whole = np.zeros((4, *PERSON_SIZE), np.float32)
     whole[0][place] = 255 * hair_of_head(PARTS, distances, person, frame[place])
     not_room = None if is_photo else np.ones_like(person.coverage)
     masks = [*part_masks(PARTS, distances, person, frame[place], not_room)]
-    for image, name in zip(whole[1:], ("head", "left_upper_arm"), strict=True):
+    for image, name in zip(whole[1:], ("head", "left_upper_arm", "torso"), strict=True):
         mask = masks[NUMBER_OF[name]]
         image[mask.place] = mask.shown
     return whole
 
 
 def test_hair_on_a_shoulder_is_the_heads_and_not_the_arms():
-    hair, head, arm = cut(standing_in(SHIRT, ON_SHOULDER))
+    hair, head, arm, _ = cut(standing_in(SHIRT, ON_SHOULDER))
     assert (hair[LOCK] == 255).all()
     assert arm[LOCK].max() < 1
     assert (head[62:72, 149:154] > 200).all()
@@ -50,21 +50,43 @@ def test_hair_on_a_shoulder_is_the_heads_and_not_the_arms():
     assert (arm[100:104, 152:156] == 255).all()
 
 
+def test_a_trunk_has_no_hair_above_its_shoulder():
+    """Where another head is drawn, it would stand off."""
+    with_hair, without = (cut(standing_in(SHIRT, *locks))[3] for locks in ([ON_SHOULDER], []))
+    above, below = np.s_[69:72, 148:150], np.s_[82:90, 144:147]
+    assert with_hair[above].max() < 1 < without[above].min()
+    assert np.array_equal(with_hair[below], without[below])
+
+
 @pytest.mark.parametrize(
     "frame",
     [standing_in(SHIRT, np.s_[80:93, 147:156]), standing_in(HAIR, ON_SHOULDER)],
     ids=["apart from the head", "on a shirt of its color"],
 )
 def test_what_has_its_color_elsewhere_stays_the_arms(frame):
-    hair, _, arm = cut(frame)
+    hair, _, arm, _ = cut(frame)
     assert not hair[LOCK].any()
     assert (arm[LOCK] == 255).all()
 
 
 def test_in_a_photo_no_other_frame_shows_the_arm_below_hair():
-    _, head, arm = cut(standing_in(SHIRT, ON_SHOULDER), is_photo=True)
+    _, head, arm, trunk = cut(standing_in(SHIRT, ON_SHOULDER), is_photo=True)
+    assert trunk[69:72, 148:150].min() > 1
     assert (head[85:93, 154] == 255).all()
     assert (arm[LOCK] > 200).all()
+
+
+def test_a_hand_hides_the_hair_that_goes_on_behind_it():
+    """It points upward, beside the hair on the shoulder."""
+    keypoints = posed(left_elbow=(45, -30), left_wrist=(32, -45))
+    person = silhouette_of(keypoints, EVERYWHERE)
+    distances, place = part_distances(PARTS, person), person.place()
+    room, at_wrist = np.ones_like(person.coverage), np.s_[82:85, 158:161]
+    for locks, levels in (([ON_SHOULDER], 255), ([], 0)):
+        frame, hidden = standing_in(SHIRT, *locks)[place], np.zeros(PERSON_SIZE, np.uint8)
+        head = [*part_masks(PARTS, distances, person, frame, room)][NUMBER_OF["head"]]
+        hidden[head.place] = head.hidden
+        assert (hidden[at_wrist] == levels).all()
 
 
 def test_nothing_tells_hair_without_a_face():

@@ -139,6 +139,20 @@ def test_a_head_that_looks_elsewhere_stays_above_the_neck(off, left):
     assert math.dist(after, before) == pytest.approx(left, rel=0.05, abs=0.1)
 
 
+@pytest.mark.parametrize("chosen", [0, -1])
+def test_a_neck_ends_at_the_head_that_is_drawn(chosen):
+    """A head that looks elsewhere has its ears elsewhere than the pose."""
+    pose = posed()
+    ears = [HOLISTIC.index(f"{side}_ear") for side in ("left", "right")]
+    before = pose.points[0, ears].mean(axis=0)
+    pose.points[0, ears, 0] += np.float32(9)
+    placed = placement(pose, posed(), chosen=chosen)
+    neck, head = (placed.map_of(NUMBER_OF[part], 0) for part in ("neck", "head"))
+    drawn = cv2.invertAffineTransform(head) @ np.append(before, 1)
+    end = pose.points[0, ears].mean(axis=0) if chosen < 0 else drawn
+    assert math.dist(neck @ np.append(end, 1), before) == pytest.approx(0, abs=0.05)
+
+
 @pytest.mark.parametrize(("off", "chosen", "left"), [(4, 0, 3.47), (30, 0, 4.8), (30, -1, 26.6)])
 def test_a_hand_is_at_most_its_width_from_its_forearm(off, chosen, left):
     """3.2 % of the height; the fit to the hand's joints, found aside, is nearer by the wrist."""

@@ -4,9 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
+from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.filling import _PartViews
 from motiontransfer.puppet.sharpness import SHARP, relative_sharpness, sharpness
-from tests.people import NUMBER_OF, appearance_of, painted, posed
+from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, appearance_of, painted, posed
 
 TEXTURE = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
 COVERED = np.full((96, 96), 255, np.uint8)
@@ -37,6 +41,7 @@ def test_the_hull_alone_is_measured_and_what_is_hardly_covered_is_not_known():
     assert sharpness(half, COVERED, flat, zoom=1.0) == 0
     assert sharpness(half, COVERED, flat + np.float32((50, 0)), zoom=1.0) > 10
     assert sharpness(TEXTURE, COVERED // 2, zoom=1.0) is None
+    assert sharpness(TEXTURE, COVERED, flat - np.float32((200, 0)), zoom=1.0) is None
 
 
 def test_a_face_is_as_sharp_as_in_the_direction_that_motion_blurred():
@@ -50,6 +55,35 @@ def test_a_face_is_as_sharp_as_in_the_direction_that_motion_blurred():
     )
     assert face < 0.05
     assert limb > 0.4
+
+
+def test_a_face_is_as_sharp_with_hair_of_any_length():
+    """Measured in a size that the face alone tells."""
+    poses = BodyPoses(
+        HOLISTIC, *(np.repeat(of, 3, axis=0) for of in (posed().points, posed().score))
+    )
+    colors = [blurred(TEXTURE, sigma) for sigma in (0.8, 1.2, 1.6)]
+    found = []
+    for below in (0, 200):
+        heads = {
+            number: CutPart(
+                corner=(80, 10),
+                colors=np.pad(image, ((0, below), (0, 0), (0, 0))),
+                coverage=np.pad(COVERED, ((0, below), (0, 0)), constant_values=255),
+                hidden=np.zeros((96 + below, 96), np.uint8),
+            )
+            for number, image in enumerate(colors)
+        }
+        views = _PartViews(
+            part=PARTS[NUMBER_OF["head"]],
+            poses=poses,
+            scales=np.ones(3),
+            height_px=HEIGHT_PX,
+            cut=heads,
+        )
+        found.append(views.sharpness)
+    assert found[0] == found[1]
+    assert found[0][2] < found[0][1] < found[0][0]
 
 
 def test_sharpness_is_relative_to_the_sharpest_of_similar_poses():

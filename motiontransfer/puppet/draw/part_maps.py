@@ -149,6 +149,8 @@ class Placement:
         a, b = self._shared(part.joints, reference)
         if len(a) < part.min_joints:
             return None
+        if part.is_neck and (ears := self._drawn_ears()) is not None:
+            b[part.joints.index("mid_ear")] = ears
         matrix = part_map(part, a, b, scale=float(self._growth[reference]))
         if part.is_hand:
             return self._at_forearm(matrix, part, reference)
@@ -188,6 +190,15 @@ class Placement:
         linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
         at = matrix[:, :2] @ a[0] + matrix[:, 2]
         return np.column_stack([linear, at + self._frontal * (b[0] - at) - linear @ a[0]])
+
+    def _drawn_ears(self) -> Vector | None:
+        """Middle of the ears of the head that is drawn: of another view, it lies elsewhere."""
+        heads = zip(self.parts, self._chosen, strict=True)
+        head, reference = next(one for one in heads if one[0].is_head)
+        ears, found = self._references.joints(("mid_ear",), reference)
+        if reference < 0 or not found.all() or (matrix := self._map(head, reference)) is None:
+            return None
+        return matrix[:, :2] @ ears[0] + matrix[:, 2]
 
     def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""

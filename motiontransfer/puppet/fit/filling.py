@@ -222,11 +222,16 @@ class _PartViews:
     @cached_property
     def sharpness(self) -> dict[int, float]:
         """Sharpness of the part in each reference, of a head that of its face."""
-        sides = [max(cut.coverage.shape) / self.scales[one] for one, cut in self.cut.items()]
+        faces = {one: self._joints(one) for one in self.cut} if self.part.is_head else {}
+        sides = [
+            max(np.ptp(faces[one], axis=0) if len(faces.get(one, ())) else cut.coverage.shape)
+            / self.scales[one]
+            for one, cut in self.cut.items()
+        ]
         measured = {}
         for reference, cut in self.cut.items():
             zoom = SIDE_PX / (np.median(sides) * self.scales[reference])
-            face = self._joints(reference) if self.part.is_head else None
+            face = faces.get(reference)
             measured[reference] = sharpness(cut.colors, cut.coverage, face, zoom=float(zoom))
         # A face has as much detail in most poses, and in some no reference is sharp.
         least_share = 0.5 if self.part.is_head else 0.0

@@ -70,15 +70,10 @@ def hair_of_head(
     elsewhere = is_person & (own > _BELOW) & (others < _SURE)
     if min(np.count_nonzero(around), np.count_nonzero(elsewhere)) < _FEWEST:
         return hair
-    lab = cv2.cvtColor(cv2.blur(frame[y0:y1, x0:x1], (3, 3)), cv2.COLOR_RGB2LAB)
-    bins, is_free = lab // (256 // _BINS), is_person & (before > _BEFORE)
+    lab, is_free = smooth_lab(frame[y0:y1, x0:x1]), is_person & (before > _BEFORE)
     disc, is_hair = disc_of(_STRAND * head.radius * person.height_px), around
     for _ in range(_PASSES):
-        often = _colors(lab, is_hair & (own > _LEAST))
-        is_often = often > np.maximum(
-            _MORE_OFTEN * _colors(lab, elsewhere & ~is_hair), _RARE * often.max()
-        )
-        is_like = is_free & is_often[bins[..., 0], bins[..., 1], bins[..., 2]]
+        is_like = is_free & more_often(lab, is_hair & (own > _LEAST), elsewhere & ~is_hair)
         for part in (trunk, arms):
             sure = is_person & (part < _SURE)
             if np.count_nonzero(is_like & sure) > _DRESSED * np.count_nonzero(sure):
@@ -87,6 +82,18 @@ def hair_of_head(
         is_hair = touching(is_thick, around & is_thick)
     hair[y0:y1, x0:x1] = cv2.blur(is_hair.astype(np.float32), (3, 3))
     return hair
+
+
+def smooth_lab(frame: Frame) -> Frame:
+    """Colors in CIELAB, without noise."""
+    return cv2.cvtColor(cv2.blur(frame, (3, 3)), cv2.COLOR_RGB2LAB)
+
+
+def more_often(lab: Frame, one: PixelMask, other: PixelMask) -> PixelMask:
+    """Pixels whose color is twice as frequent in one place as in another."""
+    often, bins = _colors(lab, one), lab // (256 // _BINS)
+    is_often = often > np.maximum(_MORE_OFTEN * _colors(lab, other), _RARE * often.max())
+    return is_often[bins[..., 0], bins[..., 1], bins[..., 2]]
 
 
 def _colors(lab: Frame, where: PixelMask) -> Float[np.ndarray, "bins bins bins"]:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Complex128, Float, UInt8
 from motiontransfer.body.parts import BodyPart
 from motiontransfer.core.arrays import Box, Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
+from motiontransfer.puppet.fit.collar import collar_of
 from motiontransfer.puppet.fit.hair import hair_of_head
 from motiontransfer.puppet.fit.held import HANDS, REACH
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
@@ -49,6 +50,7 @@ _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the 
 # Head.
 _JAW = 0.85  # below the hull of its face: there the neck begins
 _SHOULDERS = 2.0  # from the trunk; with 1 a strip of a blurred rim stays
+_GOES_ON = 1.0  # by which hair goes on behind a hand
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
 
 # What a part hides of those behind. Larger: less is shown of them, and filled from other frames.
@@ -162,6 +164,7 @@ def part_masks(
     """
     is_photo = not_room is None
     hair = hair_of_head(parts, distances, person, frame)
+    collar, is_bare = collar_of(parts, distances, person, frame, hair)
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
             yield None
@@ -178,12 +181,19 @@ def part_masks(
         for in_front in (n for n in near if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
         hair_here = hair[y0:y1, x0:x1]
+        of_head = hair_here * _share_of_head(around)
         if part.is_head:
-            hair_here = hair_here * _share_beside_trunk(around)
-            mask, shown = np.maximum(mask, hair_here), np.maximum(shown, hair_here)
-        elif part.is_limb and not is_photo:  # a trunk has what lies on it, a photo nothing below
+            mask = mask * (1 - collar[y0:y1, x0:x1])
+            mask, shown = np.maximum(mask, of_head), np.maximum(shown, of_head)
+        elif part.is_trunk and not is_photo:  # of which a photo shows nothing below
+            shown = shown * np.clip(2 - 2 * of_head, 0, 1)  # they overlap
+        elif part.is_limb and not is_photo:
             shown = shown * (1 - hair_here)
+        elif part.is_neck and is_bare:
+            shown = shown * (1 - collar[y0:y1, x0:x1])
         seen, hidden = mask * shown, mask * (1 - shown)
+        if part.is_head:
+            hidden = np.maximum(hidden, _hidden_hair(around, hair_here))
         if not part.changes_fast:
             if part.is_solid or part.is_neck or is_photo:  # beyond is what is in front
                 hidden *= _within(distance, _REACH_AT_OTHERS)
@@ -270,10 +280,19 @@ def _share_not_held(around: _Around) -> Field | float:
     return 1 - (1 - _within(around.nearest(around.distances), _BESIDE_ALL)) * near
 
 
-def _share_beside_trunk(around: _Around) -> Field:
-    """Share of each pixel that is near a head or beside the trunk."""
+def _hidden_hair(around: _Around, hair: Field) -> Field:
+    """Share of each pixel in which a hand or a forearm hides a head's hair, which goes on there."""
+    arms = (n for n in around.distances if around.parts[n].is_forearm or around.parts[n].is_hand)
+    side = 1 + 2 * round(_GOES_ON * around.part.radius * around.person.height_px)
+    return _within(around.nearest(arms), _HIDES) * cv2.dilate(hair, np.ones((side, side), np.uint8))
+
+
+def _share_of_head(around: _Around) -> Field:
+    """Share of the hair in each pixel that is a head's: near it, or beside the trunk."""
     trunk = around.nearest(n for n in around.distances if around.parts[n].is_trunk)
-    return np.maximum(1 - _within(trunk, _SURE + _EDGE), _within(around.own, around.part.reach))
+    head = next(n for n, part in enumerate(around.parts) if part.is_head)
+    near = _within(around.nearest({head} & {*around.distances}), around.parts[head].reach)
+    return np.maximum(1 - _within(trunk, _SURE + _EDGE), near)
 
 
 def _share_below_shoulders(around: _Around) -> Field | float:
