@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.filling import SmallCopy, occluder_mask, small_copy
-from tests.people import COLORS, NUMBER_OF, appearance_of, from_behind, painted, posed
+from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
+from tests.people import COLORS, NUMBER_OF, PARTS, appearance_of, from_behind, painted, posed
 
 BALL = (142, 147)
 """x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
@@ -118,6 +119,19 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     assert np.array_equal(kept[:, :14], coverage[:, :14])
     assert not kept[:, 14:].any()
     assert not cut_part(np.zeros((5, 5))).without_scraps().coverage.any()
+
+
+def test_a_hand_has_no_small_pieces_apart_from_it():
+    """A scrap of a shirt, in the patch of a hand."""
+    coverage = np.zeros((24, 20), np.uint8)
+    coverage[:20, :8] = coverage[5:9, 14:18] = 255
+    pose, hand = posed(), PARTS[NUMBER_OF["left_hand"]]
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    cut = {0: cut_part(coverage)}
+    views = _PartViews(part=hand, poses=poses, scales=np.ones(1), height_px=150.0, cut=cut)
+    kept = views.filled(0).coverage
+    assert (kept[:20, :8] == 255).all()
+    assert not kept[:, 13:].any()
 
 
 @pytest.mark.parametrize("radius_px", [4.0, 16.0])  # the larger one in a smaller image

@@ -193,7 +193,8 @@ class References:
         for bone in part.neighbors:
             square += part.neighbor_weight * self._bone_distance(bone, poses, scales, rows)
         distance = np.sqrt(square) / self._appearance.height_px * 100
-        distance += self._costs.missing * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
+        missing = 1 - shared / np.maximum(found.sum(axis=1)[:, None], 1)
+        distance += self._costs.missing[part.kind] * missing
         growth = np.log(scales[:, None] / self.scales[rows])
         distance += self._costs.enlarging * np.maximum(growth, 0)
         distance += self._distance[rows, number]
@@ -219,7 +220,7 @@ class References:
         """
         own = bone_vectors(bone, poses, scales)
         distance = np.abs(own[:, None] - self._bones[bone][rows]) / 2
-        missing = self._costs.missing / 100 * self._appearance.height_px
+        missing = self._costs.missing["other"] / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:

@@ -52,6 +52,7 @@ _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
+_LEAST_OF_HAND = 0.4  # of its outline; what shows less is a scrap of skin or a sleeve
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
 
 
@@ -287,7 +288,7 @@ class _PartViews:
         """
         filled = self.cut[reference]
         if self.part.changes_fast:
-            return filled.without_scraps(least=_LEAST_FILLED) if self.part.is_head else filled
+            return filled.without_scraps(least=_LEAST_FILLED)
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
@@ -379,7 +380,7 @@ def fill_hidden(
 
 
 def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
-    """Patches by reference, and differences."""
+    """Patches by reference, and differences. What hardly shows a hand is none."""
     cut, other_side = (
         of and {reference: part.read() for reference, part in of.items()}
         for of in (work.cut, work.other_side)
@@ -389,5 +390,7 @@ def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "referen
     for reference in views.cut:
         filled = views.filled(reference)
         shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
+        if views.part.is_hand and shown < _LEAST_OF_HAND:
+            continue
         patches[reference] = filled.patch(shown=shown, sharpness=views.sharpness[reference])
     return patches, views.differences()
