@@ -10,7 +10,16 @@ from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
-from tests.people import COLORS, NUMBER_OF, PARTS, appearance_of, from_behind, painted, posed
+from tests.people import (
+    COLORS,
+    NUMBER_OF,
+    PARTS,
+    appearance_of,
+    from_behind,
+    painted,
+    posed,
+    scaled,
+)
 
 BALL = (142, 147)
 """x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
@@ -119,6 +128,17 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     assert np.array_equal(kept[:, :14], coverage[:, :14])
     assert not kept[:, 14:].any()
     assert not cut_part(np.zeros((5, 5))).without_scraps().coverage.any()
+
+
+def test_a_hand_before_a_shirt_has_no_rim_of_it():
+    pose = scaled(posed(left_wrist=(0, -20), left_elbow=(24, -25)), by=3, size=(768, 768))
+    frame, masks = painted(pose)
+    shirt = np.where(masks["torso"][..., None], np.uint8((30, 200, 60)), frame)
+    blurred = cv2.GaussianBlur(shirt, (0, 0), 1.8)
+    patch = appearance_of(*[pose] * 3, frames=[blurred] * 3).patches[0][NUMBER_OF["left_hand"]]
+    red, green, _, coverage = patch.pixels.astype(int).transpose(2, 0, 1)
+    assert (coverage > 127).sum() > 600
+    assert not ((coverage > 127) & (green > red - 40)).any()
 
 
 def test_a_hand_has_no_small_pieces_apart_from_it():
