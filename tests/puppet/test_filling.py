@@ -16,6 +16,7 @@ from tests.people import (
     PARTS,
     appearance_of,
     from_behind,
+    lost,
     painted,
     posed,
     scaled,
@@ -139,6 +140,19 @@ def test_a_hand_before_a_shirt_has_no_rim_of_it():
     red, green, _, coverage = patch.pixels.astype(int).transpose(2, 0, 1)
     assert (coverage > 127).sum() > 600
     assert not ((coverage > 127) & (green > red - 40)).any()
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+@pytest.mark.parametrize("is_white", [True, False])
+def test_a_hand_that_hardly_shows_and_has_no_fingers_is_none(is_found, is_white):
+    """What one of six shows in white is no hand's."""
+    pose, (frame, masks) = posed(), painted(posed())
+    white = np.where(masks["left_hand"][..., None], np.uint8(250), frame)
+    first = pose if is_found else lost(pose, "left_hand", [0])
+    frames = [white if is_white else frame] + [frame] * 5
+    appearance = appearance_of(first, *[pose] * 5, frames=frames)
+    is_none = [row[NUMBER_OF["left_hand"]] is None for row in appearance.patches]
+    assert is_none == [is_white and not is_found, *[False] * 5]
 
 
 def test_a_hand_has_no_small_pieces_apart_from_it():
