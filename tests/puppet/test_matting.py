@@ -92,8 +92,9 @@ def test_the_matte_has_the_size_of_the_frame_when_the_mask_is_coarse():
 def rimmed(cloth, *, is_behind=True):
     """The disc, cut 3 px too wide before cloth, without its rim."""
     frame, cut = mixed(room=cloth), (255 * blurred(33)).astype(np.uint8)
+    frame[60, 60 + 27] = cloth  # a grain, which makes no hole
     behind = (cut <= 127) & is_behind
-    return frame, cut, *without_rim(frame, cut, behind=behind, rim_px=8)
+    return frame, cut, *without_rim(frame, cut, behind=behind, rim_px=8.0)
 
 
 def test_what_is_behind_a_hand_is_no_rim_of_it():
