@@ -90,6 +90,19 @@ def test_a_hand_with_fingers_is_preferred_to_one_without():
     assert clip.chosen[0, hand] == 1
 
 
+@pytest.mark.parametrize("wrist", [(4, -80), (-2, -66)])
+def test_a_hand_before_face_or_neck_stays_there(wrist):
+    """The eyes are 76 px above the hips, the shoulders 50; a hand hangs 12 px from its wrist."""
+    before, hand = posed(left_wrist=wrist), NUMBER_OF["left_hand"]
+    puppet = Puppet(appearance_of(before, posed()))
+    there, elsewhere = (
+        puppet.references.distances(clip.poses, clip.scales)[0, hand, :2]
+        for clip in map(puppet.follow, (before, posed()))
+    )
+    assert there == pytest.approx([0, 0], abs=0.1)
+    assert elsewhere == pytest.approx([10, 0], abs=0.1)
+
+
 def test_a_limbs_own_reference_is_preferred_to_the_other_sides():
     """A mirrored one costs 2 % of the body's height more."""
     puppet = Puppet(appearance_of(posed()))

@@ -10,13 +10,8 @@ from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.visibility import (
-    joined_share,
-    share_before_head,
-    shown_share,
-    usual_colors,
-)
-from tests.people import HEIGHT_PX, NUMBER_OF, PARTS, appearance_of, both_sides, painted, posed
+from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
+from tests.people import NUMBER_OF, PARTS, appearance_of, both_sides, painted, posed
 
 SHOWN = partial(shown_share, height_px=150.0)
 HEAD = PARTS[NUMBER_OF["head"]]
@@ -111,15 +106,3 @@ def test_a_hand_before_a_ball_is_hidden(num_white, hidden):
     references = Puppet(appearance_of(*[keypoints] * 6, frames=frames)).references
     assert references._hidden()[0, hand] == pytest.approx(hidden, abs=0.15)
     assert not references._hidden()[num_white:, hand].any()
-
-
-@pytest.mark.parametrize(("wrist", "share"), [((4, -80), 1), ((-2, -66), 1), ((32, 0), 0)])
-def test_a_hand_before_face_or_neck_is_avoided(wrist, share):
-    """The eyes are 76 px above the hips, the shoulders 50; a hand hangs 12 px from its wrist."""
-    keypoints, hand = posed(left_wrist=wrist), NUMBER_OF["left_hand"]
-    poses = BodyPoses(keypoints.skeleton, keypoints.points, keypoints.score)
-    found = share_before_head(PARTS, poses, np.array([HEIGHT_PX]))[0]
-    assert found[hand] == share
-    assert not np.delete(found, hand).any()
-    references = Puppet(appearance_of(keypoints, *[posed()] * 3)).references
-    assert (references.penalties[0, hand] > 5) == (share == 1)

@@ -38,7 +38,6 @@ from motiontransfer.puppet.fit.filling import fill_hidden
 from motiontransfer.puppet.fit.held import held_by_hands, hidden_by_held
 from motiontransfer.puppet.fit.photo import photo_background
 from motiontransfer.puppet.fit.silhouette import NOTHING_HELD, Silhouette, shows_skirt, silhouette
-from motiontransfer.puppet.fit.visibility import share_before_head
 
 _OF_LEG = ("thigh", "shin", "foot")
 _DRESS = 2.0  # reach of a photo's legs, times a film's: a dress and a coat hang far at them
@@ -224,10 +223,7 @@ def fit_appearance(
             num_workers=num_workers,
             of_photos=background.of_photo,
         )
-    hidden = np.maximum(
-        hidden_by_held(parts, poses, height_px * scales, held),
-        share_before_head(parts, poses, height_px * scales),
-    )
+    hidden = hidden_by_held(parts, poses, height_px * scales, held)
     for row, shares in zip(patches, hidden.tolist(), strict=True):
         row[:] = [
             patch and replace(patch, shown=(1 - share) * patch.shown)

@@ -3,14 +3,14 @@
 It is compared between references: 1 is no more than what the part's outline covers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32
 
 from motiontransfer.body.parts import BodyPart, BodyPoses
-from motiontransfer.core.arrays import Frame, Mask, Series
+from motiontransfer.core.arrays import Frame, Mask
 from motiontransfer.plate.masks import HALF, disc_of
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
@@ -59,31 +59,6 @@ def shown_share(
         area, whole = _in_outline(part, cut, poses, reference, radius_px=part.radius * height_px)
     own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
     return min(own, 1.0) * area / max(whole, 1)
-
-
-def share_before_head(
-    parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series
-) -> Float64[np.ndarray, "references parts"]:
-    """Share of each hand's joints before head or neck, whose skin comes along; 0 of other parts.
-
-    Args:
-        heights_px: of the upright body in each reference.
-    """
-    behind = [
-        (bone, part.radius) for part in parts if part.is_head or part.is_neck for bone in part.bones
-    ]
-    shares = np.zeros((len(poses), len(parts)))
-    for number in (number for number, part in enumerate(parts) if part.is_hand):
-        joints = poses.places(parts[number].joints)
-        is_before = np.zeros(joints.shape, np.bool_)
-        for bone, radius in behind:
-            start, end = poses.places(bone).T[..., None]
-            along = end - start
-            place = ((joints - start) * along.conj()).real / np.maximum(np.abs(along) ** 2, 1)
-            away = np.abs(joints - start - np.clip(place, 0, 1) * along)
-            is_before |= away < radius * heights_px[:, None]
-        shares[:, number] = is_before.sum(axis=1) / np.maximum(np.isfinite(joints).sum(axis=1), 1)
-    return shares
 
 
 def joined_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int) -> float:
