@@ -6,10 +6,21 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.filling import SmallCopy, occluder_mask, small_copy
-from tests.people import COLORS, NUMBER_OF, appearance_of, from_behind, painted, posed
+from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
+from tests.people import (
+    COLORS,
+    NUMBER_OF,
+    PARTS,
+    appearance_of,
+    from_behind,
+    lost,
+    painted,
+    posed,
+    scaled,
+)
 
 BALL = (142, 147)
 """x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
@@ -118,6 +129,43 @@ def test_small_pieces_of_a_part_go_and_large_ones_stay():
     assert np.array_equal(kept[:, :14], coverage[:, :14])
     assert not kept[:, 14:].any()
     assert not cut_part(np.zeros((5, 5))).without_scraps().coverage.any()
+
+
+def test_a_hand_before_a_shirt_has_no_rim_of_it():
+    pose = scaled(posed(left_wrist=(0, -20), left_elbow=(24, -25)), by=3, size=(768, 768))
+    frame, masks = painted(pose)
+    shirt = np.where(masks["torso"][..., None], np.uint8((30, 200, 60)), frame)
+    blurred = cv2.GaussianBlur(shirt, (0, 0), 1.8)
+    patch = appearance_of(*[pose] * 3, frames=[blurred] * 3).patches[0][NUMBER_OF["left_hand"]]
+    red, green, _, coverage = patch.pixels.astype(int).transpose(2, 0, 1)
+    assert (coverage > 127).sum() > 600
+    assert not ((coverage > 127) & (green > red - 40)).any()
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+@pytest.mark.parametrize("is_white", [True, False])
+def test_a_hand_that_hardly_shows_and_has_no_fingers_is_none(is_found, is_white):
+    """What one of six shows in white is no hand's."""
+    pose, (frame, masks) = posed(), painted(posed())
+    white = np.where(masks["left_hand"][..., None], np.uint8(250), frame)
+    first = pose if is_found else lost(pose, "left_hand", [0])
+    frames = [white if is_white else frame] + [frame] * 5
+    appearance = appearance_of(first, *[pose] * 5, frames=frames)
+    is_none = [row[NUMBER_OF["left_hand"]] is None for row in appearance.patches]
+    assert is_none == [is_white and not is_found, *[False] * 5]
+
+
+def test_a_hand_has_no_small_pieces_apart_from_it():
+    """A scrap of a shirt, in the patch of a hand."""
+    coverage = np.zeros((24, 20), np.uint8)
+    coverage[:20, :8] = coverage[5:9, 14:18] = 255
+    pose, hand = posed(), PARTS[NUMBER_OF["left_hand"]]
+    poses = BodyPoses(pose.skeleton, pose.points, pose.score)
+    cut = {0: cut_part(coverage)}
+    views = _PartViews(part=hand, poses=poses, scales=np.ones(1), height_px=150.0, cut=cut)
+    kept = views.filled(0).coverage
+    assert (kept[:20, :8] == 255).all()
+    assert not kept[:, 13:].any()
 
 
 @pytest.mark.parametrize("radius_px", [4.0, 16.0])  # the larger one in a smaller image

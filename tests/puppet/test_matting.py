@@ -2,7 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.matting import grab_cut, person_matte, share_by_color, unlike_room
+from motiontransfer.puppet.fit.matting import (
+    grab_cut,
+    person_matte,
+    share_by_color,
+    unlike_room,
+    without_rim,
+)
 from tests.people import inside
 
 SIZE = 120
@@ -81,6 +87,30 @@ def test_the_matte_has_the_size_of_the_frame_when_the_mask_is_coarse():
     alpha, _ = matte(mixed(), coverage, height_px=200 / 3)
     assert alpha.shape == (SIZE, SIZE)
     assert np.abs(alpha / 255 - SHARE).mean() < 0.01
+
+
+def rimmed(cloth, *, is_behind=True):
+    """The disc, cut 3 px too wide before cloth, without its rim."""
+    frame, cut = mixed(room=cloth), (255 * blurred(33)).astype(np.uint8)
+    frame[60, 60 + 27] = cloth  # a grain, which makes no hole
+    behind = (cut <= 127) & is_behind
+    return frame, cut, *without_rim(frame, cut, behind=behind, rim_px=8.0)
+
+
+def test_what_is_behind_a_hand_is_no_rim_of_it():
+    frame, cut, colors, coverage = rimmed(ROOM)
+    assert np.abs(cut / 255 - SHARE).max() > 0.9
+    assert np.abs(coverage / 255 - SHARE).max() < 0.15
+    edge = (SHARE > 0.2) & (SHARE < 0.8)
+    assert np.abs(colors[edge] - PERSON).max() < 12
+    assert np.abs(frame[edge] - PERSON).max() > 60
+
+
+@pytest.mark.parametrize(("cloth", "is_behind"), [(PERSON + 5, True), (ROOM, False)])
+def test_a_hand_keeps_its_edge_before_what_looks_alike_and_before_the_room(cloth, is_behind):
+    frame, cut, colors, coverage = rimmed(cloth, is_behind=is_behind)
+    assert np.abs(coverage.astype(int) - cut).max() <= 12
+    assert np.abs(colors.astype(int) - frame).max() <= 5
 
 
 def test_colors_tell_an_arm_from_the_shirt_behind_it():

@@ -19,6 +19,7 @@ from tests.people import (
     looking,
     lost,
     posed,
+    rotated,
     without,
 )
 
@@ -76,6 +77,30 @@ def test_a_puppet_takes_other_numbers_of_the_choice():
     clip, forearm = puppet.follow(in_mirror(LEANING)), NUMBER_OF["right_forearm"]
     assert clip.chosen[0, forearm] == 2
     assert clip.distances[0, forearm] == pytest.approx(3, abs=1e-3)
+
+
+def test_a_hand_with_fingers_is_preferred_to_one_without():
+    """In the pose of the one without: it lacks 21 joints of 25, each of which costs 6 / 25."""
+    pose, hand = posed(), NUMBER_OF["left_hand"]
+    fingerless = lost(lost(pose, "left_hand", [0]), "right_hand", [0])
+    clip = Puppet(appearance_of(fingerless, rotated(pose, 140))).follow(pose)
+    without, turned = clip.puppet.references.distances(clip.poses, clip.scales)[0, hand, :2]
+    assert without == pytest.approx(6 * 21 / 25)
+    assert 3 * 21 / 25 < turned < without
+    assert clip.chosen[0, hand] == 1
+
+
+@pytest.mark.parametrize("wrist", [(4, -80), (-2, -66)])
+def test_a_hand_before_face_or_neck_stays_there(wrist):
+    """The eyes are 76 px above the hips, the shoulders 50; a hand hangs 12 px from its wrist."""
+    before, hand = posed(left_wrist=wrist), NUMBER_OF["left_hand"]
+    puppet = Puppet(appearance_of(before, posed()))
+    there, elsewhere = (
+        puppet.references.distances(clip.poses, clip.scales)[0, hand, :2]
+        for clip in map(puppet.follow, (before, posed()))
+    )
+    assert there == pytest.approx([0, 0], abs=0.1)
+    assert elsewhere == pytest.approx([10, 0], abs=0.1)
 
 
 def test_a_limbs_own_reference_is_preferred_to_the_other_sides():

@@ -23,7 +23,12 @@ class ChoiceConfig:
     other_side: float = 2.0  # times what is beyond profile, of a head: it turns as far by itself
     foreshortened: float = 1.7  # times an arm's other half length: end on, it is wide at its elbow
     enlarging: float = 1.5  # per factor e of size: enlarged it is blurred
-    missing: float = 3.0  # of a reference without the part's joints: its pose is not known
+    missing: Kinds = field(default_factory=lambda: {"head": 3.0, "hand": 6.0, "other": 3.0})
+    """Of a reference without the part's joints: its pose is not known. A hand without fingers was
+    blurred, and ends before them."""
+    before_head: float = (
+        10.0  # of a hand before head or neck, if the pose's is not: skin comes along
+    )
 
     # Penalties, which change the choice alone.
     hidden: float = 10.0  # where it shows nothing of the part: it was filled, is a hole, or unlike

@@ -12,11 +12,14 @@ from the other one: left and right are exchanged by name. The front then replace
 hair over its face (`back_of_head`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Complex128, Float64, Int64
 
 from motiontransfer.body.parts import (
     SIDES,
+    BodyPart,
     BodyPoses,
     body_scales,
     bone_vectors,
@@ -74,9 +77,15 @@ class References:
             part_shapes(part, self.poses[rows], self.scales[rows])
             for part, rows in zip(self.parts, self._rows, strict=True)
         ]
+        heights_px = appearance.height_px * self.scales
+        self._before_head = {
+            part.name: share_before_head(part, self.parts, self.poses, heights_px)
+            for part in self.parts
+            if part.is_hand
+        }
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
-        self._cosine = cosine_from_front(self.poses, appearance.height_px * self.scales)
+        self._cosine = cosine_from_front(self.poses, heights_px)
         self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
         """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
@@ -193,7 +202,8 @@ class References:
         for bone in part.neighbors:
             square += part.neighbor_weight * self._bone_distance(bone, poses, scales, rows)
         distance = np.sqrt(square) / self._appearance.height_px * 100
-        distance += self._costs.missing * (1 - shared / np.maximum(found.sum(axis=1)[:, None], 1))
+        missing = 1 - shared / np.maximum(found.sum(axis=1)[:, None], 1)
+        distance += self._costs.missing[part.kind] * missing
         growth = np.log(scales[:, None] / self.scales[rows])
         distance += self._costs.enlarging * np.maximum(growth, 0)
         distance += self._distance[rows, number]
@@ -202,6 +212,11 @@ class References:
             distance += aside[:, rows]
         if part.is_head:
             distance += self._costs.other_side * np.maximum(aside[:, rows] - self._costs.facing, 0)
+        if part.is_hand:
+            heights_px = self._appearance.height_px * scales
+            own = share_before_head(part, self.parts, poses, heights_px)[:, None]
+            more = np.maximum(self._before_head[part.name][rows] - own, 0)
+            distance += self._costs.before_head * more
         if part.is_arm:
             apart = np.abs(_half_length(shape)[:, None] - _half_length(reference_shape))
             apart *= self._costs.foreshortened * 100 / self._appearance.height_px
@@ -219,13 +234,33 @@ class References:
         """
         own = bone_vectors(bone, poses, scales)
         distance = np.abs(own[:, None] - self._bones[bone][rows]) / 2
-        missing = self._costs.missing / 100 * self._appearance.height_px
+        missing = self._costs.missing["other"] / 100 * self._appearance.height_px
         return np.square(np.where(np.isnan(distance), missing, distance))
 
     def _facing_distance(self, poses: BodyPoses, scales: Series) -> Distances:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
         cosine = cosine_from_front(poses, self._appearance.height_px * scales)
         return self._costs.facing * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
+
+
+def share_before_head(
+    hand: BodyPart, parts: Sequence[BodyPart], poses: BodyPoses, heights_px: Series
+) -> Series:
+    """Share of a hand's joints that lie before head or neck.
+
+    Args:
+        heights_px: of the upright body in each pose.
+    """
+    joints = poses.places(hand.joints)
+    is_before = np.zeros(joints.shape, np.bool_)
+    for part in (part for part in parts if part.is_head or part.is_neck):
+        for bone in part.bones:
+            start, end = poses.places(bone).T[..., None]
+            along = end - start
+            place = ((joints - start) * along.conj()).real / np.maximum(np.abs(along) ** 2, 1)
+            away = np.abs(joints - start - np.clip(place, 0, 1) * along)
+            is_before |= away < part.radius * heights_px[:, None]
+    return is_before.sum(axis=1) / np.maximum(np.isfinite(joints).sum(axis=1), 1)
 
 
 def _half_length(shape: Complex128[np.ndarray, "frames joints"]) -> Float64[np.ndarray, " frames"]:

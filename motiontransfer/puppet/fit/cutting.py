@@ -18,7 +18,7 @@ from motiontransfer.plate.full_size import ImageOnDisk, ImagesOnDisk
 from motiontransfer.plate.inpainting import blended, inpainted
 from motiontransfer.plate.masks import HALF, SOLID, covered_box, disc_of, opened
 from motiontransfer.puppet.appearance import Patch
-from motiontransfer.puppet.fit.matting import person_matte, unlike_room
+from motiontransfer.puppet.fit.matting import person_matte, unlike_room, without_rim
 from motiontransfer.puppet.fit.part_masks import certain_coverage, part_masks
 from motiontransfer.puppet.fit.silhouette import Silhouette, part_distances
 
@@ -33,6 +33,8 @@ _LEAST_WEIGHT = 1e-3  # of a pixel's own color, which is taken far from what is 
 
 _RIM_PX = 4  # how wide what is less than half covered is at a piece's edge
 _LEAST_PIECE = 0.1  # an arm may divide a trunk
+
+_RIM_OF_HAND = 0.008  # of the body's height: what a hand's cut is wrong by
 
 _DISC_PX = 8.0  # radius of a disc by which coverage is opened, for the time it takes
 
@@ -265,7 +267,7 @@ def cut_parts(
         )
     cut: list[CutPart | None] = [None] * len(parts)
     masks = part_masks(parts, distances, person, small, not_room)
-    for number, mask in zip(order, masks, strict=True):
+    for number, part, mask in zip(order, parts, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))
@@ -274,12 +276,17 @@ def cut_parts(
         coverage, hidden = (
             cv2.multiply(share, alpha[there], scale=1 / 255) for share in (mask.shown, mask.hidden)
         )
+        of_part = colors[there]
+        if part.is_hand:
+            rim_px = _RIM_OF_HAND * person.height_px * float(person.zoom[1])
+            behind = (alpha[there] > HALF) & (coverage <= HALF)
+            of_part, coverage = without_rim(of_part, coverage, behind=behind, rim_px=rim_px)
         if coverage.any():
             inside = covered_box(cv2.max(coverage, hidden))
             cut[number] = CutPart(
                 corner=(box[1].start + x + inside[1].start, box[0].start + y + inside[0].start),
                 # Not views, which would keep the whole box in memory.
-                colors=colors[there][inside].copy(),
+                colors=of_part[inside].copy(),
                 coverage=coverage[inside].copy(),
                 hidden=hidden[inside].copy(),
             )

@@ -52,6 +52,7 @@ _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
+_LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
 
 
@@ -219,6 +220,10 @@ class _PartViews:
             for one, cut in self.cut.items()
         }
 
+    def lacks_fingers(self, reference: int) -> bool:
+        """Whether it is a hand of which most joints were not found."""
+        return self.part.is_hand and 2 * len(self._joints(reference)) < len(self.part.joints)
+
     @cached_property
     def sharpness(self) -> dict[int, float]:
         """Sharpness of the part in each reference, of a head that of its face."""
@@ -292,7 +297,7 @@ class _PartViews:
         """
         filled = self.cut[reference]
         if self.part.changes_fast:
-            return filled.without_scraps(least=_LEAST_FILLED) if self.part.is_head else filled
+            return filled.without_scraps(least=_LEAST_FILLED)
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
@@ -384,7 +389,7 @@ def fill_hidden(
 
 
 def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "references references"]]:
-    """Patches by reference, and differences."""
+    """Patches by reference, and differences. What hardly shows a hand without fingers is none."""
     cut, other_side = (
         of and {reference: part.read() for reference, part in of.items()}
         for of in (work.cut, work.other_side)
@@ -394,5 +399,7 @@ def _filled(work: _Stored) -> tuple[dict[int, Patch], UInt8[np.ndarray, "referen
     for reference in views.cut:
         filled = views.filled(reference)
         shown = views.shown[reference] * joined_share(views.part, filled, views.poses, reference)
+        if shown < _LEAST_OF_HAND and views.lacks_fingers(reference):
+            continue
         patches[reference] = filled.patch(shown=shown, sharpness=views.sharpness[reference])
     return patches, views.differences()

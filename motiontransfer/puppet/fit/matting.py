@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from motiontransfer.plate.masks import NOISE, and_beside, disc_of
+from motiontransfer.plate.masks import HALF, NOISE, and_beside, disc_of
 
 # Shares of the body's height.
 _BAND = 0.02  # half the width of the band around the edge: what masks are wrong by
@@ -81,6 +81,38 @@ def unlike_room(
     """Share of each pixel that surely is not the room's: 0 within noise of its color."""
     apart = np.linalg.norm(frame.astype(np.float32) - room, axis=2)
     return ((apart - NOISE) / _CONTRAST).clip(0, 1)
+
+
+def without_rim(
+    colors: UInt8[np.ndarray, "rows columns 3"],
+    coverage: UInt8[np.ndarray, "rows columns"],
+    *,
+    behind: Bool[np.ndarray, "rows columns"],
+    rim_px: float,
+) -> tuple[UInt8[np.ndarray, "rows columns 3"], UInt8[np.ndarray, "rows columns"]]:
+    """Colors and coverage of a thing without the rim of what is seen behind it.
+
+    Near that, pixels are mixtures of the nearest color farther inside and of the nearest behind.
+
+    Args:
+        coverage: of 255.
+        behind: pixels that show what is behind it.
+        rim_px: how far its edge may be wrong.
+    """
+    rim = (coverage > 0) & (cv2.dilate(behind.view(np.uint8), disc_of(rim_px)) > 0)
+    surely = (coverage > HALF) & ~rim
+    if not rim.any() or not surely.any():
+        return colors, coverage
+    own, inside, outside = (
+        np.ascontiguousarray(pixels.T, np.float32)
+        for pixels in (colors[rim], _nearest(colors, surely, rim), _nearest(colors, behind, rim))
+    )
+    share, _ = _unmixed(own, inside, outside, np.ones(own.shape[1], np.float32))
+    colors, left = colors.copy(), coverage.copy()
+    left[rim] = (share * coverage[rim]).round()
+    colors[rim] = (own + (1 - share) * (inside - outside)).round().clip(0, 255).T
+    left[rim] = cv2.medianBlur(left, 5)[rim]
+    return colors, cv2.min(left, coverage)
 
 
 def share_by_color(
