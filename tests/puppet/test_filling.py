@@ -6,10 +6,21 @@ import cv2
 import numpy as np
 import pytest
 
+from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.filling import SmallCopy, occluder_mask, small_copy
-from tests.people import COLORS, NUMBER_OF, appearance_of, from_behind, painted, posed
+from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
+from tests.people import (
+    COLORS,
+    HEIGHT_PX,
+    NUMBER_OF,
+    PARTS,
+    appearance_of,
+    from_behind,
+    joined,
+    painted,
+    posed,
+)
 
 BALL = (142, 147)
 """x, y in the middle of the left thigh, for someone whose hips are at 128, 128."""
@@ -153,6 +164,66 @@ def test_what_lies_beyond_a_part_is_not_filled_from_the_next_reference():
         own = own.filled_from(source, np.eye(2, 3))
     assert own.coverage[0].tolist() == [255] * 4 + [0] * 2 + [255] * 2
     assert not own.hidden.any()
+
+
+SIDE = 50
+"""Side of a trunk's box, around the middle of the body."""
+
+
+def trunk(arm, *, rim=90, level=90):
+    """A trunk whose columns are hidden by an upright arm, with a rim of two columns beside it."""
+    part = replace(cut_part(np.full((SIDE, SIDE), 255)), corner=(128 - SIDE // 2, 128 - SIDE))
+    part.colors[:] = level
+    part.coverage[:, arm : arm + 10], part.hidden[:, arm : arm + 10] = 0, 255
+    part.colors[:, [arm - 2, arm - 1, arm + 10, arm + 11]] = rim
+    return part
+
+
+def hanging(arm):
+    """Someone whose left arm hangs in these columns of the trunk."""
+    x = arm + 5 - SIDE // 2
+    return posed(left_elbow=(x, -25), left_wrist=(x, -2), left_index=(x, 8))
+
+
+def filled_trunk(arms, cut, poses=None):
+    poses = joined(*(poses or map(hanging, arms)))
+    views = _PartViews(
+        part=PARTS[NUMBER_OF["torso"]],
+        poses=BodyPoses(poses.skeleton, poses.points, poses.score),
+        scales=np.ones(len(cut)),
+        height_px=HEIGHT_PX,
+        cut=dict(enumerate(cut)),
+    )
+    return views.filled(0)
+
+
+ARMS = 8, 17, 32
+"""First columns of arms: the second one's rim lies where the first one hides the trunk."""
+
+
+def test_the_rim_of_an_arm_stays_only_where_no_other_reference_shows_the_trunk():
+    cut = [trunk(arm, rim=250) for arm in ARMS]
+    filled = filled_trunk(ARMS, cut)
+    assert (filled.colors[SIDE // 4 :, :30] == 90).all()  # below the shoulder
+    assert (filled.coverage == 255).all()
+    alone = filled_trunk(ARMS[:1], cut[:1])
+    assert (alone.colors[:, [6, 7, 18, 19]] == 250).all()
+    assert (alone.coverage[:, [6, 7, 18, 19]] == 255).all()
+
+
+def test_what_is_hidden_by_others_than_arms_has_no_rim():
+    """Columns in the middle: a head, whose chin lies on a collar."""
+    cut = [trunk(arm, rim=250) for arm in (20, 4)]
+    filled = filled_trunk((), cut, [posed()] * 2)
+    assert (filled.colors[:, [18, 19, 30, 31]] == 250).all()
+
+
+def test_a_trunk_is_filled_from_references_that_agree_with_most():
+    """The most alike one has another color there."""
+    cut = [trunk(8), trunk(32, rim=200, level=200), *[trunk(32)] * 4]
+    poses = [hanging(8), *[hanging(32)] * 5]
+    filled = filled_trunk((), cut, poses)
+    assert (filled.colors[:, 8:18] == 90).all()
 
 
 def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():

@@ -20,7 +20,7 @@ from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, SOLID, touching
+from motiontransfer.plate.masks import GRAY, HALF, SOLID, touching
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
@@ -53,6 +53,9 @@ _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
+_RIM = 0.25  # radii of a trunk, beside what an arm hides, in which its cut has a rim of the arm
+_ARM = 0.05  # of the body's height, around the lines of an arm: what is hidden there, it hides
+_ARM_JOINTS = "shoulder", "elbow", "wrist", "index"
 
 
 class SmallCopy(NamedTuple):
@@ -284,20 +287,26 @@ class _PartViews:
 
         What no frame shows of a neck goes on behind the head, and of a trunk between its joints.
         Heads and hands stay as they are: beside an arm before a face, other references show hair.
+        Rims of arms in a trunk are not copied, and its own only stay where no source shows it.
         """
-        filled = self.cut[reference]
+        own, filled = self.cut[reference], self._without_rims[reference]
         if self.part.changes_fast:
             return filled.without_scraps(least=_LEAST_FILLED) if self.part.is_head else filled
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
+        if self._has_rims:
+            sharp = self._by_agreement(sharp, reference, places)
         for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
-            source = self.cut[other]
+            source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
+        if self._has_rims:
+            rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
+            filled = filled.covered(rims)
         if self.other_side is not None and not self.part.is_neck:
             filled = self._completed(filled, reference).without_scraps(least=_LEAST_FILLED)
         if self.part.is_neck:
@@ -305,8 +314,56 @@ class _PartViews:
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         radius_px = self.part.radius * self.height_px * self.scales[reference]
-        own = self.cut[reference].coverage
-        return filled.without_scraps().without_thin(THIN * float(radius_px), own)
+        return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
+
+    def _by_agreement(
+        self, others: Sequence[int], reference: int, places: Float32[np.ndarray, "places 1 2"]
+    ) -> list[int]:
+        """Other references, first those that are most like the median of all at these places.
+
+        In most of them no rim of an arm lies there.
+        """
+        if not others:
+            return []
+        maps = self.maps(others, reference)
+        pairs = zip(others, maps, strict=True)
+        found = np.array([self._without_rims[one].at(to, places) for one, to in pairs])[:, :, 0]
+        colors, coverage, hidden = np.split(found.astype(np.float32), (3, 4), axis=2)
+        levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
+        levels[hidden[..., 0] > HALF] = np.nan  # sorted last
+        middle = (np.isfinite(levels).sum(axis=0, keepdims=True) - 1) // 2
+        median = np.take_along_axis(np.sort(levels, axis=0), middle, axis=0)
+        apart = np.linalg.norm(levels - median, axis=2)
+        unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
+        return [others[number] for number in np.argsort(unlike, kind="stable")]
+
+    @property
+    def _has_rims(self) -> bool:
+        """Whether its cuts have rims of arms: a trunk of a film."""
+        return self.part.is_trunk and self.other_side is None
+
+    @cached_property
+    def _without_rims(self) -> Mapping[int, CutPart]:
+        """The cuts, hidden also beside an arm in front, where they have a rim of it."""
+        if not self._has_rims:
+            return self.cut
+        found = {}
+        for reference, cut in self.cut.items():
+            height_px = self.height_px * self.scales[reference]
+            side = 2 * max(round(_RIM * self.part.radius * height_px), 1) + 1
+            by_arm = cv2.min(cut.hidden, self._near_arms(reference))
+            found[reference] = cut.behind(cv2.dilate(by_arm, np.ones((side, side), np.uint8)))
+        return found
+
+    def _near_arms(self, reference: int) -> Mask:
+        """Of a patch, what lies near to the lines of an arm or a hand."""
+        near = np.zeros_like(self.cut[reference].coverage)
+        width_px = max(round(2 * _ARM * self.height_px * self.scales[reference]), 1)
+        for arm in ([f"{side}_{joint}" for joint in _ARM_JOINTS] for side in ("left", "right")):
+            points, found = self.poses.joints(tuple(arm), reference)
+            line = (points[found] - self.cut[reference].corner).round().astype(np.int32)
+            cv2.polylines(near, [line], False, 255, width_px)
+        return near
 
     def _completed(self, cut: CutPart, reference: int) -> CutPart:
         """A part of a photo by its other side, as a mirror shows it, then by its own texture."""
