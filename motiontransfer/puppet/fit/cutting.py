@@ -116,6 +116,11 @@ class CutPart:
         hidden = cv2.add(self.hidden, gone)
         return replace(self, coverage=self.coverage - gone, hidden=hidden)
 
+    def behind_around(self, mask: Mask, width_px: float) -> "CutPart":
+        """The same with something in front that is wider by this on each side."""
+        side = 2 * max(round(width_px), 1) + 1
+        return self.behind(cv2.dilate(mask, np.ones((side, side), np.uint8)))
+
     def flipped(self) -> "CutPart":
         """From left to right, in its own box."""
         images = (image[:, ::-1].copy() for image in (self.colors, self.coverage, self.hidden))

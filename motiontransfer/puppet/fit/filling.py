@@ -296,7 +296,7 @@ class _PartViews:
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
         if self._has_rims:
-            sharp = self._by_agreement(sharp, reference, places)
+            sharp = self._by_agreement(sharp, reference)
         for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
             source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
@@ -316,24 +316,28 @@ class _PartViews:
         radius_px = self.part.radius * self.height_px * self.scales[reference]
         return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
 
-    def _by_agreement(
-        self, others: Sequence[int], reference: int, places: Float32[np.ndarray, "places 1 2"]
-    ) -> list[int]:
-        """Other references, first those that are most like the median of all at these places.
+    def _by_agreement(self, others: Sequence[int], reference: int) -> list[int]:
+        """Other references, first those that agree best about what is hidden, and beside it.
 
-        In most of them no rim of an arm lies there.
+        With the part itself beside it, where it is hidden with the median of all: in most of them
+        no rim of an arm lies there.
         """
         if not others:
             return []
-        maps = self.maps(others, reference)
-        pairs = zip(others, maps, strict=True)
-        found = np.array([self._without_rims[one].at(to, places) for one, to in pairs])[:, :, 0]
-        colors, coverage, hidden = np.split(found.astype(np.float32), (3, 4), axis=2)
+        own = self._without_rims[reference]
+        radius_px = self.part.radius * self.height_px * self.scales[reference]
+        places = own.behind_around(own.hidden, float(radius_px)).hidden_places()
+        pairs = zip(others, self.maps(others, reference), strict=True)
+        seen = [own.at(np.eye(2, 3), places)]
+        seen += [self._without_rims[one].at(to, places) for one, to in pairs]
+        colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
         levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
         levels[hidden[..., 0] > HALF] = np.nan  # sorted last
-        middle = (np.isfinite(levels).sum(axis=0, keepdims=True) - 1) // 2
-        median = np.take_along_axis(np.sort(levels, axis=0), middle, axis=0)
-        apart = np.linalg.norm(levels - median, axis=2)
+        shows, known = levels[0], np.sort(levels[1:], axis=0)
+        middle = (np.isfinite(known).sum(axis=0, keepdims=True) - 1) // 2
+        (median,) = np.take_along_axis(known, middle, axis=0)
+        expected = np.where(np.isnan(shows), median, shows)
+        apart = np.linalg.norm(levels[1:] - expected, axis=2)
         unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
         return [others[number] for number in np.argsort(unlike, kind="stable")]
 
@@ -349,10 +353,9 @@ class _PartViews:
             return self.cut
         found = {}
         for reference, cut in self.cut.items():
-            height_px = self.height_px * self.scales[reference]
-            side = 2 * max(round(_RIM * self.part.radius * height_px), 1) + 1
+            rim_px = _RIM * self.part.radius * self.height_px * self.scales[reference]
             by_arm = cv2.min(cut.hidden, self._near_arms(reference))
-            found[reference] = cut.behind(cv2.dilate(by_arm, np.ones((side, side), np.uint8)))
+            found[reference] = cut.behind_around(by_arm, float(rim_px))
         return found
 
     def _near_arms(self, reference: int) -> Mask:
