@@ -319,8 +319,8 @@ class _PartViews:
     def _by_agreement(self, others: Sequence[int], reference: int) -> list[int]:
         """Other references, first those that agree best about what is hidden, and beside it.
 
-        With the part itself beside it, where it is hidden with the median of all: in most of them
-        no rim of an arm lies there.
+        Beside it they are compared with the part itself. Where it is hidden, with the median of
+        all: in most of them no rim of an arm lies there.
         """
         if not others:
             return []
