@@ -9,6 +9,7 @@ show anywhere on that part.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -50,6 +51,9 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_NUM_AGREEING = (
+    10  # of them, of which a trunk's are chosen; of more, an open jacket's are unlike it
+)
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
@@ -296,7 +300,7 @@ class _PartViews:
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
         if self._has_rims:
-            sharp = self._by_agreement(sharp, reference)
+            sharp = self._by_agreement(sharp, reference, places)
         for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
             source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
@@ -316,20 +320,28 @@ class _PartViews:
         radius_px = self.part.radius * self.height_px * self.scales[reference]
         return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
 
-    def _by_agreement(self, others: Sequence[int], reference: int) -> list[int]:
-        """Other references, first those that agree best about what is hidden, and beside it.
+    def _by_agreement(
+        self, others: Sequence[int], reference: int, places: Float32[np.ndarray, "places 1 2"]
+    ) -> list[int]:
+        """The first references that show hidden places, in the order in which they agree there.
 
-        Beside it they are compared with the part itself. Where it is hidden, with the median of
-        all: in most of them no rim of an arm lies there.
+        Beside these they are compared with the part itself. There, with the median of all: in most
+        of them no rim of an arm lies there.
         """
-        if not others:
+        pairs = zip(others, self.maps(others, reference), strict=True)
+        showing = (
+            (one, to)
+            for one, to in pairs
+            if self._without_rims[one].covered_share(to, places) >= _LEAST_SHOWN
+        )
+        compared = [*islice(showing, _NUM_AGREEING)]
+        if not compared:
             return []
         own = self._without_rims[reference]
         radius_px = self.part.radius * self.height_px * self.scales[reference]
-        places = own.behind_around(own.hidden, float(radius_px)).hidden_places()
-        pairs = zip(others, self.maps(others, reference), strict=True)
-        seen = [own.at(np.eye(2, 3), places)]
-        seen += [self._without_rims[one].at(to, places) for one, to in pairs]
+        around = own.behind_around(own.hidden, float(radius_px)).hidden_places()
+        seen = [own.at(np.eye(2, 3), around)]
+        seen += [self._without_rims[one].at(to, around) for one, to in compared]
         colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
         levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
         levels[hidden[..., 0] > HALF] = np.nan  # sorted last
@@ -339,7 +351,7 @@ class _PartViews:
         expected = np.where(np.isnan(shows), median, shows)
         apart = np.linalg.norm(levels[1:] - expected, axis=2)
         unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
-        return [others[number] for number in np.argsort(unlike, kind="stable")]
+        return [compared[number][0] for number in np.argsort(unlike, kind="stable")]
 
     @property
     def _has_rims(self) -> bool:
