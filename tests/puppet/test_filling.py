@@ -12,10 +12,12 @@ from motiontransfer.puppet.fit.cutting import CutPart
 from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
 from tests.people import (
     COLORS,
+    HEIGHT_PX,
     NUMBER_OF,
     PARTS,
     appearance_of,
     from_behind,
+    joined,
     lost,
     painted,
     posed,
@@ -201,6 +203,89 @@ def test_what_lies_beyond_a_part_is_not_filled_from_the_next_reference():
         own = own.filled_from(source, np.eye(2, 3))
     assert own.coverage[0].tolist() == [255] * 4 + [0] * 2 + [255] * 2
     assert not own.hidden.any()
+
+
+SIDE = 50
+"""Side of a trunk's box, around the middle of the body."""
+
+
+def trunk(arm, *, rim=90, level=90):
+    """A trunk in which an upright arm hides ten columns, with a rim of two on each side.
+
+    A line at its edge is sharp in all.
+    """
+    part = replace(cut_part(np.full((SIDE, SIDE), 255)), corner=(128 - SIDE // 2, 128 - SIDE))
+    part.colors[:] = level
+    part.coverage[:, arm : arm + 10], part.hidden[:, arm : arm + 10] = 0, 255
+    part.colors[:, [arm - 2, arm - 1, arm + 10, arm + 11]] = rim
+    part.colors[:, -2] = 255
+    return part
+
+
+def hanging(arm):
+    """Someone whose left arm hangs in these columns of the trunk."""
+    x = arm + 5 - SIDE // 2
+    return posed(left_elbow=(x, -25), left_wrist=(x, -2), left_index=(x, 8))
+
+
+def filled_trunk(cut, poses, *, part="torso", other_side=None):
+    poses = joined(*poses)
+    views = _PartViews(
+        part=PARTS[NUMBER_OF[part]],
+        poses=BodyPoses(poses.skeleton, poses.points, poses.score),
+        scales=np.ones(len(cut)),
+        height_px=HEIGHT_PX,
+        cut=dict(enumerate(cut)),
+        other_side=other_side,
+    )
+    return views.filled(0)
+
+
+ARMS = 8, 17, 32
+"""First columns of arms: the second one's rim lies where the first one hides the trunk."""
+
+
+def test_the_rim_of_an_arm_stays_only_where_no_other_reference_shows_the_trunk():
+    cut = [trunk(arm, rim=250) for arm in ARMS]
+    filled = filled_trunk(cut, map(hanging, ARMS))
+    assert (filled.colors[SIDE // 4 :, :30] == 90).all()  # below the shoulder
+    assert (filled.coverage == 255).all()
+    alone = filled_trunk(cut[:1], [hanging(ARMS[0])])
+    assert (alone.colors[:, [6, 7, 18, 19]] == 250).all()
+    assert (alone.coverage[:, [6, 7, 18, 19]] == 255).all()
+
+
+def test_what_is_hidden_by_others_than_arms_has_no_rim():
+    """Columns in the middle: a head, whose chin lies on a collar."""
+    cut = [trunk(arm, rim=250) for arm in (20, 4)]
+    filled = filled_trunk(cut, [posed()] * 2)
+    assert (filled.colors[:, [18, 19, 30, 31]] == 250).all()
+
+
+@pytest.mark.parametrize(("part", "other_side"), [("left_thigh", None), ("torso", {})])
+def test_a_leg_and_a_photo_keep_what_is_beside_an_arm(part, other_side):
+    cut = [trunk(arm, rim=250) for arm in ARMS]
+    filled = filled_trunk(cut, map(hanging, ARMS), part=part, other_side=other_side)
+    assert (filled.colors[:, [6, 7, 18, 19]] == 250).all()
+
+
+def test_a_trunk_is_filled_from_references_that_agree_with_most():
+    """The most alike one has another color there."""
+    cut = [trunk(8), trunk(32, rim=200, level=200), *[trunk(32)] * 4]
+    poses = [hanging(8), *[hanging(32)] * 5]
+    filled = filled_trunk(cut, poses)
+    assert (filled.colors[:, 8:18] == 90).all()
+
+
+def test_a_trunk_is_filled_from_references_that_look_like_it_beside_the_arm():
+    """Of an open jacket one shows the shirt as far, and the place a little darker than most."""
+    jackets, shirt = [trunk(32, level=110) for _ in range(4)], trunk(32, level=90)
+    for other in jackets:
+        other.colors[:, 6:20] = 90
+    shirt.colors[:, 6:20] = 80
+    poses = [hanging(8), *[hanging(32)] * 5]
+    filled = filled_trunk([trunk(8), *jackets, shirt], poses)
+    assert (filled.colors[:, 8:18] == 80).all()
 
 
 def test_a_trunk_goes_on_behind_an_arm_between_its_joints_and_not_beside_them():

@@ -173,15 +173,19 @@ def test_a_sleeve_of_the_shirts_color_is_cut_by_its_radius():
 
 
 def test_what_is_hidden_is_filled_from_the_most_alike_reference_that_shows_it():
-    """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not."""
-    wide = moved(posed(), "left_shoulder", {0: (8, 0)})
+    """The forearm hides the trunk in two; the trunk of the third is as wide, the fourth's not.
+
+    Their arms are away from it: beside an arm nothing is copied.
+    """
+    away = posed(left_elbow=(50, -50), left_wrist=(80, -50))
+    wide = moved(away, "left_shoulder", {0: (8, 0)})
     _, masks = painted(posed(**BEFORE))
     hidden = masks["left_forearm"] & (coverage_of(appearance_of(posed()), "torso") == 1)
     frames = [painted(posed(**BEFORE))[0]] * 2 + [
         np.clip(painted(pose)[0].astype(int) + change, 0, 255).astype(np.uint8)
-        for pose, change in ((posed(), 20), (wide, 40))
+        for pose, change in ((away, 20), (wide, 40))
     ]
-    references = [posed(**BEFORE)] * 2 + [posed(), wide]
+    references = [posed(**BEFORE)] * 2 + [away, wide]
     filled = appearance_of(*references, frames=frames)
     assert coverage_of(filled, "torso")[hidden].mean() > 0.9
     patch = filled.patches[0][NUMBER_OF["torso"]]

@@ -9,6 +9,7 @@ show anywhere on that part.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -20,7 +21,7 @@ from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, SOLID, touching
+from motiontransfer.plate.masks import GRAY, HALF, SOLID, touching
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
@@ -50,10 +51,16 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
+_NUM_AGREEING = (
+    10  # of them, of which a trunk's are chosen; of more, an open jacket's are unlike it
+)
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
+_RIM = 0.25  # radii of a trunk, beside what an arm hides, in which its cut has a rim of the arm
+_ARM = 0.05  # of the body's height, around the lines of an arm: what is hidden there, it hides
+_ARM_JOINTS = "shoulder", "elbow", "wrist", "index"
 
 
 class SmallCopy(NamedTuple):
@@ -294,20 +301,26 @@ class _PartViews:
 
         What no frame shows of a neck goes on behind the head, and of a trunk between its joints.
         Heads and hands stay as they are: beside an arm before a face, other references show hair.
+        Rims of arms in a trunk are not copied, and its own only stay where no source shows it.
         """
-        filled = self.cut[reference]
+        own, filled = self.cut[reference], self._without_rims[reference]
         if self.part.changes_fast:
             return filled.without_scraps(least=_LEAST_FILLED)
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
+        if self._has_rims:
+            sharp = self._by_agreement(sharp, reference, places)
         for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
-            source = self.cut[other]
+            source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
+        if self._has_rims:
+            rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
+            filled = filled.covered(rims)
         if self.other_side is not None and not self.part.is_neck:
             filled = self._completed(filled, reference).without_scraps(least=_LEAST_FILLED)
         if self.part.is_neck:
@@ -315,8 +328,67 @@ class _PartViews:
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
         radius_px = self.part.radius * self.height_px * self.scales[reference]
-        own = self.cut[reference].coverage
-        return filled.without_scraps().without_thin(THIN * float(radius_px), own)
+        return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
+
+    def _by_agreement(
+        self, others: Sequence[int], reference: int, places: Float32[np.ndarray, "places 1 2"]
+    ) -> list[int]:
+        """The first references that show hidden places, in the order in which they agree there.
+
+        Beside these they are compared with the part itself. There, with the median of all: in most
+        of them no rim of an arm lies there.
+        """
+        pairs = zip(others, self.maps(others, reference), strict=True)
+        showing = (
+            (one, to)
+            for one, to in pairs
+            if self._without_rims[one].covered_share(to, places) >= _LEAST_SHOWN
+        )
+        compared = [*islice(showing, _NUM_AGREEING)]
+        if not compared:
+            return []
+        own = self._without_rims[reference]
+        radius_px = self.part.radius * self.height_px * self.scales[reference]
+        around = own.behind_around(own.hidden, float(radius_px)).hidden_places()
+        seen = [own.at(np.eye(2, 3), around)]
+        seen += [self._without_rims[one].at(to, around) for one, to in compared]
+        colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
+        levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
+        levels[hidden[..., 0] > HALF] = np.nan  # sorted last
+        shows, known = levels[0], np.sort(levels[1:], axis=0)
+        middle = (np.isfinite(known).sum(axis=0, keepdims=True) - 1) // 2
+        (median,) = np.take_along_axis(known, middle, axis=0)
+        expected = np.where(np.isnan(shows), median, shows)
+        apart = np.linalg.norm(levels[1:] - expected, axis=2)
+        unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
+        return [compared[number][0] for number in np.argsort(unlike, kind="stable")]
+
+    @property
+    def _has_rims(self) -> bool:
+        """Whether its cuts have rims of arms: a trunk of a film."""
+        return self.part.is_trunk and self.other_side is None
+
+    @cached_property
+    def _without_rims(self) -> Mapping[int, CutPart]:
+        """The cuts, hidden also beside an arm in front, where they have a rim of it."""
+        if not self._has_rims:
+            return self.cut
+        found = {}
+        for reference, cut in self.cut.items():
+            rim_px = _RIM * self.part.radius * self.height_px * self.scales[reference]
+            by_arm = cv2.min(cut.hidden, self._near_arms(reference))
+            found[reference] = cut.behind_around(by_arm, float(rim_px))
+        return found
+
+    def _near_arms(self, reference: int) -> Mask:
+        """Of a patch, what lies near to the lines of an arm or a hand."""
+        near = np.zeros_like(self.cut[reference].coverage)
+        width_px = max(round(2 * _ARM * self.height_px * self.scales[reference]), 1)
+        for arm in ([f"{side}_{joint}" for joint in _ARM_JOINTS] for side in ("left", "right")):
+            points, found = self.poses.joints(tuple(arm), reference)
+            line = (points[found] - self.cut[reference].corner).round().astype(np.int32)
+            cv2.polylines(near, [line], False, 255, width_px)
+        return near
 
     def _completed(self, cut: CutPart, reference: int) -> CutPart:
         """A part of a photo by its other side, as a mirror shows it, then by its own texture."""
