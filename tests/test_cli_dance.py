@@ -134,6 +134,20 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
+@pytest.mark.parametrize("options", [[], ["--events"]])
+def test_ctrl_c_while_films_are_looked_at_is_told(films, monkeypatch, capfd, options):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    before = contents()
+    monkeypatch.setattr(dance, "check_films", interrupt)
+    assert run_command(monkeypatch, "dance", *films[:2], *options) == 1
+    told = capfd.readouterr()
+    assert told.err == "ERROR: stopped; the same command goes on from there\n"
+    assert ('"is_stopped": true' in told.out) == bool(options)
+    assert contents() == before
+
+
 def test_like_a_result_means_by_its_params(films, monkeypatch, capfd, tmp_path):
     before, like = contents(), tmp_path / "result.mp4"
     carrying(like, **{"render.crf": 20, "render.provenance": "none"})
