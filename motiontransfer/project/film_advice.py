@@ -14,7 +14,7 @@ from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.filming.photo_advice import photo_advice
 from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
-from motiontransfer.pose.shown import HALF, WHOLE, in_words
+from motiontransfer.pose.shown import HALF, NOBODY, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
@@ -174,7 +174,7 @@ def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
 def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
     """Whether a film can be used as it is, in one sentence."""
     quality, most = check.quality, max(check.people)
-    if not most:
+    if not most or quality.shows == NOBODY:
         return "poor", "Poor: nobody is found."
     who = "one person" if most == 1 else f"{most} people"
     is_headless = (quality.outside["head"] & quality.person_known).mean() > _LEAST_KNOWN
