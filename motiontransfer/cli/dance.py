@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from pydantic import ValidationError
 
 from motiontransfer.cli.options import command
 from motiontransfer.cli.side_by_side import executor_of, run_side_by_side
@@ -20,7 +21,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import SceneChoice, read_films
+from motiontransfer.core.params import PersonAt, SceneChoice, read_films
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def dance(  # noqa: PLR0913 - a command's options
 
     wishes = Wishes(
         of_dance=_keys(trim, person),
-        of_me=_keys(trim_me, person_me),
+        of_me=_keys(trim_me, person_me, of="-me"),
         params={**(_params_of(like) if like else {}), **_params(height, background)},
     )
     if other and scene != "dancer":
@@ -247,13 +248,35 @@ def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Pl
     )
 
 
-def _keys(part: _Trim | None, who: _Place | None) -> dict[str, object]:
-    """Keys of a video's entry; all of a film is none."""
+def _keys(part: _Trim | None, who: _Place | None, *, of: str = "") -> dict[str, object]:
+    """Keys of a video's entry; all of a film is none.
+
+    Args:
+        of: what the names of the options end in.
+
+    Raises:
+        ParamsError: no film has such a part or place.
+    """
     keys: dict[str, object] = {}
     if part is not None:
+        if any(part) and not 0 <= part[0] < part[1]:
+            got = "{:g} {:g}".format(*part)
+            raise ParamsError(
+                f"--trim{of}: expected start and end in seconds, 0 <= start < end, or 0 0 for all, "
+                f"got {got}"
+            )
         keys["trim"] = [*part] if any(part) else None
     if who is not None:
-        keys["person"] = dict(zip(("x", "y", "seconds"), who, strict=True))
+        place = dict(zip(("x", "y", "seconds"), who, strict=True))
+        try:
+            PersonAt.model_validate(place)
+        except ValidationError as error:
+            got = "{:g} {:g} {:g}".format(*who)
+            raise ParamsError(
+                f"--person{of}: expected a place, shares of width and height from 0 to 1, and a "
+                f"time in seconds, got {got}"
+            ) from error
+        keys["person"] = place
     return keys
 
 

@@ -82,7 +82,8 @@ def files_without_entry(root: Path = Path()) -> dict[str, Path]:
 def check_there(*files: Path) -> None:
     for file in files:
         if not file.is_file():
-            raise MissingFileError(f"{file}: no such file; expected a video")
+            told = "is a folder" if file.is_dir() else "no such file"
+            raise MissingFileError(f"{file}: {told}; expected a video")
 
 
 def check_shows_motion(file: Path) -> None:

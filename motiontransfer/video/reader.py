@@ -139,7 +139,8 @@ def read_metadata(
 
     Raises:
         MissingFileError: no such file.
-        VideoError: no video in it, or not even the first frame can be decoded.
+        VideoError: no video in it, not even its first frame can be decoded, or it ends before the
+            part.
     """
     with open_input(path) as container:
         stream = video_stream(container, path)
@@ -184,6 +185,9 @@ def read_metadata(
         trim=trim,
         comment=comment,
     )
+    seconds = float(np.ptp(times.starts_seconds)) if times.starts_seconds.size else math.inf
+    if trim and trim[0] > seconds:
+        raise VideoError(f"{path}: trim: expected a part of {seconds:.1f} s, got {trim}")
     return _looked_into(video, first)
 
 

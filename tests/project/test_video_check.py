@@ -174,6 +174,11 @@ def test_a_truncated_file_is_checked_up_to_its_end(tmp_path, check):
         check_stages({"me": checked}, is_target=False)
 
 
+def test_a_part_beyond_the_end_is_refused_with_the_films_length(check):
+    with pytest.raises(MotionTransferError, match=r"trim: expected a part of 1\.0 s, got \(5\.0"):
+        check(trim=(5.0, 6.0))
+
+
 def test_black_bars_that_a_crop_shows_are_told_with_one_that_leaves_them_out(tmp_path, check):
     """Sixteen rows above and eight below, and two more that encoding may have blurred."""
     with FrameStore(film_person(tmp_path / "whole.mkv")) as store:
