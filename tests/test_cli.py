@@ -58,7 +58,7 @@ def test_what_a_target_lacks_is_said_of_each_transfer(monkeypatch, capsys):
         assert wrote == "wrote look.png"
         assert judged.startswith("turn: Mostly in the film: trunk")
         assert cover.startswith("turn: your films cover 35 % of the dance (head 0 %, ")
-        assert strike.startswith("  - strike one pose of it ")
+        assert strike.startswith("  - better: strike one pose of it ")
         assert look == "  - look at artifacts/inspection/turn_poses.png"
     assert Path("artifacts/inspection/turn_poses.png").exists()
 

@@ -134,6 +134,44 @@ def test_what_a_run_would_refuse_no_command_forecasts_or_enters(films, monkeypat
     assert not run_command(monkeypatch, "inspect", films[0])  # the film alone is checked
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trim", 5, 2], "--trim: expected start and end in seconds, 0 <= start < end, or 0 0"),
+        (["--trim-me", -1, 2], "--trim-me: expected start and end"),
+        (["--person", 0.5, 0.5, -1], "--person: expected a place, shares of width and height"),
+        (["--person-me", 2, 0.5, 0], "0 to 1, and a time in seconds, got 2 0.5 0"),
+    ],
+)
+def test_a_part_or_place_that_no_film_has_is_told_by_the_option_before_films_are_looked_at(
+    films, monkeypatch, capfd, options, told
+):
+    monkeypatch.setattr(dance, "check_films", None)
+    assert run_command(monkeypatch, "dance", *films[:2], *options) == 1
+    (error,) = capfd.readouterr().err.splitlines()
+    assert told in error
+    assert "films.yaml" not in error
+
+
+def test_a_folder_is_called_one(films, monkeypatch, capfd, tmp_path):
+    assert run_command(monkeypatch, "dance", tmp_path, films[0], "--dry") == 1
+    assert capfd.readouterr().err == f"ERROR: {tmp_path}: is a folder; expected a video\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--events"]])
+def test_ctrl_c_while_films_are_looked_at_is_told(films, monkeypatch, capfd, options):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    before = contents()
+    monkeypatch.setattr(dance, "check_films", interrupt)
+    assert run_command(monkeypatch, "dance", *films[:2], *options) == 1
+    told = capfd.readouterr()
+    assert told.err == "ERROR: stopped; the same command goes on from there\n"
+    assert ('"is_stopped": true' in told.out) == bool(options)
+    assert contents() == before
+
+
 def test_like_a_result_means_by_its_params(films, monkeypatch, capfd, tmp_path):
     before, like = contents(), tmp_path / "result.mp4"
     carrying(like, **{"render.crf": 20, "render.provenance": "none"})

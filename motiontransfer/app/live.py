@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import multiprocessing
 import threading
 import time
@@ -21,6 +22,7 @@ FRAME_RATE = 30
 _RESULT_SECONDS = 0.025  # that a result is waited for, of this frame or one before
 _IDLE_SECONDS = 5.0  # without a frame, after which the session ends
 _PAGE_SECONDS = 2.0  # without a frame, after which a page is closed or reloaded: another may begin
+_FAULT_SECONDS = 2.0  # after a fault, for frames that were on their way: none begins a session
 _SECONDS_TO_END = 2
 _QUALITY = 85  # of the JPEG
 
@@ -36,6 +38,9 @@ class Live:
         self._is_ready = False
         self._process: multiprocessing.process.BaseProcess | None = None
         self._answered = 0.0  # when the page got its last answer
+        self._failed: tuple = ()  # page, target, size
+        self._fault = ""
+        self._failed_at = -math.inf
 
     def perform(self, page: str, target: str, frame: Frame) -> str | None:
         """Take a frame of a page's camera; return what is to be seen, None if nothing new is.
@@ -45,6 +50,8 @@ class Live:
         """
         of = page, target, frame.shape[:2]
         with self._lock:
+            if of == self._failed and time.monotonic() < self._failed_at + _FAULT_SECONDS:
+                raise MotionTransferError(self._fault)
             if self._of[:1] != (page,) and self._is_in_use():
                 raise MotionTransferError(f"{self.name} runs in another page: stop it there first")
             if self._of != of:
@@ -54,7 +61,7 @@ class Live:
             except (EOFError, OSError) as error:
                 if self.end():
                     told = f"{self.name} has failed; the terminal says why"
-                    raise MotionTransferError(told) from error
+                    raise self._failure(of, told) from error
             finally:
                 self._answered = time.monotonic()
             self._begin(of)  # no frames had come, and it had ended
@@ -76,6 +83,13 @@ class Live:
         self._process.join()
         self._of = ()
         return self._process.exitcode
+
+    def _failure(self, of: tuple, fault: str) -> MotionTransferError:
+        """Note what is told of a session that has failed, and of frames that are on their way."""
+        self._failed = of
+        self._fault = fault
+        self._failed_at = time.monotonic()
+        return MotionTransferError(fault)
 
     def _is_in_use(self) -> bool:
         is_there = time.monotonic() - self._answered < _PAGE_SECONDS
@@ -108,8 +122,9 @@ class Live:
                 case None:
                     self._is_ready = True
                 case str(fault):
+                    of = self._of
                     self.end()
-                    raise MotionTransferError(fault)
+                    raise self._failure(of, fault)
                 case made:
                     shown = self._view(made)
             wait = 0

@@ -2,12 +2,11 @@
 
 import base64
 import html
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, partial, wraps
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import gradio as gr
 
@@ -48,6 +47,9 @@ _CONSENT = "I may use these pictures, and everyone in them agrees to this."
 _HEIGHTS = {"as the film": 0, "1080": 1080, "720": 720, "512": 512}
 _EACH = "multiple"  # clicks count, also those before an earlier one is answered
 _LOOKING = '<p role="status">Looking at {} …</p>'
+
+_Given = ParamSpec("_Given")
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ def add_make(queue: Queue) -> Make:
             choices = gr.HTML(js_on_load=_SCRIPT)
             consent = gr.Checkbox(label=_CONSENT, value=_agreed, container=False, interactive=True)
             make = gr.Button("Make", variant="primary")
+            refused = gr.HTML()
             cancel = gr.Button("Cancel: what is done is kept", visible=False)
     sides = [each[0] for each in columns.values()]
     picks = [each[-1] for each in columns.values()]
@@ -138,16 +141,17 @@ def add_make(queue: Queue) -> Make:
     with gr.Accordion("What the training shows", open=False, visible=False) as training:
         sample = gr.HTML()
 
-    @said()
-    def begin(agrees: bool, dance: Side, me: Side, how: How) -> None:
+    @said
+    def begin(agrees: bool, dance: Side, me: Side, how: How) -> str:
         present = {str(path) for path in [*films().values(), *_examples()]}
         if not present.issuperset((dance.film, me.film)):
-            raise gr.Error(_CHOOSE, print_exception=False)
+            raise MotionTransferError(_CHOOSE)
         if not agrees:
-            raise gr.Error(_AGREE, print_exception=False)
+            raise MotionTransferError(_AGREE)
         (FOLDER / "consent").touch()
         options = ["--no-check", *chosen_options(dance, me, how)]  # both were looked at
         queue.add(str(dance.film), str(me.film), options)
+        return ""
 
     def choose(how: How, event: gr.EventData) -> How:
         keys = ("scene", "background", "height")
@@ -155,14 +159,14 @@ def add_make(queue: Queue) -> Make:
         return replace(how, **given)
 
     def advise_after(change: gr.events.Dependency) -> None:
-        change.then(_both_looked_at, sides, advice, queue=False).then(
+        change.then(_both_looked_at, sides, [advice, refused], queue=False).then(
             _advise, [*sides, how], advice, trigger_mode="always_last", queue=False
         )
 
     chosen = choices.click(choose, how, how, trigger_mode=_EACH, queue=False)
     for change in [*changes, chosen]:
         advise_after(change)
-    make.click(begin, [consent, *sides, how])
+    make.click(begin, [consent, *sides, how], refused)
     cancel.click(queue.stop)
     shown = [status, results, cancel, training, sample, choices, *picks]
     return Make(shown, [*sides, how], columns, advise_after)
@@ -306,8 +310,9 @@ def _photographed(photo: str) -> list:
     return kept(str(file))
 
 
-def _both_looked_at(dance: Side, me: Side) -> str:
-    return _LOOKING.format("both together") if dance.film and me.film else ""
+def _both_looked_at(dance: Side, me: Side) -> tuple[str, str]:
+    """What is done now, and nothing of what was refused before."""
+    return _LOOKING.format("both together") if dance.film and me.film else "", ""
 
 
 def _advise(dance: Side, me: Side, how: How) -> str:
@@ -367,13 +372,17 @@ def _pictures(dance: Side, me: Side, how: How) -> str:
     )
 
 
-@contextmanager
-def said() -> Generator[None]:
-    """Let the page say in one sentence what a user or their data caused."""
-    try:
-        yield
-    except (MotionTransferError, OSError) as error:
-        raise gr.Error(str(error), duration=None, print_exception=False) from error
+def said(does: Callable[_Given, _Told]) -> Callable[_Given, _Told | str]:
+    """Say in the page, in one sentence, what a user or their data caused; nothing is raised."""
+
+    @wraps(does)  # Gradio reads the signature
+    def told(*arguments: _Given.args, **named: _Given.kwargs) -> _Told | str:
+        try:
+            return does(*arguments, **named)
+        except (MotionTransferError, OSError) as error:
+            return views.fault(str(error))
+
+    return told
 
 
 def as_html(show: Callable[[Sequence[Event]], str], *arguments: str) -> str:

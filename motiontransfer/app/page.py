@@ -1,5 +1,6 @@
 """The page itself: its tabs, and what their buttons do."""
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -42,11 +43,15 @@ _START = """async () => {
     const camera = document.getElementById("camera")
     camera.querySelector("[title='grant webcam access'] button")?.click()
     for (let tries = 0; tries < 100; tries++) {
-        const button = camera.querySelector("[aria-label='capture photo']")
-        if (button) return button.click()
+        const starts = camera.querySelector("[title='start recording']")
+        if (starts || camera.querySelector("[title='stop recording']")) return starts?.click()
         await new Promise(done => setTimeout(done, 100))
     }
 }"""
+_STOP_AT_FAULT = """new MutationObserver(() => {
+    if (!element.querySelector(".fault")) return
+    document.querySelector("#camera [title='stop recording']")?.click()
+}).observe(element, {childList: true, subtree: true})"""
 _NO_TARGET = "Nobody is there to perform yet: Make adds someone."
 _LOOK_FOR_CAMERA = f"""async () => {{
     const devices = await navigator.mediaDevices.enumerateDevices()
@@ -166,13 +171,14 @@ def _add_people(queue: Queue) -> list[gr.components.Component]:
         "click on a waiting one takes it out. A name or the last row stands for all of them."
     )
     table = gr.Dataframe(interactive=False, show_label=False, elem_id="people", buttons=[])
-    listed = gr.HTML()
+    refused, listed = gr.HTML(), gr.HTML()
 
-    @said()
-    def toggle(event: gr.SelectData) -> None:
+    @said
+    def toggle(event: gr.SelectData) -> str:
         toggle_cell(queue, event.value, row=event.row_value[0], column=event.index[1])
+        return ""
 
-    table.select(toggle)
+    table.select(toggle, None, refused)
     return [table, listed]
 
 
@@ -202,19 +208,19 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
                 webcam_options=gr.WebcamOptions(mirror=False), elem_id="camera",
             )  # fmt: skip
         with gr.Column(scale=3, min_width=300):
-            shown = gr.HTML()
+            shown = gr.HTML(js_on_load=_STOP_AT_FAULT)
             with gr.Row():
                 for key, does in _KEYS.items():
                     gr.Button(does, min_width=100, size="sm").click(partial(live.press, key))
 
-    @said()
     def perform(
         frame: Frame, target: str | None, photo: str | None, request: gr.Request
     ) -> str | dict:
-        if not (photo or target) and not (performers := read_project().performers()):
-            raise MotionTransferError(_NO_TARGET)
-        who = photo or target or performers[0]
-        return live.perform(str(request.session_hash), who, frame) or gr.skip()
+        try:
+            who = photo or target or _first_performer()
+            return live.perform(str(request.session_hash), who, frame) or gr.skip()
+        except MotionTransferError as error:  # each is another value, which the page sees
+            return f"{views.fault(str(error))}<!-- {time.monotonic()} -->"
 
     def drop(upload: str) -> tuple[str | None, None, str]:
         side, _, fault, *_ = kept(upload)
@@ -228,6 +234,13 @@ def _add_live(tab: gr.Tab, live: Live) -> None:
         perform, [camera, target, dropped], shown, show_progress="hidden",
         stream_every=1 / FRAME_RATE, time_limit=None, concurrency_limit=None,
     )  # fmt: skip
+
+
+def _first_performer() -> str:
+    performers = read_project().performers()
+    if not performers:
+        raise MotionTransferError(_NO_TARGET)
+    return performers[0]
 
 
 def _performers(chosen: str | None) -> dict:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from pydantic import ValidationError
 
 from motiontransfer.cli.options import command
 from motiontransfer.cli.side_by_side import executor_of, run_side_by_side
@@ -20,7 +21,7 @@ from motiontransfer.cli.videos import LOOKS, check_films, print_missing_poses
 from motiontransfer.core import layout
 from motiontransfer.core.errors import MissingFileError, MotionTransferError, ParamsError
 from motiontransfer.core.events import Guided, Made, Note, Planned, Took, emit
-from motiontransfer.core.params import SceneChoice, read_films
+from motiontransfer.core.params import PersonAt, SceneChoice, read_films
 from motiontransfer.core.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -90,12 +91,11 @@ def dance(  # noqa: PLR0913 - a command's options
     """
     if check:
         emit(LOOKS)
-    from motiontransfer.pipeline.plan import scratch_project
-    from motiontransfer.project.dances import Wishes, add_dance, take_back
+    from motiontransfer.project.dances import Wishes, add_dance
 
     wishes = Wishes(
         of_dance=_keys(trim, person),
-        of_me=_keys(trim_me, person_me),
+        of_me=_keys(trim_me, person_me, of="-me"),
         params={**(_params_of(like) if like else {}), **_params(height, background)},
     )
     if other and scene != "dancer":
@@ -107,42 +107,57 @@ def dance(  # noqa: PLR0913 - a command's options
         dances = [how(*me, wishes=wishes)]
         return [*dances, how(other, other=dances[0])] if other else dances
 
+    looks = [
+        {"trim": keys.get("trim"), "person": who}
+        for keys, who in ((wishes.of_dance, person), (wishes.of_me, person_me))
+    ]
     with nullcontext() if dry else executor_of(_STAGES) as executor:
-        with scratch_project() as root:  # nothing of the project changes before all is known
-            entered = add(entry_only=True, root=root)
-            _tell_names(entered[0])
-            of_result = height if scene != "dancer" else None
-            if of_result:
-                _check_height(of_result, highest=_decoded_height(entered[0].target))
-            if check:
-                looks = (
-                    {"trim": keys.get("trim"), "person": who}
-                    for keys, who in ((wishes.of_dance, person), (wishes.of_me, person_me))
-                )
-                _check(entered, *looks, height=of_result, root=root if dry else None)
-            # of whom to train on before the second of two can be shown
-            shown = 0 if preview and entered[0].is_trained else -1
-            event = _planned(entered[0], entered[shown], preview=preview, root=root)
-        if dry:
+        event, shown = _foreseen(
+            add,
+            looks=looks if check else None,
+            height=height if scene != "dancer" else None,
+            is_dry=dry,
+            preview=preview,
+        )
+        if executor is None:
             emit(event)
             emit(Note(text=str(Took(stages=event.stages))))
             return
         dances = add()
         emit(event)
         logging.basicConfig(level=logging.INFO, format="%(message)s")  # what libraries report
-        made: list[Made] = []
-        try:
-            how = {"preview": preview, "opens": open_, "made": made, "executor": executor}
-            took = _perform(dances[shown], event.stages, **how)
-        except MotionTransferError as error:
-            if not made and not isinstance(error.__cause__, KeyboardInterrupt):
-                for each in reversed(dances):
-                    take_back(each)
-            raise
-        if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
-            emit(Took(stages=long))
-            for event in made:  # is not to be looked for above
-                emit(event)
+        how = {"preview": preview, "opens": open_, "executor": executor}
+        _perform(dances, dances[shown], event.stages, **how)
+
+
+def _foreseen(
+    add: Callable[..., Sequence["Dance"]],
+    *,
+    looks: Sequence[Mapping[str, object]] | None,
+    height: int | None,
+    is_dry: bool,
+    preview: bool,
+) -> tuple[Planned, int]:
+    """What will run, and which dance is to be shown; nothing of the project changes.
+
+    Args:
+        add: enters dances in a project.
+        looks: what `check_video` is told of the films of the dance and of ME; None: look at none.
+        height: of results, pixels, where it is given and they are of ME's film.
+        is_dry: films of the project count, too, whose poses are not known yet.
+    """
+    from motiontransfer.pipeline.plan import scratch_project
+
+    with scratch_project() as root:
+        entered = add(entry_only=True, root=root)
+        _tell_names(entered[0])
+        if height:
+            _check_height(height, highest=_decoded_height(entered[0].target))
+        if looks is not None:
+            _check(entered, *looks, height=height, root=root if is_dry else None)
+        # of whom to train on before the second of two can be shown
+        shown = 0 if preview and entered[0].is_trained else -1
+        return _planned(entered[0], entered[shown], preview=preview, root=root), shown
 
 
 def _tell_names(dance: "Dance") -> None:
@@ -233,13 +248,35 @@ def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Pl
     )
 
 
-def _keys(part: _Trim | None, who: _Place | None) -> dict[str, object]:
-    """Keys of a video's entry; all of a film is none."""
+def _keys(part: _Trim | None, who: _Place | None, *, of: str = "") -> dict[str, object]:
+    """Keys of a video's entry; all of a film is none.
+
+    Args:
+        of: what the names of the options end in.
+
+    Raises:
+        ParamsError: no film has such a part or place.
+    """
     keys: dict[str, object] = {}
     if part is not None:
+        if any(part) and not 0 <= part[0] < part[1]:
+            got = "{:g} {:g}".format(*part)
+            raise ParamsError(
+                f"--trim{of}: expected start and end in seconds, 0 <= start < end, or 0 0 for all, "
+                f"got {got}"
+            )
         keys["trim"] = [*part] if any(part) else None
     if who is not None:
-        keys["person"] = dict(zip(("x", "y", "seconds"), who, strict=True))
+        place = dict(zip(("x", "y", "seconds"), who, strict=True))
+        try:
+            PersonAt.model_validate(place)
+        except ValidationError as error:
+            got = "{:g} {:g} {:g}".format(*who)
+            raise ParamsError(
+                f"--person{of}: expected a place, shares of width and height from 0 to 1, and a "
+                f"time in seconds, got {got}"
+            ) from error
+        keys["person"] = place
     return keys
 
 
@@ -295,19 +332,21 @@ def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
 
 
 def _perform(
+    dances: Sequence["Dance"],
     dance: "Dance",
     forecasts: Mapping[str, float],
     *,
     preview: bool,
     opens: bool,
-    made: list[Made],
-    executor: "LocalExecutor | None",
-) -> Mapping[str, float]:
-    """Run a dance's stages, and report what is there; return the seconds that each took.
+    executor: "LocalExecutor",
+) -> None:
+    """Run the stages of one of some dances, and report what is there, and what took long.
 
-    Args:
-        made: what is there, so far.
+    What fails before anything is there takes all of them back.
     """
+    from motiontransfer.project.dances import take_back
+
+    made: list[Made] = []
     transfer, wanted = dance.transfer, _wanted(dance, preview=preview)
     results, makes = layout.results_folder(transfer), {}
     if f"preview@{transfer}" in wanted:
@@ -330,9 +369,19 @@ def _perform(
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
     who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
-    return run_side_by_side(
-        wanted, transfer, forecasts, told=makes, tell=tell, who=who, executor=executor
-    )
+    try:
+        took = run_side_by_side(
+            wanted, transfer, forecasts, told=makes, tell=tell, who=who, executor=executor
+        )
+    except MotionTransferError:
+        if not made:
+            for each in reversed(dances):
+                take_back(each)
+        raise
+    if long := {stage: seconds for stage, seconds in took.items() if seconds >= _LEAST_SECONDS}:
+        emit(Took(stages=long))
+        for event in made:  # is not to be looked for above
+            emit(event)
 
 
 @command

@@ -14,7 +14,7 @@ import typer
 from tqdm import tqdm
 
 from motiontransfer.core import events
-from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, one_line
+from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MotionTransferError, one_line
 from motiontransfer.core.events import Failed, emit
 from motiontransfer.core.params import check_project, read_films, read_sections
 from motiontransfer.core.stage_runner import fault
@@ -81,7 +81,8 @@ def printed_events(*, as_json: bool) -> Generator[None]:
     logger.setLevel(printer.level)
     logger.propagate = False
     try:
-        yield
+        with _interrupt_told():
+            yield
     except Exception as error:
         message = (fault(error) or one_line(error)).partition("\n")[0]
         emit(Failed(message=message, is_stopped=isinstance(error.__cause__, KeyboardInterrupt)))
@@ -89,6 +90,15 @@ def printed_events(*, as_json: bool) -> Generator[None]:
     finally:
         logger.removeHandler(printer)
         logger.level, logger.propagate = before
+
+
+@contextmanager
+def _interrupt_told() -> Generator[None]:
+    """End a command at Ctrl-C with a sentence, wherever it is."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise MotionTransferError("stopped; the same command goes on from there") from error
 
 
 class _Printer(logging.Handler):

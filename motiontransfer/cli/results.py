@@ -168,7 +168,10 @@ def together(
     """Write a page with a source and several transfers of it, in sync."""
     from motiontransfer.report.compare import write_transfers_page
 
-    found = {name: load_section(Transfer, f"transfers.{name}") for name in transfers}
+    known = load_section(dict[str, Transfer], "transfers")
+    if unknown := [name for name in transfers if name not in known]:
+        raise ParamsError(f"no transfer {unknown[0]!r}; expected some of {', '.join(known)}")
+    found = {name: known[name] for name in transfers}
     page = output or layout.COMPARISONS_FOLDER / f"{'_'.join(found)}.html"
     write_transfers_page(page, found)
     emit(Made(what="file", files=(str(page),)))

@@ -66,6 +66,8 @@ class FilmChecked(Advice):
     """When that is."""
     people: tuple[tuple[float, float, float, float], ...] = ()
     """Box of each person there, shares of its width and height: left, top, right, bottom."""
+    chosen: int | None = None
+    """Who of them is followed, an index; None: not known."""
     recipe: tuple[str, ...] = ()
     """Params that the file of a result carries, with their values."""
 

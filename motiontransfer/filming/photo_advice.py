@@ -38,8 +38,8 @@ def photo_advice(photo: Keypoints, *, num_people: int, turn: int = 0) -> list[st
     sentences = []
     if num_people > 1:
         sentences.append(
-            f"{num_people} people are in view: the largest one performs, the others stay as they "
-            "stand; better crop the photo to one"
+            f"{num_people} people are in view: one performs, the others stay as they stand; better "
+            "crop the photo to one"
         )
     if (shows := what_is_shown(photo)) != WHOLE:
         sentences.append(

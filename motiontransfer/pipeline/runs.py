@@ -91,7 +91,8 @@ def run_stages(
         level: of the events that tell of each stage that it begins and how it ends.
 
     Raises:
-        MotionTransferError: a stage failed; or Ctrl-C, after all have ended. A second one kills.
+        MotionTransferError: a stage failed.
+        KeyboardInterrupt: Ctrl-C, after all have ended. A second one kills.
     """
     progress, ready, free = RunState(graph=graph), [], [*executor.shares]
     sorter, futures = TopologicalSorter(graph), {}
@@ -129,8 +130,6 @@ def run_stages(
                         progress.done[name] = time.monotonic() - began
                         tell(name, "is done")
                         sorter.done(name)
-        except KeyboardInterrupt as error:
-            raise MotionTransferError("stopped; the same command goes on from there") from error
         finally:
             _stop(executor, futures)
     if progress.failed:

@@ -219,7 +219,7 @@ def _work_on(
 
 def _detect_segments(work: list[_Work], label: str, compute: Compute) -> Iterator[list[People]]:
     """People in the frames that count, segment by segment."""
-    is_photo = len(work) == 1 and len(work[0].frames) == 1
+    is_photo = all(each.frames == range(1) for each in work)  # of one person or several
     num_workers = None if is_photo else compute.num_workers
     found = run_parallel(_detect_segment, work, num_workers=num_workers)
     for people in track(found, label, total=len(work)):

@@ -44,11 +44,16 @@ def resize_points(
 
 
 def people_inside(people: People, box: Box) -> People:
-    """Without joints outside a box, and without people who have none inside it."""
+    """Without joints outside a box, and without people who have none inside it.
+
+    World landmarks stay, which are those of all joints.
+    """
     x0, y0, x1, y1 = box
     inside = ((people[..., :2] >= (x0, y0)) & (people[..., :2] < (x1, y1))).all(axis=2)
     inside &= people[..., 2] > 0
-    return np.where(inside[..., None], people, np.float32(0))[inside.any(axis=1)]
+    kept = people.copy()
+    kept[..., :3][~inside] = 0
+    return kept[inside.any(axis=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from motiontransfer.core.arrays import AnyFrame, Box
-from motiontransfer.pose.keypoints import People
+from motiontransfer.pose.keypoints import People, people_inside
 from motiontransfer.pose.skeleton import HOLISTIC, VERTEX_OF_JOINT
 from motiontransfer.video.geometry import enclosing_box
 
@@ -68,12 +68,10 @@ def people_in_pixels(
         row[HOLISTIC.slice("body"), 3:] = landmarks.get("world", np.float32(0))
     body[..., :3][body[..., 2] < min_visibility] = 0
     height, width = image_size
-    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < 1)).all(axis=2) & (joints[..., 2] > 0)
-    pixels = joints[..., :3] * np.array([width, height, 1], np.float32)
-    pixels[..., 2] = np.clip(joints[..., 2], 0, 1)
-    joints[..., :3] = np.where(inside[..., None], pixels, 0)
+    joints[..., :2] *= np.array([width, height], np.float32)
+    joints[..., 2] = np.clip(joints[..., 2], 0, 1)
     has_world = any("world" in landmarks for landmarks in people)
-    return joints[inside.any(axis=1)][..., : 6 if has_world else 3]
+    return people_inside(joints[..., : 6 if has_world else 3], (0, 0, width, height))
 
 
 def person_box(

@@ -35,10 +35,15 @@ def compared_films(dance: str, target: str) -> list[str]:
         return []
     if dance == target:
         return [f"both films are {in_words(dance)}: fine"]
-    if SHOWN.index(dance) < SHOWN.index(target):
+    if lacks_legs(dance, target):
         return [f"the dance's legs will not be seen: the target's film is {in_words(target)}"]
     below = "will stand" if dance in ("knees", "waist") else "and hips will stand"
     return [f"the target's legs {below}: the dance's film is {in_words(dance)}"]
+
+
+def lacks_legs(dance: str, target: str) -> bool:
+    """Whether a dance shows legs that a film of another person does not; see `SHOWN`."""
+    return target in HALF and SHOWN.index(dance) < SHOWN.index(target)
 
 
 def frames_showing(keypoints: Keypoints, content: Box) -> Int64[np.ndarray, " frames"]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from motiontransfer.core import layout
-from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, MotionTransferError, ParamsError
+from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, ParamsError
 from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.core.params import Films, Pair, SceneChoice, Video, read_films, read_text
 from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
@@ -17,13 +17,12 @@ from motiontransfer.project.entries import (
     check_shows_motion,
     check_there,
     files_without_entry,
+    metadata_of,
     remove_demo_videos,
     remove_video,
 )
 from motiontransfer.project.params_editing import film_sections, write_films
 from motiontransfer.project.presets import with_values
-from motiontransfer.video.isolation import run_isolated
-from motiontransfer.video.reader import read_metadata
 
 
 def films() -> dict[str, Path]:
@@ -31,18 +30,7 @@ def films() -> dict[str, Path]:
     videos = read_films().videos.items()
     found = {name: video.path for name, video in videos if video.path.is_file()}
     others = files_without_entry().items()
-    return found | {
-        name: path for name, path in others if _is_film(path, changed=path.stat().st_mtime_ns)
-    }
-
-
-@cache
-def _is_film(path: Path, *, changed: int) -> bool:  # noqa: ARG001 - another film under its name
-    try:
-        run_isolated(read_metadata, path)
-    except MotionTransferError:
-        return False
-    return True
+    return found | {name: path for name, path in others if metadata_of(path)}
 
 
 def same_films(file: Path) -> dict[str, Path]:

@@ -1,10 +1,10 @@
 """What is told of a film that was checked: its facts, a judgment, advice, and pictures."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float64
 from tqdm import tqdm
 
 from motiontransfer.core.arrays import AnyFrame
@@ -14,7 +14,7 @@ from motiontransfer.core.recipe import read_recipe
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.filming.photo_advice import photo_advice
 from motiontransfer.filming.quality import NOTHING_TO_FIX, STEADY_CAMERA, STILL_CAMERA, verdict
-from motiontransfer.pose.shown import HALF, WHOLE, in_words
+from motiontransfer.pose.shown import HALF, NOBODY, WHOLE, in_words
 from motiontransfer.project.entries import check_pictures
 from motiontransfer.project.video_check import VideoCheck
 from motiontransfer.rendering.inspect import Inspection, draw_overlay
@@ -100,12 +100,66 @@ def quality_lines(check: VideoCheck) -> Iterator[str]:
         yield "  camera       still"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crowd:
+    """The sampled frame in which most people are found."""
+
+    index: int
+    seconds: float
+    """From the film's first frame."""
+    people: Float64[np.ndarray, "people 4"]
+    """Box of each, shares of its width and height."""
+    chosen: int | None
+    """Who of them is followed; None: not known there."""
+
+    @classmethod
+    def of(cls, check: VideoCheck) -> "_Crowd":
+        frames = range(len(check.everyone))
+        index = max(frames, key=lambda frame: len(check.everyone[frame]))
+        height, width = check.metadata.size
+        boxes = np.array(check.everyone[index], np.float64).reshape(-1, 4)
+        found = check.keypoints.points[index][check.keypoints.score[index] > 0]
+        chosen = None
+        if len(boxes) and len(found):
+            middles = check.framing.to_working((boxes[:, :2] + boxes[:, 2:]) / 2)
+            place = (found.min(axis=0) + found.max(axis=0)) / 2
+            chosen = int(np.linalg.norm(middles - place, axis=1).argmin())
+        return cls(
+            index=index,
+            seconds=check.start_seconds + check.seconds * index / max(len(frames) - 1, 1),
+            people=boxes / (width, height, width, height),
+            chosen=chosen,
+        )
+
+    def place_of(self, person: int) -> str:
+        x0, y0, x1, y1 = self.people[person]
+        return f"{(x0 + x1) / 2:.2f} {(y0 + y1) / 2:.2f}"
+
+    def advice(self, *, is_target: bool) -> Iterator[str]:
+        """Who of several people is chosen, and how to choose another."""
+        if len(self.people) < 2 or self.chosen is None:
+            return
+        other = next(person for person in range(len(self.people)) if person != self.chosen)
+        option = "--person-me" if is_target else "--person"
+        yield (
+            f"of {len(self.people)} people the one at {self.place_of(self.chosen)}, shares of the "
+            "width and height, is chosen. For another one click there in the page, or give `dance` "
+            f"a place and a time, such as `{option} {self.place_of(other)} {self.seconds:.1f}`"
+        )
+
+
 def advice(check: VideoCheck, *, is_target: bool) -> list[str]:
     """Fixes for the file and the pose, or `NOTHING_TO_FIX` alone."""
+    sentences = [*_Crowd.of(check).advice(is_target=is_target)]
+    quality = check.quality
     if check.metadata.is_picture:
-        turn = check.quality.turn
-        return photo_advice(check.keypoints, num_people=check.people[0], turn=turn)
-    sentences = [text for text in verdict(check.quality) if text != NOTHING_TO_FIX]
+        found = photo_advice(check.keypoints, num_people=check.people[0], turn=quality.turn)
+    else:  # who is in view is told once
+        others = np.zeros_like(quality.with_others) if sentences else quality.with_others
+        found = verdict(replace(quality, with_others=others))
+    sentences += [text for text in found if text != NOTHING_TO_FIX]
+    if check.metadata.is_picture:
+        return sentences or [NOTHING_TO_FIX]
     (left, top, right, bottom), (x0, y0, x1, y1) = check.framing.crop, check.picture
     if left < x0 or top < y0 or right > x1 or bottom > y1:
         sentences.append(
@@ -138,9 +192,14 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
     sentences = advice(check, is_target=is_target)
     judgment, sentence = _judged(check, sentences)
     recipe = read_recipe(check.metadata.comment)
-    picture, strip, crowd = check_pictures(name)
+    picture, strip, crowded = check_pictures(name)
     write_image(picture, _found(check))
-    of_film = {} if check.metadata.is_picture else _of_film(check, strip, crowd)
+    crowd = _Crowd.of(check)
+    write_image(crowded, check.whole[crowd.index])
+    is_picture = check.metadata.is_picture
+    if not is_picture:
+        some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
+        write_image(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
     return FilmChecked(
         name=name,
         judgment=judgment,
@@ -148,33 +207,21 @@ def film_checked(name: str, check: VideoCheck, *, is_target: bool) -> FilmChecke
         facts=(metadata_line(check), *quality_lines(check), *([str(recipe)] if recipe else [])),
         advice=tuple(text for text in sentences if text != NOTHING_TO_FIX),
         picture=str(picture),
+        seconds=0.0 if is_picture else check.seconds,
         height=check.full_height,
+        strip="" if is_picture else str(strip),
+        crowd=str(crowded),
+        crowd_seconds=crowd.seconds,
+        people=tuple(map(tuple, crowd.people.round(4).tolist())),
+        chosen=crowd.chosen,
         recipe=tuple(f"{key}: {value}" for key, value in recipe.own.items()) if recipe else (),
-        **of_film,
     )
-
-
-def _of_film(check: VideoCheck, strip: Path, crowd: Path) -> dict[str, Any]:
-    """What is told of a film alone; writes its pictures."""
-    some = evenly_spaced(check.whole, count=_NUM_IN_STRIP)
-    write_image(strip, np.concatenate([as_high(frame, _STRIP_PX) for frame in some], axis=1))
-    most = max(range(len(check.whole)), key=lambda index: len(check.everyone[index]))
-    write_image(crowd, check.whole[most])
-    height, width = check.metadata.size
-    shares = np.array(check.everyone[most]).reshape(-1, 4) / (width, height, width, height)
-    return {
-        "seconds": check.seconds,
-        "strip": str(strip),
-        "crowd": str(crowd),
-        "crowd_seconds": check.start_seconds + check.seconds * most / max(len(check.whole) - 1, 1),
-        "people": shares.round(4).tolist(),
-    }
 
 
 def _judged(check: VideoCheck, advised: Sequence[str]) -> tuple[Judgment, str]:
     """Whether a film can be used as it is, in one sentence."""
     quality, most = check.quality, max(check.people)
-    if not most:
+    if not most or quality.shows == NOBODY:
         return "poor", "Poor: nobody is found."
     who = "one person" if most == 1 else f"{most} people"
     is_headless = (quality.outside["head"] & quality.person_known).mean() > _LEAST_KNOWN

@@ -47,7 +47,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import boxes_of_people
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photos import lasting
-from motiontransfer.pose.subject import choose_person
+from motiontransfer.pose.subject import PersonRule, choose_person, track_at
 from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
@@ -169,8 +169,10 @@ def check_video(
     frames = [framing.apply(frame) for frame, _, _ in samples]
     if metadata.is_picture:
         detected = _detect_in_picture(metadata, framing, size=size)
-        counts = [len(detected.people)]
-        tracks = choose_person(detected, "largest") if detected.people else ()
+        counts = [max(*counts, len(detected.people))]
+        tracks = (
+            choose_person(detected, _rule(detected, framing, person)) if detected.people else ()
+        )
     else:
         people = _detect_person(frames)
         counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
@@ -345,6 +347,15 @@ def _detect_in_picture(
         clip = Path(scratch) / "clip"
         decode_video(file, clip, size=size, crop=framing.crop, rotate=metadata.rotate)
         return detect_keypoints(clip, detector, video=file, compute=Compute(num_workers=1))
+
+
+def _rule(photo: Detections, framing: Framing, person: PersonPlace | None) -> PersonRule:
+    """Whom a photo is of, as `clean_keypoints` chooses."""
+    if person is None:
+        return "largest"
+    height, width = framing.source_size
+    place = np.array([person[0] * width, person[1] * height])
+    return track_at(photo, 0, framing.to_working(place))
 
 
 def _as_detections(people: list[People], framing: Framing, seconds: float) -> Detections:

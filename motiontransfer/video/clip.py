@@ -221,11 +221,6 @@ def decode_video(  # noqa: PLR0913 - what an entry of `videos` has
     """
     video = read_metadata(path, rotate=rotate, trim=trim)
     rate = frame_rate or video.frame_rate
-    times = video.packet_times.starts_seconds
-    if trim and times.size and times[-1] - times[0] < trim[0]:
-        raise VideoError(
-            f"{path}: trim: expected a part of {times[-1] - times[0]:.1f} s, got {trim}"
-        )
     box = crop_box(video, crop, size, person=person)
     framing = fit_framing(video.size, box, size=size)
     if video.unheard:

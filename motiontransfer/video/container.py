@@ -32,7 +32,7 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
 
     Raises:
         MissingFileError: no such file.
-        VideoError: not a file that FFmpeg can open.
+        VideoError: not a file that FFmpeg can open, or, in the block, one whose bytes are damaged.
         DamagedFileError: one that motiontransfer wrote, and not as it was written.
     """
     if not path.exists():
@@ -50,13 +50,23 @@ def open_input(path: Path) -> Generator[av.container.InputContainer]:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         raise VideoError(
-            f"{path}: cannot be opened: {error.strerror}; no film, picture or sound, such as "
-            "MP4, MOV, WebM, JPEG or PNG, or cut short"
+            f"{path}: cannot be opened: {cause_of(error)}; expected a film, picture or sound, such "
+            "as MP4, MOV, WebM, JPEG or PNG; copy or export it again"
         ) from error
     with container:
         if not has_checksums and container.metadata.get("COMMENT") == _OWN_COMMENT:
             raise damaged(path, "it ends before its checksums")
-        yield container
+        try:
+            yield container
+        except av.InvalidDataError as error:  # the block knows no more of it
+            raise VideoError(f"{path}: {cause_of(error)}; copy or export it again") from error
+
+
+def cause_of(error: av.FFmpegError) -> str:
+    """Why FFmpeg gives up, in a user's words; of bytes that it cannot read its own say little."""
+    if isinstance(error, av.InvalidDataError):
+        return "its bytes are damaged, or of another kind"
+    return error.strerror or "FFmpeg does not say why"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from motiontransfer.core.storage import replacing
 from motiontransfer.video.color import OnePass, to_srgb
 from motiontransfer.video.container import (
     BITEXACT,
+    cause_of,
     open_input,
     open_output,
     seconds_of,
@@ -140,7 +141,8 @@ class FrameStore:
                 if packet.size:
                     last = max(last, self._index_of(packet))
         except av.FFmpegError as error:
-            raise VideoError(f"{self.path}: cannot be read: {error.strerror}; cut short") from error
+            told = f"{self.path}: cannot be read: {cause_of(error)}; make this file again"
+            raise VideoError(told) from error
         if last < 0:
             raise VideoError(f"{self.path}: holds no frames")
         return last + 1
@@ -287,5 +289,5 @@ def _wanted(
                 if (wanted := next(remaining, None)) is None:
                     return
     except av.FFmpegError as error:
-        cause = error.strerror or "it cannot be decoded"
+        cause = cause_of(error)
     raise VideoError(f"{video}: frame {wanted}: {cause}; make this file again")

@@ -19,7 +19,13 @@ from motiontransfer.core.arrays import Frame
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.sampling import evenly_spaced
 from motiontransfer.video.color import opacity, opaque
-from motiontransfer.video.container import find_sound, open_input, seconds_of, video_stream
+from motiontransfer.video.container import (
+    cause_of,
+    find_sound,
+    open_input,
+    seconds_of,
+    video_stream,
+)
 from motiontransfer.video.fields import Scan, deinterlaced, scan_of
 from motiontransfer.video.geometry import Orientation, fit_framing, orientation_of, resize
 from motiontransfer.video.isolation import restart_time_limit
@@ -133,7 +139,8 @@ def read_metadata(
 
     Raises:
         MissingFileError: no such file.
-        VideoError: no video in it, or not even the first frame can be decoded.
+        VideoError: no video in it, not even its first frame can be decoded, or it ends before the
+            part.
     """
     with open_input(path) as container:
         stream = video_stream(container, path)
@@ -178,6 +185,9 @@ def read_metadata(
         trim=trim,
         comment=comment,
     )
+    seconds = float(np.ptp(times.starts_seconds)) if times.starts_seconds.size else math.inf
+    if trim and trim[0] > seconds:
+        raise VideoError(f"{path}: trim: expected a part of {seconds:.1f} s, got {trim}")
     return _looked_into(video, first)
 
 
@@ -422,7 +432,7 @@ def _decoded_with(path: Path, threads: Literal["AUTO", "NONE"]) -> Iterator[av.V
             try:
                 yield whole_picture(container, path)
             except av.FFmpegError as error:
-                raise _CorruptStreamError(f"cannot be decoded: {error.strerror}") from error
+                raise _CorruptStreamError(f"cannot be decoded: {cause_of(error)}") from error
             return
         stream = video_stream(container, path)
         stream.thread_type = threads
@@ -445,7 +455,7 @@ def _decoded_with(path: Path, threads: Literal["AUTO", "NONE"]) -> Iterator[av.V
                     continue  # recordings may begin between key frames
                 if threads == "NONE":
                     yield from _flushed(stream, None if packet is None else packet.pts)
-                raise _CorruptStreamError(f"cannot be decoded: {error.strerror}") from error
+                raise _CorruptStreamError(f"cannot be decoded: {cause_of(error)}") from error
             for frame in frames:
                 if frame.is_corrupt:
                     raise _CorruptStreamError("the frame is damaged")

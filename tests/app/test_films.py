@@ -72,6 +72,8 @@ def test_who_is_clicked_and_the_part_are_options_of_dance():
     found = FilmChecked(name="eve", **TOLD, crowd="c.jpg", crowd_seconds=2.0, people=two)
     shown = filled(Path("data/videos/eve.mkv"), found, trim=None)
     assert re.findall('data-person="(.*?)"', shown) == ["0.200 0.500 2.00", "0.750 0.500 2.00"]
+    chosen = filled(Path("data/videos/eve.mkv"), found.model_copy(update={"chosen": 1}), trim=None)
+    assert re.findall('aria-pressed="(.*?)" aria-label="Person', chosen) == ["false", "true"]
     assert "data-person" not in filled(
         Path("eve.mkv"), found.model_copy(update={"people": two[:1]}), trim=None
     )

@@ -96,7 +96,7 @@ def test_a_page_that_was_closed_or_reloaded_holds_no_session(live, monkeypatch):
     assert live._process.is_alive()
 
 
-def test_a_fault_and_a_death_are_told(live):
+def test_a_fault_and_a_death_are_told_also_of_frames_on_their_way_which_begin_nothing(live):
     with pytest.raises(MotionTransferError, match="no such target"):
         answer(live, target="")
     answer(live)
@@ -104,6 +104,11 @@ def test_a_fault_and_a_death_are_told(live):
     live._process.join()
     with pytest.raises(MotionTransferError, match="the terminal says why"):
         answer(live)
+    dead = live._process
+    with pytest.raises(MotionTransferError, match="the terminal says why"):
+        live.perform("a page", "ada", FRAME)
+    assert live._process is dead
+    live._failed_at -= app_live._FAULT_SECONDS
     assert answer(live)
 
 
@@ -136,6 +141,13 @@ def film_oneself(page):
     expect(page.get_by_text("The recording was not kept")).to_be_visible(timeout=SOON)
 
 
+def is_told_once_and_stopped(page, fault):
+    """The page says a fault where the result would be, and sends no more frames."""
+    expect(page.get_by_text(fault)).to_be_visible(timeout=SOON)
+    expect(page.get_by_title("start recording")).to_be_visible(timeout=SOON)
+    expect(page.locator(".fault").get_by_text(fault)).to_be_visible()
+
+
 @pytest.mark.slow
 def test_one_films_oneself_and_the_target_performs_it(served, shown, project):
     write_keypoints(project / "artifacts/keypoints/ben/waltz.parquet", standing(9))
@@ -151,7 +163,7 @@ def test_one_films_oneself_and_the_target_performs_it(served, shown, project):
         page.get_by_role("tab", name="Live").click()
         page.get_by_title("grant webcam access").click()
         page.get_by_role("button", name="capture photo").click()
-        expect(page.get_by_text("Nobody is there to perform yet").first).to_be_visible(timeout=SOON)
+        is_told_once_and_stopped(page, "Nobody is there to perform yet")
         page.evaluate("navigator.mediaDevices.enumerateDevices = async () => []")
         for tab in ("Make", "Live"):
             page.get_by_role("tab", name=tab, exact=True).click()
@@ -174,8 +186,10 @@ def test_one_films_oneself_and_the_target_performs_it(served, shown, project):
             other.get_by_role("tab", name="Live").click()
             other.get_by_title("grant webcam access").click()
             other.get_by_role("button", name="capture photo").click()
-            told = other.get_by_text(re.compile("Live runs in another page")).first
-            expect(told).to_be_visible(timeout=SOON)
+            is_told_once_and_stopped(other, "Live runs in another page")
+            capture = other.get_by_role("button", name="capture photo")
+            capture.click()
+            is_told_once_and_stopped(other, "Live runs in another page")
         capture = page.get_by_role("button", name="capture photo")
         capture.click()
         wait_for(lambda: performer.status() == psutil.STATUS_ZOMBIE)

@@ -46,7 +46,7 @@ def test_what_is_hidden_is_named(changes, said):
     [
         ({"without": ["left_hand_wrist"]}, "no fingers are seen of the left hand"),
         ({"without": ["face_chin"]}, "the face is not found"),
-        ({"num_people": 2}, "2 people are in view: the largest one performs"),
+        ({"num_people": 2}, "2 people are in view: one performs"),
         ({"turned": 0.2}, "the body is turned aside"),
         ({"turned": -1}, "the photo is taken from behind"),
         ({"without": LEGS}, "the photo is from the chest up: what is below will not be seen"),

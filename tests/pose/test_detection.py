@@ -109,6 +109,22 @@ def test_a_photo_is_shown_as_often_as_a_segment_that_others_come_before(tmp_path
     assert people[:, 0, :2].tolist() == [[3, 6]]
 
 
+@pytest.mark.parametrize("num_people", [1, 2])
+def test_a_photo_is_looked_at_without_workers_however_many_are_in_it(tmp_path, num_people):
+    asked = []
+
+    def look(function, items, *, num_workers):
+        asked.append(num_workers)
+        return map(function, items)
+
+    colors = (RED, BLUE)[:num_people]
+    photo = [drawn({color: 40 + 60 * index for index, color in enumerate(colors)})]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detection, "run_parallel", look)
+        detect_each(tmp_path / "photo.mkv", photo)
+    assert {*asked} == {None}
+
+
 def test_sampled_frames_are_detected_without_those_between(clip, in_process):
     found = detect(clip, Stub(segment_frames=2, warmup_frames=1), every=3)
     assert [people[0, 0, :2].tolist() for people in found[1:]] == [[3, 2], [6, 2], [9, 3]]

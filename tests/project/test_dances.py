@@ -6,8 +6,9 @@ from dvc.repo import Repo
 from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, ParamsError, VideoError
+from motiontransfer.project import entries
 from motiontransfer.project.dances import Wishes, add_dance, add_guide, pair_all, take_back
-from motiontransfer.project.entries import add_transfer, add_video, remove_video
+from motiontransfer.project.entries import add_transfer, add_video, is_picture, remove_video
 from tests.project.small_project import files, small_project
 from tests.project_files import films_of
 from tests.project_files import read_films as params
@@ -24,7 +25,7 @@ def _project(tmp_path, monkeypatch):
     files = {"films.yaml": FILMS, "params.yaml": "render: {face: residual}\n"}
     root = small_project(tmp_path / "project", files, monkeypatch)
     monkeypatch.chdir(root)
-    monkeypatch.setattr("motiontransfer.project.dances._is_film", lambda *_, changed: True)
+    monkeypatch.setattr("motiontransfer.project.dances.metadata_of", lambda _: True)
 
 
 @pytest.fixture
@@ -95,6 +96,21 @@ def test_a_known_photo_is_no_dance_and_not_trained_on_where_its_file_is_not_here
     Path("data/videos/me.png").unlink()  # as in a project where DVC plans only
     add_transfer(source="walk", target="me", name=None, truth="none")
     assert params()["trained"] == []
+
+
+def test_what_a_file_is_is_asked_once_until_it_changes(photos, monkeypatch):
+    asked, me = [], photos[0]
+
+    def ask(read, file):
+        asked.append(file)
+        return read(file)
+
+    monkeypatch.setattr(entries, "run_isolated", ask)
+    assert [is_picture(me), is_picture(me), len(asked)] == [True, True, 1]
+    me.write_text("Dear all")
+    os.utime(me, ns=(0, 0))
+    assert [is_picture(me), is_picture(me), len(asked)] == [False, False, 2]
+    assert not is_picture(me.with_name("nowhere.png"))
 
 
 def test_a_film_beside_photos_is_trained_on(films, photos):

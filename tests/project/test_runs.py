@@ -118,7 +118,7 @@ def interrupted(run):
                 raise KeyboardInterrupt
 
         began = time.monotonic()
-        with pytest.raises(MotionTransferError, match=r"^stopped; the same command goes on"):
+        with pytest.raises(KeyboardInterrupt):
             run(graph, shell, show=show)
         assert time.monotonic() - began < SECONDS / 2
 
@@ -422,7 +422,7 @@ def test_an_interrupted_stage_is_not_recorded_and_those_before_it_are(tmp_path, 
         if "long" in progress.running and Path("pid").exists():
             raise KeyboardInterrupt
 
-    with pytest.raises(MotionTransferError, match=r"^stopped"):
+    with pytest.raises(KeyboardInterrupt):
         run_stages({"a": [], "long": ["a"]}, LocalExecutor(), keep_going=True, show=interrupt)
     assert is_over(pid_in(Path("pid")))
     assert list(plan()) == ["long"]

@@ -2,6 +2,7 @@ from contextlib import chdir
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from motiontransfer.core.errors import MotionTransferError
 from motiontransfer.filming.quality import NOTHING_TO_FIX
@@ -74,7 +75,7 @@ TWO = {"people": [(90.0, 128.0), (190.0, 128.0)]}
     ("filmed", "sentence", "of_target"),
     [
         (MOVES, "camera moves, by 19.", False),  # 2 of 256 px, 25 times a second, is 19.5 %
-        (TWO, "others are in view in 100 % of frames", False),
+        (TWO, "of 2 people the one at 0.36 0.49", False),
         ({"waves": 0.1}, "who is followed does not move, as on a poster", False),
         ({"rate": 5}, "5 frames per second are few", False),
         ({"rate": 5}, "5 s show few poses", True),
@@ -85,6 +86,44 @@ def test_what_is_measured_is_advised_on(check, filmed, sentence, of_target):
     checked = check(**filmed)
     assert complaints(checked, sentence, is_target=True)
     assert bool(complaints(checked, sentence)) == (not of_target)
+
+
+@pytest.mark.parametrize(("is_target", "option"), [(False, "--person"), (True, "--person-me")])
+def test_of_several_people_it_is_told_who_is_chosen_and_how_to_choose_another(
+    check, is_target, option
+):
+    """Shares of 256 px; the boxes have a margin, within the picture."""
+    told = film_checked("me", check(**TWO), is_target=is_target)
+    (sentence,) = [line for line in told.advice if line.startswith("of 2 people")]
+    assert "the one at 0.36 0.49, shares of the width and height, is chosen" in sentence
+    assert sentence.endswith(f"such as `{option} 0.75 0.49 0.0`")
+    assert not [line for line in told.advice if "others are in view" in line]
+    assert told.chosen == 0
+    assert len(told.people) == 2
+    alone = film_checked("me", check(), is_target=is_target)
+    assert not [line for line in alone.advice if "people" in line]
+
+
+def test_a_photo_of_a_crowd_is_told_with_who_is_chosen(tmp_path, monkeypatch):
+    """By the joints' detector alone who is in the crop would be all."""
+    photo = tmp_path / "crowd.png"
+    Image.fromarray(np.full((256, 256, 3), 120, np.uint8)).save(photo)
+    write_shipped(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(video_check, "_detect_people", detects(*TWO["people"]))
+
+    def in_crop(metadata, framing, *, size):
+        x = float(framing.to_working(np.array([190.0, 128.0]))[0])
+        (found,) = detects((x, 128.0))([np.zeros((*framing.size, 3), np.uint8)])
+        return video_check._as_detections([found], framing, 1.0)
+
+    monkeypatch.setattr(video_check, "_detect_in_picture", in_crop)
+    looked = check_video(photo, size=(256, 256), person=(0.75, 0.5, 0.0))
+    told = film_checked("me", looked, is_target=True)
+    assert told.sentence.startswith("Usable: 2 people")
+    assert (told.chosen, told.crowd_seconds, told.strip) == (1, 0.0, "")
+    assert "such as `--person-me 0.36 0.49 0.0`" in told.advice[0]
+    assert told.advice[1].startswith("2 people are in view: one performs")
 
 
 def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
@@ -133,6 +172,11 @@ def test_a_truncated_file_is_checked_up_to_its_end(tmp_path, check):
     assert 0 < len(checked.people) < 20
     with pytest.raises(MotionTransferError, match=r"the file ends .*: export it again"):
         check_stages({"me": checked}, is_target=False)
+
+
+def test_a_part_beyond_the_end_is_refused_with_the_films_length(check):
+    with pytest.raises(MotionTransferError, match=r"trim: expected a part of 1\.0 s, got \(5\.0"):
+        check(trim=(5.0, 6.0))
 
 
 def test_black_bars_that_a_crop_shows_are_told_with_one_that_leaves_them_out(tmp_path, check):

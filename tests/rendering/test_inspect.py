@@ -76,7 +76,7 @@ def test_the_dances_frame_and_the_targets_nearest_are_beside_each_other(tmp_path
     assert told.sentence == "Good: the film shows what the dance needs."
     (covered,) = told.facts
     assert covered.startswith("your films cover 78 % of the dance (head 67 %, ")
-    assert told.advice == ("strike one pose of it while you film, and it is 100 %",)
+    assert told.advice == ("better: strike one pose of it while you film, and it is 100 %",)
     assert str(told).endswith(f"  - {told.advice[0]}\n  - look at {picture}")
     row = np.asarray(Image.open(picture))[-40]
     widths = [(row == level).all(axis=1).sum() for level in (102, 60)]
@@ -91,12 +91,32 @@ def test_who_gave_a_photo_is_asked_for_photos(tmp_path):
     assert told.facts[0].startswith("as you stand in the photo you cover ")
     assert told.judgment == "fair"  # hands hang in both, and a back has a front's trunk
     stretched = "Legs, head and arms will be stretched from the photo."
-    assert told.sentence == f"Mostly in the photo: trunk and hands. {stretched}"
+    assert (
+        told.sentence == f"Mostly in the photo: trunk and hands. {stretched} Not in it: the back."
+    )
     back, added = told.advice
     assert back.endswith("no photo of you shows: you will face the camera; show it in another")
     assert re.match(r"better: give a photo of you in one pose of it, too, and it is \d+ %", added)
     both = [Drawn(standing(1), 30), Drawn(from_behind(standing(1)), 60)]
     assert not advise_on_poses(dance, both, **how).advice
+
+
+def test_a_film_that_lacks_legs_or_back_of_the_dance_is_not_called_good(tmp_path):
+    """Whatever it covers beside; only of what it shows something can be stretched."""
+    front, turned = standing(2), joined(standing(2), from_behind(standing(25)))
+    from_knees_up = moved(standing(2), "left_ankle", {0: (0, 900), 1: (0, 900)})
+    from_knees_up = moved(from_knees_up, "right_ankle", {0: (0, 900), 1: (0, 900)})
+    cases = {"the legs": (front, from_knees_up), "the back": (turned, front)}
+    cases["the legs and back"] = (turned, from_knees_up)
+    for lacking, (danced, filmed) in cases.items():
+        films = Drawn(danced, 100), [Drawn(filmed, 30)]
+        told = advise_on_poses(*films, name="me", picture=tmp_path / "poses.png")
+        assert told.judgment == "fair"
+        assert told.sentence.endswith(f" Not in it: {lacking}.")
+        assert ("legs" in lacking) == ("the dance's legs will not be seen" in str(told))
+        assert ("back" in lacking) == ("the dancer turns the back" in str(told))
+        if "legs" in lacking:
+            assert "legs" not in told.sentence.lower().replace(lacking, "")
 
 
 def test_of_a_handstand_a_film_of_somebody_who_stands_shows_little(tmp_path):

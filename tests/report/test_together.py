@@ -27,6 +27,9 @@ def transfers(tmp_path, monkeypatch):
 def test_the_page_is_of_the_source_and_each_result(transfers, tmp_path, monkeypatch, capsys):
     content = {name: each.model_dump() for name, each in transfers.items()}
     write_sections({"transfers": content})
+    assert run_command(monkeypatch, "together", "ada_as_ben", "waltz") == 1
+    told = "ERROR: no transfer 'waltz'; expected some of ada_as_ben, eve_as_ben\n"
+    assert capsys.readouterr().err == told
     page = "artifacts/comparisons/ada_as_ben_eve_as_ben.html"
     assert not run_command(monkeypatch, "together", *NAMES)
     assert f"wrote {page}" in capsys.readouterr().out

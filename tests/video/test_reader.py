@@ -7,7 +7,7 @@ from PIL import Image
 
 from motiontransfer.core.errors import MissingFileError, VideoError
 from motiontransfer.video import reader
-from motiontransfer.video.container import FORMATS
+from motiontransfer.video.container import FORMATS, open_input
 from tests.video.conftest import (
     grey_frame,
     greys,
@@ -89,7 +89,7 @@ def test_all_frames_before_a_broken_packet_are_kept(tmp_path, broken):
     content[start : start + size] = b"\xff" * size
     path.write_bytes(bytes(content))
     kept, message = read_until_damage(path)
-    assert f"frame {broken}: cannot be decoded: Invalid data" in message
+    assert f"frame {broken}: cannot be decoded: its bytes are damaged" in message
     np.testing.assert_array_equal(kept, whole[:broken])
 
 
@@ -140,6 +140,18 @@ def test_files_without_video_are_refused_in_one_line(tmp_path):
         reader.read_metadata(song)
 
 
+def test_damage_while_a_file_is_open_is_told_with_the_file_and_what_to_do(tmp_path):
+    path = write_test_video(tmp_path / "video.mp4", noise(60), options={"bf": "0"})
+    told = r"video\.mp4: its bytes are damaged, or of another kind; copy or export it again\Z"
+    with pytest.raises(VideoError, match=told), open_input(path) as container:  # noqa: PT012 - both
+        half = path.stat().st_size // 2  # of which FFmpeg has read little
+        with path.open("r+b") as file:
+            file.seek(half)
+            file.write(b"\xff" * half)
+        for _ in container.decode(video=0):
+            pass
+
+
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n"
 
 
@@ -147,7 +159,11 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.
     ("name", "content", "message"),
     [
         ("empty.mp4", b"", r"empty\.mp4: the file is empty"),
-        ("text.mp4", b"hello " * 100, r"text\.mp4: cannot be opened: Invalid data"),
+        (
+            "text.mp4",
+            b"hello " * 100,
+            r"text\.mp4: cannot be opened: its bytes are damaged, or of another kind",
+        ),
         ("me.jpg", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git"),
         ("list.m3u8", PLAYLIST, r"list\.m3u8: cannot be opened"),  # it may not reach out
         ("list.mp4", b"ffconcat version 1.0\nfile v.mp4\n", r"list\.mp4: cannot be opened"),
