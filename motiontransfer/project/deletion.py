@@ -41,6 +41,7 @@ from motiontransfer.project.entries import (
     delete,
     files_without_entry,
     going_with,
+    pointer_of,
     users_of_file,
     without,
 )
@@ -203,14 +204,10 @@ def _films(entries: Collection[Entry], leftover: str) -> tuple[tuple[Path, ...],
     for path in dict.fromkeys(of_entries):
         if users := users_of_file(path, entries):
             kept[path] = f"{', '.join(users)} uses it"
-        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not _pointer(path).exists():
+        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not pointer_of(path).exists():
             kept[path] = f"it is not of those in {layout.VIDEOS_FOLDER}"
     lone = [path for key, path in files_without_entry().items() if key == leftover]
     return tuple(path for path in dict.fromkeys([*of_entries, *lone]) if path not in kept), kept
-
-
-def _pointer(film: Path) -> Path:
-    return film.with_name(f"{film.name}.dvc")
 
 
 def _sections() -> dict[str, str]:
@@ -275,7 +272,7 @@ def _cached(
     paths = {path.as_posix() for path in outs}
     oids = {str(out.get("md5", "")) for out in _locked_outs(stages)}
     for film in films:
-        pointer = _pointer(film)
+        pointer = pointer_of(film)
         oids |= {*_MD5.findall(pointer.read_text(encoding="utf-8"))} if pointer.exists() else set()
     runs = []
     for run in sorted(path for path in runs_folder(repo).glob("*/*/*") if path.is_file()):
@@ -352,6 +349,6 @@ def _delete_film(film: Path) -> None:
         shutil.rmtree(film)
     else:
         film.unlink(missing_ok=True)
-    if _pointer(film).exists():
+    if pointer_of(film).exists():
         with errors_of_dvc("dvc remove"), opened(Path(), wait=True) as repo:
-            repo.remove(str(_pointer(film)))
+            repo.remove(str(pointer_of(film)))
