@@ -281,7 +281,7 @@ def test_a_dance_that_was_brought_does_not_run_and_what_another_lacks_is_foretol
     assert not run_command(monkeypatch, "dance", another, me)
     output = capfd.readouterr().out
     assert "IMG_42_as_encore: outputs that are not here: one stage, about" in output
-    assert "train_gan@IMG_42" in ran()
+    assert "decode@IMG_42" in ran()
 
 
 def test_another_file_of_a_known_name_is_told(films, monkeypatch, capfd, tmp_path):
