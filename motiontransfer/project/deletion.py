@@ -121,6 +121,7 @@ def deletion_of(name: str) -> Deletion:
         outs |= {Path(repo.root_dir) / out.fs_path for stage in after for out in stage.outs}
         outs = {_inside(repo, out) for out in outs}
         videos = {key for section, key in gone if section == "videos"}
+        stored = {pointer_of(film).as_posix() for film in films}  # DVC's stages of these
         objects, runs = _cached(repo, {*stages, _CHECK}, {*outs, _LISTED}, films)
         mine, used = _unused(repo, objects, {*outs, *films}, videos)
         lists_last = sorted(mine, key=lambda oid: (oid.endswith(".dir"), oid))
@@ -134,7 +135,7 @@ def deletion_of(name: str) -> Deletion:
             needed=frozenset(needed),
             films=films,
             kept=kept,
-            paths=_outermost([*outs, *_beside(gone, stages)]),
+            paths=_outermost([*outs, *_beside(gone, stages | stored)]),
             runs=tuple(runs),
             objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
