@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from motiontransfer.cli import dance
+from motiontransfer.cli.dance import _absence
 from motiontransfer.cli.side_by_side import metered
 from motiontransfer.core import events, layout
 from motiontransfer.core.params import load_section
+from motiontransfer.core.storage import write_json
 from motiontransfer.pipeline.runs import RunState
 from motiontransfer.project import video_check
 from motiontransfer.project.dances import add_dance
@@ -262,6 +264,18 @@ def test_a_result_is_told_of_once_it_is_there_though_its_stage_goes_on(tmp_path,
     assert told == ["encode@me"]
 
 
+@pytest.mark.parametrize(
+    ("coverage", "told"), [(0.99, ""), (0.7865, "21 % of the frames, up to 57")]
+)
+def test_it_is_told_where_the_dancer_is_not_found(coverage, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert _absence("me") == ""
+    counts = {"coverage_trunk": coverage, "longest_gap_trunk_frames": 57, "frames": 267}
+    write_json(layout.counts_file("clean_keypoints", "me"), counts)
+    assert told in _absence("me")
+    assert bool(_absence("me")) == bool(told)
+
+
 @pytest.mark.slow
 def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, monkeypatch, capfd):
     dancer, me, _ = films
@@ -286,6 +300,26 @@ def test_a_preview_is_made_before_any_training_and_the_next_call_goes_on(films, 
     assert (stage[-2:], f"{preview}\n") == (" s", told)
     assert result == f"result: results/{NAME}/transfer.mp4"
     assert report == f"report: results/{NAME}/report.html"
+
+
+def test_a_dance_that_was_brought_does_not_run_and_what_another_lacks_is_foretold(
+    films, monkeypatch, capfd
+):
+    dancer, me, another = films
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    ran()
+    for folder in ("frames", "models", ".dvc/cache"):  # a teammate has results alone
+        shutil.rmtree(folder)
+    for film_here in Path("data/videos").glob("*.mkv"):
+        film_here.unlink()
+    capfd.readouterr()
+    assert not run_command(monkeypatch, "dance", dancer, me)
+    assert f"report: results/{NAME}/report.html\n" in capfd.readouterr().out
+    assert ran() == []
+    assert not run_command(monkeypatch, "dance", another, me)
+    output = capfd.readouterr().out
+    assert "IMG_42_as_encore: outputs that are not here: one stage, about" in output
+    assert "decode@IMG_42" in ran()
 
 
 def test_another_file_of_a_known_name_is_told(films, monkeypatch, capfd, tmp_path):

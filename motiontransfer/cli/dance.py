@@ -34,6 +34,7 @@ _Place = tuple[float, float, float]
 _PART = "start and end in seconds; 0 0: all."
 _WHO = "a place, shares of width and height, and a time in seconds."
 _PLAIN = ", ".join(layout.PLAIN_BACKGROUNDS)
+_SELDOM = 0.02  # of the dance's frames, without the dancer
 _LEAST_SECONDS = 2.0  # of a stage that is listed at the end
 _STAGES = (
     *("decode", "detect_keypoints", "clean_keypoints", "segment_person", "fit_appearance"),
@@ -121,7 +122,8 @@ def dance(  # noqa: PLR0913 - a command's options
         )
         if executor is None:
             emit(event)
-            emit(Note(text=str(Took(stages=event.stages))))
+            if event.stages:
+                emit(Note(text=str(Took(stages=event.stages))))
             return
         dances = add()
         emit(event)
@@ -305,12 +307,13 @@ def _params(height: int | None, background: str | None) -> dict[str, object]:
 
 
 def _unknown(dance: "Dance", *, root: Path) -> dict[str, Path]:
-    """The films of a dance and its target that no stage has looked at yet."""
+    """The films of a dance and its target that are here, and no stage has looked at yet."""
     return {
         name: video.path
         for name, video in read_films(root).videos.items()
         if (name == dance.source or video.subject == dance.target)
         and not layout.keypoints_file(video.subject, name).exists()
+        and video.path.is_file()
     }
 
 
@@ -360,11 +363,17 @@ def _perform(
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
         others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
+        if not made and (text := _absence(dance.source)):
+            emit(Note(text=text))
         made.append(Made(what=what, files=tuple(map(str, (file, *others)))))
         emit(made[-1])
         if opens and what == "result":
             webbrowser.open(file.resolve().as_uri())
 
+    if not forecasts and all(file.exists() for _, file in makes.values()):
+        for stage in makes:  # what they were made from need not be here, as after `join`
+            tell(stage)
+        return {}
     subjects = {name: video.subject for name, video in read_films().videos.items()}
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")
@@ -382,6 +391,20 @@ def _perform(
         emit(Took(stages=long))
         for event in made:  # is not to be looked for above
             emit(event)
+
+
+def _absence(source: str) -> str:
+    """Where nobody is drawn, as the dancer is not found; empty if that is seldom."""
+    file = layout.counts_file("clean_keypoints", source)
+    counts = json.loads(file.read_bytes()) if file.exists() else {}
+    lost = 1 - counts.get("coverage_trunk", 1.0)
+    if lost <= _SELDOM:
+        return ""
+    return (
+        f"{source}: the dancer is not found in {100 * lost:.0f} % of the frames, up to "
+        f"{counts['longest_gap_trunk_frames']} of {counts['frames']} in a row: nobody is drawn "
+        "there. Leave them out by --trim, or say who dances by --person"
+    )
 
 
 @command

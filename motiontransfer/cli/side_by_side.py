@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from motiontransfer.core import layout
+from motiontransfer.core.events import emit
 from motiontransfer.core.progress import RunMeter
 
 if TYPE_CHECKING:
@@ -47,10 +48,15 @@ def run_side_by_side(
         keep_going: after a failure, with what does not depend on it.
         executor: one of `executor_of`.
     """
-    from motiontransfer.pipeline.plan import plan, urgencies
+    from motiontransfer.pipeline.plan import forecast, lost, plan, planned, urgencies
     from motiontransfer.pipeline.runs import run_stages
 
     graph = plan(*wanted)
+    if unforeseen := graph.keys() - forecasts.keys():
+        more = forecast(lost(unforeseen))
+        forecasts = {**more, **forecasts}
+        if more:
+            emit(planned(f"{title}: outputs that are not here", more))
     for stage in told:
         if stage not in graph:
             tell(stage)

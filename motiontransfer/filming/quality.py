@@ -272,8 +272,8 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
     if 0 < quality.body_height_px < _TALL_ENOUGH_PX:
         yield (
             f"the person is about {quality.body_height_px:.0f} px tall; below "
-            f"{_TALL_ENOUGH_PX} px hands and face are often not found: set the video's crop: auto, "
-            "or raise decode.size"
+            f"{_TALL_ENOUGH_PX} px hands and face are often lost: film nearer, keep "
+            "crop at auto, or raise decode.size"
         )
     left, right, face = (
         quality.of_part(part) != MISSING for part in ("left hand", "right hand", "face")

@@ -103,6 +103,17 @@ def plan(
         return to_run
 
 
+def lost(stages: Collection[str], *, root: Path = Path()) -> list[str]:
+    """Those with outputs neither here nor in DVC's cache: they run though nothing has changed."""
+    with errors_of_dvc("dvc.yaml"), opened(root, wait=True) as repo, lock_repo(repo):
+        return [
+            name_of(stage)
+            for stage in own_stages(repo)
+            if name_of(stage) in stages
+            and any(not out.exists and out.changed_cache() for out in stage.outs)
+        ]
+
+
 def _of_other_code() -> list[str]:
     """Groups of stages whose modules have changed since the stage `code` ran, as by an update."""
     known = {group: layout.code_file(group) for group in STAGES}

@@ -65,7 +65,8 @@ def server_of(stages: Collection[str]) -> Generator[dict[str, str]]:
     if start_method() == "spawn":
         yield {}
         return
-    groups = sorted({stage.partition("@")[0] for stage in stages})
+    named = {stage.partition("@")[0] for stage in stages}
+    groups = sorted(name for name in named if Path(f"stages/{name}.py").exists())  # no films' own
     with TemporaryDirectory(prefix="motiontransfer-") as folder:
         address = str(Path(folder) / "stages")
         command = [sys.executable, "-m", "motiontransfer.pipeline.stage_server", address, *groups]

@@ -1,5 +1,6 @@
 """Films of a project by their content, and dances: one film's motion moved to another's person."""
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,7 +11,15 @@ from motiontransfer.core import layout
 from motiontransfer.core.errors import FILMS_FILE, PARAMS_FILE, ParamsError
 from motiontransfer.core.names import free_name, valid_name
 from motiontransfer.core.params import Films, Pair, SceneChoice, Video, read_films, read_text
-from motiontransfer.core.storage import params_lock, sha256_of, unchanged_on_error, write_text
+from motiontransfer.core.storage import (
+    md5_of,
+    params_lock,
+    replacing,
+    sha256_of,
+    unchanged_on_error,
+    write_text,
+)
+from motiontransfer.pipeline.dvc_api import errors_of_dvc, opened
 from motiontransfer.project.entries import (
     add_transfer,
     add_video,
@@ -18,6 +27,7 @@ from motiontransfer.project.entries import (
     check_there,
     files_without_entry,
     metadata_of,
+    pointer_of,
     remove_demo_videos,
     remove_video,
 )
@@ -41,9 +51,30 @@ def same_films(file: Path) -> dict[str, Path]:
     return {name: path for name, path in alike.items() if sha256_of(path) == digest}
 
 
+def _known(file: Path) -> dict[str, Path]:
+    """`same_films`, and those of films.yaml that are not here, as of a teammate, by DVC's MD5."""
+    missing = {
+        name: (video.path, pointer)
+        for name, video in read_films().videos.items()
+        if not video.path.exists() and (pointer := pointer_of(video.path)).exists()
+    }
+    digest = md5_of(file) if missing else ""
+    alike = {name: path for name, (path, its) in missing.items() if digest in read_text(its)}
+    return same_films(file) | alike
+
+
+def _put_back(file: Path, path: Path, *, root: Path) -> None:
+    """Copy a film to where a known one of its content is missing."""
+    if not (root / path).exists():
+        with replacing(root / path) as temporary:
+            shutil.copyfile(file, temporary)
+        with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
+            repo.add([str(root / path)])
+
+
 def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
     """A free name for a film, which no other film in data/videos/ has, entered or not."""
-    own = [file.resolve(), file.resolve().with_name(f"{file.name}.dvc")]
+    own = [file.resolve(), pointer_of(file.resolve())]
     others = (path for path in layout.VIDEOS_FOLDER.resolve().glob("*") if path not in own)
     stems = {stem for path in others for stem in (path.stem, Path(path.stem).stem)}
     entered = read_films()
@@ -138,9 +169,11 @@ def add_dance(
         name, own = _known_film(me[0], videos, is_target=True, other=source)
         new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
         subject = videos[name].subject if name in videos else name
+        again = [(dancer, found), (me[0], own)]
         for file in me[1:]:
-            alike = same_films(file)
+            alike = _known(file)
             shown = {each for each in alike if each in videos and videos[each].subject == subject}
+            again += [(file, alike[each]) for each in shown]
             if not shown and file not in new.values():
                 kept = (path for each, path in alike.items() if each not in videos)
                 new[name_of_file(Path(subject), new)] = next(kept, file)
@@ -148,6 +181,8 @@ def add_dance(
         second = {"person": "second_largest"} if other else {}
         own_keys, changed = {source: {**second, **wishes.of_dance}, name: wishes.of_me}, []
         try:
+            for file, path in [] if entry_only else again:
+                _put_back(file, path, root=root)
             for each, file in new.items():
                 is_dance = each == source
                 add_video(
@@ -212,7 +247,7 @@ def _known_film(
     """
     if not is_target:
         check_shows_motion(file)
-    alike = same_films(file)
+    alike = _known(file)
     targets = read_films().targets
     entered = [name for name, path in alike.items() if name in videos and videos[name].path == path]
     trained = [name for name in entered if videos[name].subject in targets]
@@ -243,12 +278,15 @@ def add_guide(
     with params_lock(root):
         videos = read_films(root).videos
         source, found = _known_film(dancer, videos, is_target=False)
-        films = {source: found}
+        films, again = {source: found}, [(dancer, found)]
         target = source
         if me is not None:
             target, found = _known_film(me, videos, is_target=True, other=source)
             films[target] = found
+            again.append((me, found))
         new = {name: file for name, file in films.items() if name not in videos}
+        for file, path in [] if entry_only else again:
+            _put_back(file, path, root=root)
         add = partial(add_video, crop="auto", role="source", entry_only=entry_only, root=root)
         for name, file in new.items():
             add(file, name=name, subject=name)

@@ -41,6 +41,7 @@ from motiontransfer.project.entries import (
     delete,
     files_without_entry,
     going_with,
+    pointer_of,
     users_of_file,
     without,
 )
@@ -120,6 +121,7 @@ def deletion_of(name: str) -> Deletion:
         outs |= {Path(repo.root_dir) / out.fs_path for stage in after for out in stage.outs}
         outs = {_inside(repo, out) for out in outs}
         videos = {key for section, key in gone if section == "videos"}
+        stored = {pointer_of(film).as_posix() for film in films}  # DVC's stages of these
         objects, runs = _cached(repo, {*stages, _CHECK}, {*outs, _LISTED}, films)
         mine, used = _unused(repo, objects, {*outs, *films}, videos)
         lists_last = sorted(mine, key=lambda oid: (oid.endswith(".dir"), oid))
@@ -133,7 +135,7 @@ def deletion_of(name: str) -> Deletion:
             needed=frozenset(needed),
             films=films,
             kept=kept,
-            paths=_outermost([*outs, *_beside(gone, stages)]),
+            paths=_outermost([*outs, *_beside(gone, stages | stored)]),
             runs=tuple(runs),
             objects=tuple(remote.cached(repo, oid) for oid in lists_last),
             used=used,
@@ -203,14 +205,10 @@ def _films(entries: Collection[Entry], leftover: str) -> tuple[tuple[Path, ...],
     for path in dict.fromkeys(of_entries):
         if users := users_of_file(path, entries):
             kept[path] = f"{', '.join(users)} uses it"
-        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not _pointer(path).exists():
+        elif path.parts[:2] != layout.VIDEOS_FOLDER.parts and not pointer_of(path).exists():
             kept[path] = f"it is not of those in {layout.VIDEOS_FOLDER}"
     lone = [path for key, path in files_without_entry().items() if key == leftover]
     return tuple(path for path in dict.fromkeys([*of_entries, *lone]) if path not in kept), kept
-
-
-def _pointer(film: Path) -> Path:
-    return film.with_name(f"{film.name}.dvc")
 
 
 def _sections() -> dict[str, str]:
@@ -275,7 +273,7 @@ def _cached(
     paths = {path.as_posix() for path in outs}
     oids = {str(out.get("md5", "")) for out in _locked_outs(stages)}
     for film in films:
-        pointer = _pointer(film)
+        pointer = pointer_of(film)
         oids |= {*_MD5.findall(pointer.read_text(encoding="utf-8"))} if pointer.exists() else set()
     runs = []
     for run in sorted(path for path in runs_folder(repo).glob("*/*/*") if path.is_file()):
@@ -352,6 +350,6 @@ def _delete_film(film: Path) -> None:
         shutil.rmtree(film)
     else:
         film.unlink(missing_ok=True)
-    if _pointer(film).exists():
+    if pointer_of(film).exists():
         with errors_of_dvc("dvc remove"), opened(Path(), wait=True) as repo:
-            repo.remove(str(_pointer(film)))
+            repo.remove(str(pointer_of(film)))

@@ -29,6 +29,7 @@ from motiontransfer.core.parallel import memory_bytes
 from motiontransfer.core.params import check_params, load_section, read_films
 from motiontransfer.core.stage_runner import missing_library
 from motiontransfer.pose.detectors import pretrained_weights
+from motiontransfer.project.entries import pointer_of
 from motiontransfer.training.params import TrainFaceGanParams, TrainGanParams
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def check_disk(root: Path) -> CheckResult:
 def check_videos(root: Path) -> Iterator[CheckResult]:
     for name, video in read_films(root).videos.items():
         file = root / video.path
-        if not file.exists() and file.with_name(f"{file.name}.dvc").exists():
+        if not file.exists() and pointer_of(file).exists():
             yield fault("videos", f"videos.{name}: {video.path} is not here", "dvc pull")
 
 

@@ -67,6 +67,11 @@ def check_pictures(name: str) -> tuple[Path, Path, Path]:
     return found, strip, crowd
 
 
+def pointer_of(film: Path) -> Path:
+    """DVC's file beside a film."""
+    return film.with_name(f"{film.name}.dvc")
+
+
 def files_without_entry(root: Path = Path()) -> dict[str, Path]:
     """Files in data/videos/ that no video has, by name; with the suffix where that is taken."""
     videos = read_films(root).videos
@@ -166,7 +171,7 @@ def add_video(
             return path
         video = root / path
         new_video = [] if video.exists() else [video]
-        beside = [video.with_name(f"{path.name}.dvc"), video.with_name(".gitignore")]
+        beside = [pointer_of(video), video.with_name(".gitignore")]
         with unchanged_on_error(*new_video, *beside):
             if new_video:
                 with replacing(video) as temporary:
@@ -325,7 +330,7 @@ def remove_video(name: str, *, root: Path = Path()) -> Path | None:
         entries = going_with({("videos", name)}, root=root)
         is_shared = bool(users_of_file(path, entries, root=root))
         text = without(entries, root=root)
-        pointer = root / path.with_name(f"{path.name}.dvc")
+        pointer = pointer_of(root / path)
         if pointer.exists() and not is_shared:
             with errors_of_dvc("dvc remove"), opened(root, wait=True) as repo:
                 repo.remove(str(pointer))
@@ -404,7 +409,7 @@ def _destination(file: Path, name: str, root: Path) -> Path:
     if file.resolve().is_relative_to(folder) and ":" not in file.name:
         return layout.VIDEOS_FOLDER / file.resolve().relative_to(folder)
     path = layout.VIDEOS_FOLDER / f"{name}{suffix_of(file)}"
-    if (root / path).exists() or (root / path.with_name(f"{path.name}.dvc")).exists():
+    if (root / path).exists() or pointer_of(root / path).exists():
         raise ParamsError(
             f"{path}: already exists; choose another name with --name, or add that file"
         )

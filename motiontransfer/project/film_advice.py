@@ -44,7 +44,7 @@ def metadata_line(check: VideoCheck) -> str:
     turned = 90 * metadata.orientation.quarter_turns
     sizes = " and ".join(f"{width}x{height}" for height, width in metadata.other_sizes)
     texts = [
-        tqdm.format_interval(check.seconds),
+        tqdm.format_interval(round(check.seconds)),
         f"{width}x{height} px",
         f"{rate} frames a second" + (", variable: made constant" if is_variable else ""),
         {"h264": "H.264", "hevc": "H.265"}.get(metadata.codec, metadata.codec.upper()),

@@ -122,7 +122,7 @@ def everywhere(frames):
         ),
         (quality([("face", MISSING, share(60))]), "^the face .* 40 %"),
         (quality([("left leg", MISSING, share(8))]), "^one leg .* 8 %"),
-        (quality(body_height_px=84.4), r"^the person .* 84 px .*crop: auto.*decode\.size"),
+        (quality(body_height_px=84.4), r"^the person .* 84 px .*crop at auto.*decode\.size"),
         (quality(with_others=share(40)), "^others .* 40 % .*person"),
         (quality(possible_switches=1), "^who was followed .* once.*person"),
         (quality(possible_switches=3), "^who was followed .* 3 times"),

@@ -1,4 +1,5 @@
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_films_of_any_names_are_known_by_their_content(films):
     again = add_dance(*(film.rename(film.with_name(f"other {i}")) for i, film in enumerate(films)))
     assert (again.transfer, again.new) == (dance.transfer, {})
     assert files() == before
+
+
+def test_known_films_that_are_not_here_are_put_back(films):
+    dance = add_dance(*films)
+    name, *_ = add_guide(films[0], None)
+    before, paths = files(), [Path(video["path"]) for video in params()["videos"].values()]
+    for add in (partial(add_dance, *films), partial(add_guide, films[0], None)):
+        for path in paths:
+            path.unlink()  # as a teammate has no films
+        add(entry_only=True)
+        assert not any(path.exists() for path in paths)
+        add()
+        add_dance(*films)
+        assert files() == before
+    assert (add_dance(*films).new, name) == ({}, dance.source)
 
 
 def test_one_film_as_both_goes_on_with_the_same_pair(films):

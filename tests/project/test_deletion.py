@@ -65,7 +65,8 @@ def would_run():
 
 def test_a_person_goes_with_all_that_was_made_of_them_and_nothing_else_runs(project):
     beside = [CHECKS_FOLDER / f"eve_1{end}" for end in (".png", "_strip.jpg", "_crowd.jpg")]
-    beside += [log_of("decode@eve_1").with_suffix(end) for end in (".log", ".jsonl")]
+    for stage in ("decode@eve_1", "data/videos/eve_1.mp4.dvc"):
+        beside += [log_of(stage).with_suffix(end) for end in (".log", ".jsonl")]
     artifacts = ("inspection/eve_1.mp4", "inspection/eve_as_ben_poses.png", "inspection/ada_1.mp4")
     artifacts += ("comparisons/eve_as_ben_ada_as_ben.html",)
     for path in (*beside, *(Path("artifacts", name) for name in artifacts)):

@@ -64,7 +64,7 @@ def start(tmp_path, monkeypatch):
 def served(start, monkeypatch):
     """The same, once the server has loaded the stage."""
     monkeypatch.setattr("motiontransfer.pipeline.stage_server._LOADED_LATE", ())
-    with server_of(["tell@here"]) as environment:
+    with server_of(["tell@here", "data/videos/me.mp4.dvc", "film@me"]) as environment:
         (address,) = environment.values()
         wait_for(Path(address).exists)
         yield lambda key: start(key, environment)
@@ -134,5 +134,5 @@ def test_without_a_server_a_stage_loads_by_itself(start):
 
 def test_where_nothing_is_forked_there_is_no_server(monkeypatch):
     monkeypatch.setenv("MOTIONTRANSFER_START", "spawn")
-    with server_of(["tell@here"]) as environment:
+    with server_of(["tell@here", "data/videos/me.mp4.dvc", "film@me"]) as environment:
         assert environment == {}
