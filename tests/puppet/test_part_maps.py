@@ -178,3 +178,27 @@ def test_a_foot_turns_with_its_shin_from_the_front_and_by_itself_in_profile(
     assert np.degrees(math.atan2(drawn[1, 0], drawn[0, 0])) == pytest.approx(expected, abs=0.1)
     ankle = drawn @ np.append(posed().joint("left_ankle")[0][0], 1)
     np.testing.assert_allclose(ankle, pose.joint("left_ankle")[0][0], atol=1e-3)
+
+
+def standing(way, length):
+    """A left foot of a person in profile, on the floor; towards the right, 1, or the left, -1."""
+    foot = {"left_knee": (15, 35), "left_ankle": (15, 70)}
+    foot |= {"left_heel": (15 - way * length / 4, 75), "left_foot_index": (15 + way * length, 75)}
+    return posed(**foot, **both_sides({"shoulder": (0, -50), "hip": (0, 0)}))
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_in_profile_a_foot_from_the_front_stands_and_reaches_to_its_toes(way):
+    """It is upright. Its heel's side stays, the other one goes as far as the toes are ahead."""
+    foot, reference = PARTS[NUMBER_OF["left_foot"]], standing(way, 0)
+    matrix = placement(standing(way, 20), reference).map_of(NUMBER_OF["left_foot"], 0)
+    ankle, half = reference.joint("left_ankle")[0][0], foot.reach * foot.radius * HEIGHT_PX
+    filmed = ankle + np.array([(-way * half, 0), (way * half, 0), (0, -10)])
+    drawn = cv2.transform(filmed[None], cv2.invertAffineTransform(matrix))[0]
+    ahead = np.array([(-half, 0), (half + 20, 0), (10, -10)]) * (way, 1)
+    np.testing.assert_allclose(drawn - ankle, ahead, atol=1e-3)
+
+
+def test_a_foot_that_was_filmed_in_profile_is_not_stretched():
+    same = placement(standing(1, 20), standing(1, 20)).map_of(NUMBER_OF["left_foot"], 0)
+    np.testing.assert_allclose(same, np.eye(2, 3), atol=1e-3)

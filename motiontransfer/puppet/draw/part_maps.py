@@ -25,6 +25,7 @@ _Reals = Float64[np.ndarray, "*maps"] | float
 _LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly end on stays so
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
+_FOOT_LENGTH = 0.11  # from heel to toes, share of the body's height: from the front less is seen
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
@@ -55,6 +56,13 @@ def part_map(
         fitted = _affine_map if has_all else _turn_map
         turned, mirrored = fitted(a - middle_a[..., None], b - middle_b, scale)
     moved = middle_b - turned * middle_a - mirrored * middle_a.conj()
+    return _matrix(turned, mirrored, moved)
+
+
+def _matrix(
+    turned: _Numbers | complex, mirrored: _Numbers | complex | float, moved: _Numbers | complex
+) -> Float64[np.ndarray, "*maps 2 3"]:
+    """The map z -> turned * z + mirrored * z.conj() + moved."""
     of_x, of_y = turned + mirrored, 1j * (turned - mirrored)
     return np.array([(column.real, column.imag) for column in (of_x, of_y, moved)]).T
 
@@ -176,18 +184,35 @@ class Placement:
         """The map of a foot at its ankle: from the front or behind it turns with its shin.
 
         There a foot bends in depth. Where it points elsewhere in the image, another side of it is
-        seen, which no turn shows: turned, it would stand on its toes.
+        seen, which no turn shows: turned, it would stand on its toes. In profile, one that was
+        filmed from the front stands on its sole, and is stretched as far as to its toes.
         """
         ((ankle, knee),) = foot.neighbors
-        a, b = self._shared((ankle, knee), reference)
-        if len(a) < 2:
+        shared = self._shared((ankle, knee, *foot.joints[1:]), reference)
+        if len(shared[0]) < 4:
             return matrix
-        own, (of_a, of_b) = complex(*matrix[:, 0]), (complex(*(p[1] - p[0])) for p in (a, b))
-        from_shin = cmath.phase(own * of_a * of_b.conjugate())
-        turned = own * cmath.rect(1, -from_shin * self._frontal)
-        linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
-        at = matrix[:, :2] @ a[0] + matrix[:, 2]
-        return np.column_stack([linear, at + self._frontal * (b[0] - at) - linear @ a[0]])
+        of_a, of_b = (points.astype(np.float64) @ (1, 1j) for points in shared)
+        (ankle_a, knee_a, heel_a, toe_a), (ankle_b, knee_b, heel_b, toe_b) = of_a, of_b
+        sole, length = toe_b - heel_b, _FOOT_LENGTH * self._height_px
+        seen = min(abs(toe_a - heel_a) * self._growth[reference] / length, 1.0)
+        stands = (1 - self._frontal) * max(min(abs(sole) / length, 1.0) ** 2 - seen**2, 0.0)
+        along = sole / max(abs(sole), _MIN_LIMB_PX)
+        up = along * 1j
+        if ((ankle_b - heel_b) * up.conjugate()).real < 0:
+            up = -up
+        own = complex(*matrix[:, 0])
+        from_shin, from_sole = (
+            cmath.phase(own * (knee_a - ankle_a) * to.conjugate()) for to in (knee_b - ankle_b, up)
+        )
+        turned = own * cmath.rect(1, -self._frontal * from_shin - stands * from_sole)
+        further = (toe_b - ankle_b - turned * (toe_a - ankle_a)) * along.conjugate()
+        further = stands * max(further.real, 0.0)
+        stretch = further / (2 * foot.reach * foot.radius * self._height_px)
+        at = complex(*(matrix @ (*shared[0][0], 1)))
+        at += (self._frontal + stands) * (ankle_b - at) + further / 2 * along
+        mirrored = stretch / 2 * along**2 * turned.conjugate()
+        turned *= 1 + stretch / 2
+        return _matrix(turned, mirrored, at - turned * ankle_a - mirrored * ankle_a.conjugate())
 
     def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""
