@@ -188,14 +188,18 @@ def standing(way, length):
 
 
 @pytest.mark.parametrize("way", [1, -1])
-def test_in_profile_a_foot_from_the_front_stands_and_reaches_to_its_toes(way):
-    """It is upright. Its heel's side stays, the other one goes as far as the toes are ahead."""
+@pytest.mark.parametrize(("length", "reach"), [(12, 12), (24, 13.2)])
+def test_in_profile_a_foot_from_the_front_stands_and_reaches_to_its_toes(length, reach, way):
+    """It is upright. Its heel's side stays, the other one goes as far as the toes are ahead.
+
+    From heel to toes it becomes at most .11 of the height, 16.5 px of 30.
+    """
     foot, reference = PARTS[NUMBER_OF["left_foot"]], standing(way, 0)
-    matrix = placement(standing(way, 20), reference).map_of(NUMBER_OF["left_foot"], 0)
+    matrix = placement(standing(way, length), reference).map_of(NUMBER_OF["left_foot"], 0)
     ankle, half = reference.joint("left_ankle")[0][0], foot.reach * foot.radius * HEIGHT_PX
     filmed = ankle + np.array([(-way * half, 0), (way * half, 0), (0, -10)])
     drawn = cv2.transform(filmed[None], cv2.invertAffineTransform(matrix))[0]
-    ahead = np.array([(-half, 0), (half + 20, 0), (10, -10)]) * (way, 1)
+    ahead = np.array([(-half, 0), (half + reach, 0), (reach / 2, -10)]) * (way, 1)
     np.testing.assert_allclose(drawn - ankle, ahead, atol=1e-3)
 
 

@@ -25,7 +25,11 @@ _Reals = Float64[np.ndarray, "*maps"] | float
 _LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly end on stays so
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
-_FOOT_LENGTH = 0.11  # from heel to toes, share of the body's height: from the front less is seen
+_FOOT_LENGTH = 0.11  # from heel to toes, share of the body's height
+_END_ON = (
+    0.5,
+    0.75,
+)  # of that: so short, a foot is seen from its toes; longer, a turn shows its side
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
@@ -194,8 +198,9 @@ class Placement:
         of_a, of_b = (points.astype(np.float64) @ (1, 1j) for points in shared)
         (ankle_a, knee_a, heel_a, toe_a), (ankle_b, knee_b, heel_b, toe_b) = of_a, of_b
         sole, length = toe_b - heel_b, _FOOT_LENGTH * self._height_px
-        seen = min(abs(toe_a - heel_a) * self._growth[reference] / length, 1.0)
-        stands = (1 - self._frontal) * max(min(abs(sole) / length, 1.0) ** 2 - seen**2, 0.0)
+        seen = np.array([abs(sole), abs(toe_a - heel_a) * self._growth[reference]]) / length
+        of_pose, of_reference = np.interp(seen, _END_ON, (1, 0)).tolist()
+        stands = (1 - self._frontal) * max(of_reference - of_pose, 0.0)
         along = sole / max(abs(sole), _MIN_LIMB_PX)
         up = along * 1j
         if ((ankle_b - heel_b) * up.conjugate()).real < 0:
@@ -205,7 +210,8 @@ class Placement:
             cmath.phase(own * (knee_a - ankle_a) * to.conjugate()) for to in (knee_b - ankle_b, up)
         )
         turned = own * cmath.rect(1, -self._frontal * from_shin - stands * from_sole)
-        further = (toe_b - ankle_b - turned * (toe_a - ankle_a)) * along.conjugate()
+        reach = min(length / max(abs(sole), _MIN_LIMB_PX), 1.0) * (toe_b - ankle_b)
+        further = (reach - turned * (toe_a - ankle_a)) * along.conjugate()
         further = stands * max(further.real, 0.0)
         stretch = further / (2 * foot.reach * foot.radius * self._height_px)
         at = complex(*(matrix @ (*shared[0][0], 1)))
