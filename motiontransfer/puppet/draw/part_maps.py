@@ -26,10 +26,7 @@ _LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly en
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
 _FOOT_LENGTH = 0.11  # from heel to toes, share of the body's height
-_END_ON = (
-    0.5,
-    0.75,
-)  # of that: so short, a foot is seen from its toes; longer, a turn shows its side
+_END_ON = 0.45, 0.6  # of that, so short a foot shows its toes; longer, a turn is enough
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
@@ -189,7 +186,7 @@ class Placement:
 
         There a foot bends in depth. Where it points elsewhere in the image, another side of it is
         seen, which no turn shows: turned, it would stand on its toes. In profile, one that was
-        filmed from the front stands on its sole, and is stretched as far as to its toes.
+        filmed end on stands on its sole, and is stretched as far as to its toes.
         """
         ((ankle, knee),) = foot.neighbors
         shared = self._shared((ankle, knee, *foot.joints[1:]), reference)
