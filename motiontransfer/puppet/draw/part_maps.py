@@ -25,8 +25,8 @@ _Reals = Float64[np.ndarray, "*maps"] | float
 _LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly end on stays so
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
-_FOOT_LENGTH = 0.11  # from heel to toes, share of the body's height
-_END_ON = 0.45, 0.6  # of that, so short a foot shows its toes; longer, a turn is enough
+_END_ON = 0.05, 0.066
+"""From heel to toes, body heights: so short, a foot is seen from its toes; longer, turning does."""
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
@@ -57,13 +57,6 @@ def part_map(
         fitted = _affine_map if has_all else _turn_map
         turned, mirrored = fitted(a - middle_a[..., None], b - middle_b, scale)
     moved = middle_b - turned * middle_a - mirrored * middle_a.conj()
-    return _matrix(turned, mirrored, moved)
-
-
-def _matrix(
-    turned: _Numbers | complex, mirrored: _Numbers | complex | float, moved: _Numbers | complex
-) -> Float64[np.ndarray, "*maps 2 3"]:
-    """The map z -> turned * z + mirrored * z.conj() + moved."""
     of_x, of_y = turned + mirrored, 1j * (turned - mirrored)
     return np.array([(column.real, column.imag) for column in (of_x, of_y, moved)]).T
 
@@ -186,36 +179,29 @@ class Placement:
 
         There a foot bends in depth. Where it points elsewhere in the image, another side of it is
         seen, which no turn shows: turned, it would stand on its toes. In profile, one that was
-        filmed end on stands on its sole, and is stretched as far as to its toes.
+        filmed end on stands on its sole.
         """
         ((ankle, knee),) = foot.neighbors
-        shared = self._shared((ankle, knee, *foot.joints[1:]), reference)
-        if len(shared[0]) < 4:
+        a, b = self._shared((ankle, knee, *foot.joints[1:]), reference)
+        if len(a) < 4:
             return matrix
-        of_a, of_b = (points.astype(np.float64) @ (1, 1j) for points in shared)
-        (ankle_a, knee_a, heel_a, toe_a), (ankle_b, knee_b, heel_b, toe_b) = of_a, of_b
-        sole, length = toe_b - heel_b, _FOOT_LENGTH * self._height_px
-        seen = np.array([abs(sole), abs(toe_a - heel_a) * self._growth[reference]]) / length
-        of_pose, of_reference = np.interp(seen, _END_ON, (1, 0)).tolist()
+        own, of_a, of_b = complex(*matrix[:, 0]), a @ (1, 1j), b @ (1, 1j)
+        sole = of_b[3] - of_b[2]
+        lengths_px = np.array([abs(sole), abs(of_a[3] - of_a[2]) * self._growth[reference]])
+        of_pose, of_reference = np.interp(lengths_px / self._height_px, _END_ON, (1, 0)).tolist()
         stands = (1 - self._frontal) * max(of_reference - of_pose, 0.0)
-        along = sole / max(abs(sole), _MIN_LIMB_PX)
-        up = along * 1j
-        if ((ankle_b - heel_b) * up.conjugate()).real < 0:
+        up = 1j * sole
+        if ((of_b[0] - of_b[2]) * up.conjugate()).real < 0:
             up = -up
-        own = complex(*matrix[:, 0])
         from_shin, from_sole = (
-            cmath.phase(own * (knee_a - ankle_a) * to.conjugate()) for to in (knee_b - ankle_b, up)
+            cmath.phase(own * (of_a[1] - of_a[0]) * to.conjugate())
+            for to in (of_b[1] - of_b[0], up)
         )
         turned = own * cmath.rect(1, -self._frontal * from_shin - stands * from_sole)
-        reach = min(length / max(abs(sole), _MIN_LIMB_PX), 1.0) * (toe_b - ankle_b)
-        further = (reach - turned * (toe_a - ankle_a)) * along.conjugate()
-        further = stands * max(further.real, 0.0)
-        stretch = further / (2 * foot.reach * foot.radius * self._height_px)
-        at = complex(*(matrix @ (*shared[0][0], 1)))
-        at += (self._frontal + stands) * (ankle_b - at) + further / 2 * along
-        mirrored = stretch / 2 * along**2 * turned.conjugate()
-        turned *= 1 + stretch / 2
-        return _matrix(turned, mirrored, at - turned * ankle_a - mirrored * ankle_a.conjugate())
+        linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
+        at = matrix[:, :2] @ a[0] + matrix[:, 2]
+        at = at + (self._frontal + stands) * (b[0] - at)
+        return np.column_stack([linear, at - linear @ a[0]])
 
     def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
         """The map of a head, moved towards the frame's ears."""
