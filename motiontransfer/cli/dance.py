@@ -373,7 +373,7 @@ def _perform(
     if not forecasts and all(file.exists() for _, file in makes.values()):
         for stage in makes:  # what they were made from need not be here, as after `join`
             tell(stage)
-        return {}
+        return
     subjects = {name: video.subject for name, video in read_films().videos.items()}
     films = (name for name, subject in subjects.items() if subject == dance.target)
     who = dict.fromkeys((dance.target, *films), "the person")

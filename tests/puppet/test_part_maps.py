@@ -192,3 +192,24 @@ def test_a_foot_turns_with_its_shin_from_the_front_and_by_itself_in_profile(
     assert np.degrees(math.atan2(drawn[1, 0], drawn[0, 0])) == pytest.approx(expected, abs=0.1)
     ankle = drawn @ np.append(posed().joint("left_ankle")[0][0], 1)
     np.testing.assert_allclose(ankle, pose.joint("left_ankle")[0][0], atol=1e-3)
+
+
+def standing(way, length):
+    """A left foot of a person in profile, on the floor; towards the right, 1, or the left, -1."""
+    foot = {"left_knee": (15, 35), "left_ankle": (15, 70)}
+    foot |= {"left_heel": (15 - way * length / 4, 75), "left_foot_index": (15 + way * length, 75)}
+    return posed(**foot, **both_sides({"shoulder": (0, -50), "hip": (0, 0)}))
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_in_profile_a_foot_that_was_filmed_end_on_stands_on_its_sole(way):
+    reference = standing(way, 0)
+    matrix = placement(standing(way, 12), reference).map_of(NUMBER_OF["left_foot"], 0)
+    np.testing.assert_allclose(matrix, np.eye(2, 3), atol=1e-3)
+
+
+def test_a_foot_that_was_filmed_in_profile_turns_with_its_toes():
+    level, raised = standing(1, 12), standing(1, 12)
+    raised.points[0, HOLISTIC.index("left_foot_index"), 1] -= 12
+    matrix = placement(raised, level).map_of(NUMBER_OF["left_foot"], 0)
+    assert np.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) > 20

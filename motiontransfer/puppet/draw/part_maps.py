@@ -25,6 +25,8 @@ _Reals = Float64[np.ndarray, "*maps"] | float
 _LARGEST_STRETCH = 1.6  # of a limb's length, either way: what is seen nearly end on stays so
 _MIN_LIMB_PX = 1  # length of a limb that is seen end on: it has no direction
 _LEAST_WIDTH = 0.7  # of a torso, relative to the body: in profile its corners lie on a line
+_END_ON = 0.05, 0.066
+"""From heel to toes, body heights: so short, a foot is seen from its toes; longer, turning does."""
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
 # A part's anchor.
@@ -178,18 +180,30 @@ class Placement:
         """The map of a foot at its ankle: from the front or behind it turns with its shin.
 
         There a foot bends in depth. Where it points elsewhere in the image, another side of it is
-        seen, which no turn shows: turned, it would stand on its toes.
+        seen, which no turn shows: turned, it would stand on its toes. In profile, one that was
+        filmed end on stands on its sole.
         """
         ((ankle, knee),) = foot.neighbors
-        a, b = self._shared((ankle, knee), reference)
-        if len(a) < 2:
+        a, b = self._shared((ankle, knee, *foot.joints[1:]), reference)
+        if len(a) < 4:
             return matrix
-        own, (of_a, of_b) = complex(*matrix[:, 0]), (complex(*(p[1] - p[0])) for p in (a, b))
-        from_shin = cmath.phase(own * of_a * of_b.conjugate())
-        turned = own * cmath.rect(1, -from_shin * self._frontal)
+        own, of_a, of_b = complex(*matrix[:, 0]), a @ (1, 1j), b @ (1, 1j)
+        sole = of_b[3] - of_b[2]
+        lengths_px = np.array([abs(sole), abs(of_a[3] - of_a[2]) * self._growth[reference]])
+        of_pose, of_reference = np.interp(lengths_px / self._height_px, _END_ON, (1, 0)).tolist()
+        stands = (1 - self._frontal) * max(of_reference - of_pose, 0.0)
+        up = 1j * sole
+        if ((of_b[0] - of_b[2]) * up.conjugate()).real < 0:
+            up = -up
+        from_shin, from_sole = (
+            cmath.phase(own * (of_a[1] - of_a[0]) * to.conjugate())
+            for to in (of_b[1] - of_b[0], up)
+        )
+        turned = own * cmath.rect(1, -self._frontal * from_shin - stands * from_sole)
         linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
         at = matrix[:, :2] @ a[0] + matrix[:, 2]
-        return np.column_stack([linear, at + self._frontal * (b[0] - at) - linear @ a[0]])
+        at = at + (self._frontal + stands) * (b[0] - at)
+        return np.column_stack([linear, at - linear @ a[0]])
 
     def _drawn_ears(self) -> Vector | None:
         """Middle of the ears of the head that is drawn: of another view, it lies elsewhere."""
