@@ -24,6 +24,7 @@ _CONTRAST = 40.0  # between F and B, at which mask and mixture count alike
 _ALIKE = 60.0  # between two parts' colors: they tell nothing; at twice as many they do
 OTHER_COLOR = 90.0  # from which a color is another one; wholly at twice as many
 
+_WHOLE = 0.5  # share of a thing, from which its rim is all its: shade lies between skin and cloth
 _FEWEST_SURE = 10  # pixels, to tell a thing by its colors
 _CUTS = 2  # of the graph, each with the color models of the one before
 
@@ -108,6 +109,7 @@ def without_rim(
         for pixels in (colors[rim], _nearest(colors, surely, rim), _nearest(colors, behind, rim))
     )
     share, _ = _unmixed(own, inside, outside, np.ones(own.shape[1], np.float32))
+    share = (share / _WHOLE).clip(0, 1)
     colors, left = colors.copy(), coverage.copy()
     left[rim] = (share * coverage[rim]).round()
     colors[rim] = (own + (1 - share) * (inside - outside)).round().clip(0, 255).T
