@@ -108,6 +108,7 @@ SIGNALED_FORKS = """
 import os, signal, socket, time
 from motiontransfer.pipeline.stage_server import _forked
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 for _ in range(20):
     ours, callers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, callers, open(os.devnull) as given:
