@@ -408,6 +408,17 @@ def bone_vectors(bone: Limb, poses: BodyPoses, scales: Series) -> Vectors:
     return vector[:, 0] + 1j * vector[:, 1]
 
 
+def distance_to_bone(
+    places: Complex128[np.ndarray, "*#shape"],
+    start: Complex128[np.ndarray, "*#shape"],
+    end: Complex128[np.ndarray, "*#shape"],
+) -> Float64[np.ndarray, "*_"]:
+    """Pixels from places x + iy to the nearest point of a bone; NaN where one is not known."""
+    along, away = end - start, places - start
+    share = np.clip((away * along.conj()).real / np.maximum(np.abs(along) ** 2, 1), 0, 1)
+    return np.abs(away - share * along)
+
+
 def cosine_from_front(poses: BodyPoses, heights_px: Series) -> Series:
     """About 1 from the front, 0 in profile, -1 from behind; NaN where a joint was not found.
 

@@ -26,9 +26,7 @@ class ChoiceConfig:
     missing: Kinds = field(default_factory=lambda: {"head": 3.0, "hand": 6.0, "other": 3.0})
     """Of a reference without the part's joints: its pose is not known. A hand without fingers was
     blurred, and ends before them."""
-    before_head: float = (
-        10.0  # of a hand before head or neck, if the pose's is not: skin comes along
-    )
+    before_head: float = 10.0  # of a hand there, if the pose's is elsewhere: skin comes along
 
     # Penalties, which change the choice alone.
     hidden: float = 10.0  # where it shows nothing of the part: it was filled, is a hole, or unlike

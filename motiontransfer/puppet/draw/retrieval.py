@@ -24,6 +24,7 @@ from motiontransfer.body.parts import (
     body_scales,
     bone_vectors,
     cosine_from_front,
+    distance_to_bone,
     head_yaws,
     part_shapes,
 )
@@ -255,10 +256,7 @@ def share_before_head(
     is_before = np.zeros(joints.shape, np.bool_)
     for part in (part for part in parts if part.is_head or part.is_neck):
         for bone in part.bones:
-            start, end = poses.places(bone).T[..., None]
-            along = end - start
-            place = ((joints - start) * along.conj()).real / np.maximum(np.abs(along) ** 2, 1)
-            away = np.abs(joints - start - np.clip(place, 0, 1) * along)
+            away = distance_to_bone(joints, *poses.places(bone).T[..., None])
             is_before |= away < part.radius * heights_px[:, None]
     return is_before.sum(axis=1) / np.maximum(np.isfinite(joints).sum(axis=1), 1)
 

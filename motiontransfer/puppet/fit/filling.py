@@ -51,9 +51,7 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
-_NUM_AGREEING = (
-    10  # of them, of which a trunk's are chosen; of more, an open jacket's are unlike it
-)
+_NUM_AGREEING = 10  # of them, for a trunk; of more, an open jacket's are unlike it
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from motiontransfer.body.parts import BodyPart, BodyPoses
+from motiontransfer.body.parts import BodyPart, BodyPoses, distance_to_bone
 from motiontransfer.core.arrays import Series
 from motiontransfer.puppet.fit.silhouette import Silhouette
 
@@ -47,15 +47,13 @@ def _covered_beside(
     places = points.astype(np.float64) @ (1, 1j)
     hands, starts, ends = np.split(places, (len(HANDS), len(HANDS) + len(bones)))
     both = found[len(HANDS) :].reshape(2, -1).all(axis=0)
-    start, along = starts[both, None], (ends - starts)[both, None]
     limits = _BESIDE * person.height_px * np.array(radii)[both, None]
     across = np.linspace(-REACH, REACH, _NUM_ACROSS) * person.height_px
     offsets = (across + 1j * across[:, None]).ravel()
     shares = np.full(len(HANDS), np.nan)
     for number in np.flatnonzero(found[: len(HANDS)]):
-        away = hands[number] + offsets - start
-        share = np.clip((away * along.conj()).real / np.maximum(np.abs(along) ** 2, 1), 0, 1)
-        is_free = (np.abs(away - share * along) > limits).all(axis=0)
+        away = distance_to_bone(hands[number] + offsets, starts[both, None], ends[both, None])
+        is_free = (away > limits).all(axis=0)
         if is_free.mean() >= _LEAST_FREE:
             free = (hands[number] + offsets[is_free]).astype(np.complex64)
             covered = cv2.remap(person.coverage, free.real, free.imag, cv2.INTER_NEAREST)
