@@ -38,6 +38,8 @@ from motiontransfer.core.errors import (
 )
 from motiontransfer.core.storage import read_checked_json
 
+_MOST_LEVELS = 100  # of a file of YAML; ours have fewer than ten
+
 _Config = TypeVar("_Config")
 
 _FORMER_KEYS = dict.fromkeys(
@@ -311,7 +313,7 @@ def read_sections(path: Path) -> dict[str, object]:
     text = read_text(path)
     try:
         content = _parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # numbers of 5000 digits, too
+    except (yaml.YAMLError, ValueError) as error:  # numbers of 5000 digits, too
         raise ParamsError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ParamsError(
@@ -338,15 +340,26 @@ def read_text(path: Path) -> str:
 class SectionsLoader(Composer, CParser, SafeConstructor, Resolver):
     """Loader of YAML that refuses a key that stands twice, as DVC does.
 
-    It is parsed in C and composed in Python: in C, many levels would overflow the stack. Positions
-    of nodes do not count a BOM.
+    It is parsed in C and composed in Python: in C, many levels would overflow the stack. Finalizers
+    that run far down Python's stack fail, so levels are limited. Positions of nodes do not count a
+    BOM.
     """
+
+    levels = 0
 
     def __init__(self, text: str) -> None:
         CParser.__init__(self, text)
         Composer.__init__(self)
         SafeConstructor.__init__(self)
         Resolver.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        self.levels += 1
+        if self.levels > _MOST_LEVELS:
+            raise yaml.YAMLError(f"more than {_MOST_LEVELS} levels")
+        node = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

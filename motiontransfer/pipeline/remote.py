@@ -23,8 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 import yaml
+from pydantic_core import from_json
 
 from motiontransfer.core.errors import MotionTransferError, RemoteError, one_line
+from motiontransfer.core.params import SectionsLoader
 from motiontransfer.core.storage import md5_of, replacing
 from motiontransfer.pipeline.dvc_api import (
     DownloadError,
@@ -145,14 +147,14 @@ def _stays_inside(content: bytes) -> bool:
         return is_relative and b"\0" not in os.fsencode(path)  # no file has one in its name
 
     try:
-        members = json.loads(content.decode("utf-8"))
+        members = from_json(content)
         return isinstance(members, list) and all(
             member.keys() == {"md5", "relpath"}
             and re.fullmatch(r"[0-9a-f]{32}", member["md5"])
             and is_inside(PureWindowsPath(member["relpath"]))
             for member in members
         )
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError):
         return False
 
 
@@ -248,7 +250,7 @@ def _declared(repo: Repo) -> set[tuple[str, frozenset[str]]]:
 def _outputs_of_run(content: bytes, declared: set[tuple[str, frozenset[str]]]) -> list[str] | None:
     """Hashes of the outputs of an entry; None if no stage is declared like it."""
     try:
-        run = yaml.safe_load(content)
+        run = yaml.load(content, SectionsLoader)
         outs = run["outs"]
         is_declared = (str(run["cmd"]), frozenset(out["path"] for out in outs)) in declared
         is_plain = all(

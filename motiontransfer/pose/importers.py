@@ -1,6 +1,5 @@
 """Import of keypoints from OpenPose and COCO-WholeBody JSON."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ValidationError, field_validator
+from pydantic_core import from_json
 
 from motiontransfer.core.errors import KeypointsError, MissingFileError
 from motiontransfer.pose.keypoints import ImportFormat, People, people_inside
@@ -241,7 +241,7 @@ def _read_entries(folder: Path) -> tuple[Path, list[dict[str, object]]]:
         )
     (path,) = paths
     try:
-        content = json.loads(path.read_bytes())
+        content = from_json(path.read_bytes())
     except ValueError as error:
         raise KeypointsError(f"{path}: not JSON ({error}); save the keypoints again") from error
     if isinstance(content, dict):

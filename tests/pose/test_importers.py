@@ -216,6 +216,7 @@ OTHER_ORDER = [[openpose_person(COCO_WHOLEBODY[:23])]] * 6  # as many joints as 
 REFUSED = [
     # Files, frames of the video -> what is named.
     ({"dance.json": "["}, 1, r"dance\.json: not JSON"),
+    ({"dance.json": "[" * 10**5}, 1, r"dance\.json: not JSON"),
     (coco(mmpose_frames()[::2]), 3, "1 are missing: 1;"),
     (coco(rtmlib_frames()), 5, "2 are missing: 3, 4;"),
     (coco(coco_results(lambda number: number + 1)), 3, "image_id .* got 3"),

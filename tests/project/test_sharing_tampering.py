@@ -94,7 +94,7 @@ def test_a_run_unlike_every_declared_stage_is_refused(repo, change):
     [
         *((name, None) for name in ("config.local", "aa/bb/cc", f"../{NAME}", f"{NAME}/x")),
         (f"ab{NAME[2:]}", None),
-        *((NAME, content) for content in (b"\xff", b"[", b"a run", b"")),
+        *((NAME, content) for content in (b"\xff", b"[", b"[" * 10**4, b"a run", b"")),
     ],
 )
 def test_only_what_is_named_and_written_as_a_run_is_kept(repo, name, content):
