@@ -100,6 +100,13 @@ def _parts_of_hues() -> Int8[np.ndarray, " 256"]:
 _PART_OF_HUE = _parts_of_hues()
 
 
+def shown_parts(parts: PartMap) -> set[str]:
+    """Parts that a map shows well."""
+    numbers, counts = np.unique(parts[parts >= 0], return_counts=True)
+    shown = zip(numbers, counts, strict=True)
+    return {PARTS[n] for n, count in shown if count >= _least(THINGS[n // 2]) * parts.size}
+
+
 def room_colors(room: Frame) -> _Pixels:
     """Pixels of an empty room that have a part's color, or nearly."""
     return _grown(part_map(room) >= 0, _AROUND_PX)

@@ -8,6 +8,8 @@ poses and by true joints. For each checkout there is a project in FOLDER, which 
 its code changes. All are judged by this code, in one run. A table goes to benchmarks/results/:
 
 - faults of structure in 100 frames by their kinds (suit.py), and limbs drawn mirrored;
+- unfilmed: those of them that are of a part which the film never shows, as is the back of a trunk
+  that is filmed from the front: nothing that is drawn from this film can be right there;
 - IoU of the suit's parts, likeness of person, face and hands in clothes;
 - standard errors by blocks of half a second, and beside each pair its ceiling, which is the truth
   moved by half a pixel. Films of a pair have the same truth, so that errors of means are too small.
@@ -19,10 +21,10 @@ pictures, and FOLDER/faults.csv every fault that was counted.
 import argparse
 import csv
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ from benchmarks.transfer.project import make_project, reproduce, write_params
 from benchmarks.transfer.results import described_run
 from benchmarks.transfer.suit import (
     FAULTS,
+    PARTS,
     Compared,
     Fault,
     PartMap,
@@ -44,6 +47,7 @@ from benchmarks.transfer.suit import (
     part_map,
     room_colors,
     shift_onto,
+    shown_parts,
 )
 from benchmarks.transfer.turning_films import (
     empty_room,
@@ -74,12 +78,13 @@ REGIONS = {"person": ("person",), "face": ("face",), "hands": ("left_hand", "rig
 IN_FRAMES = 100  # faults are counted in so many
 _LIKENESS_EVERY = 2  # frames
 _SMALLEST_PX = 11  # side of a box that has a likeness
+_FILM_EVERY = 5  # frames of a film that are looked at for the parts that it shows
 BLOCK = 10  # frames, half a second, of which errors are those of independent means
 _NUM_SHOWN = 10
 _STAGES = Path("benchmarks/transfer/turning_stages.yaml")
 _DRAWING = "benchmarks/transfer/turning_puppet.py"
 
-COUNTED = ("faults", *FAULTS, "mirrored")
+COUNTED = ("faults", *FAULTS, "unfilmed", "mirrored")
 FIGURES = (*COUNTED, "IoU", *GROUPS, *REGIONS)
 Figures = Mapping[str, Float[np.ndarray, " frames"]]
 """Each of them; NaN where a frame has none."""
@@ -130,8 +135,11 @@ def main() -> None:
             truth = Truth.read(folder, pair)
             rows.append(_row(pair, "ceiling", "", [truth.ceiling().figures]))
             for case in of_pair:
+                filmed = filmed_parts(folder, case)
                 found[case] = {
-                    (poses, project.name): truth.judge(**drawn_frames(project, case, poses))
+                    (poses, project.name): truth.judge(
+                        **drawn_frames(project, case, poses), filmed=filmed
+                    )
                     for poses in POSES
                     for project in projects
                 }
@@ -195,6 +203,14 @@ def _frames(video: Path) -> Iterator[Frame]:
         yield from store.frames()
 
 
+def filmed_parts(folder: Path, case: Case) -> set[str]:
+    """Parts that a film of a pair shows in any frame."""
+    room = room_colors(empty_room(read_definition(), case.pair))
+    film = film_file(folder, case.pair, case.film, "suit")
+    maps = (part_map(frame) for frame in islice(_frames(film), 0, None, _FILM_EVERY))
+    return set().union(*(shown_parts(np.where(room, np.int8(-1), one)) for one in maps))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """The target in the dance, in clothes and in the suit."""
@@ -228,9 +244,19 @@ class Truth:
         return self.judge(suit=suit, clothes=clothes)
 
     def judge(
-        self, *, suit: Iterable[Frame], clothes: Iterable[Frame], every: int = 1, first: int = 0
+        self,
+        *,
+        suit: Iterable[Frame],
+        clothes: Iterable[Frame],
+        filmed: Collection[str] = PARTS,
+        every: int = 1,
+        first: int = 0,
     ) -> Found:
-        """Compare drawn frames with the truth: one in so many of its frames from one on."""
+        """Compare drawn frames with the truth: one in so many of its frames from one on.
+
+        Args:
+            filmed: parts that the film of the target shows.
+        """
         figures: list[dict[str, float]] = []
         faults = []
         for number, frames in enumerate(zip(suit, clothes, strict=True)):
@@ -240,7 +266,7 @@ class Truth:
             shift = shift_onto(self.maps[index], got)
             compared = compare(self.maps[index], moved_map(got, shift))
             faults.append(compared.faults)
-            figures.append(_of_suit(compared))
+            figures.append(_of_suit(compared, filmed))
             if number % _LIKENESS_EVERY == 0:
                 figures[-1] |= self._likeness(index, moved(in_clothes, shift))
         return Found(
@@ -260,10 +286,12 @@ class Truth:
         return found
 
 
-def _of_suit(compared: Compared) -> dict[str, float]:
+def _of_suit(compared: Compared, filmed: Collection[str]) -> dict[str, float]:
     kinds = [fault.kind for fault in compared.faults]
+    unfilmed = {*PARTS}.difference(filmed)
     found = {kind: float(kinds.count(kind)) for kind in FAULTS}
     found |= {"faults": float(len(kinds)), "mirrored": float(compared.num_mirrored)}
+    found["unfilmed"] = float(sum(fault.part in unfilmed for fault in compared.faults))
     for group, things in GROUPS.items():
         values = [iou for name, iou in compared.iou.items() if name.startswith(things)]
         if values:

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.transfer.suit import COLORS, PARTS, Fault, compare, moved_map, part_map, shift_onto
+from benchmarks.transfer.suit import (
+    COLORS,
+    PARTS,
+    Fault,
+    compare,
+    moved_map,
+    part_map,
+    shift_onto,
+    shown_parts,
+)
 from demo.actors.appearance import display
 
 BOXES = {
@@ -128,3 +137,12 @@ def test_a_part_is_known_in_any_light(light):
 @pytest.mark.parametrize("color", [(214, 166, 134), (132, 88, 64), (128, 128, 128), (30, 4, 4)])
 def test_skin_gray_and_the_dark_are_no_part(color):
     assert (part_map(np.full((8, 8, 3), color, np.uint8)) == -1).all()
+
+
+def test_a_part_is_shown_from_its_least_area_on():
+    """Limbs from .002 of 120x180 pixels on: 43.2, feet from 17.28 on."""
+    parts = np.full((180, 120), -1, np.int8)
+    limb, foot, hand = (PARTS.index(name) for name in ("shin left", "foot right", "hand left"))
+    parts[0, :44], parts[1, :18], parts[2, :17] = limb, foot, hand
+    assert shown_parts(parts) == {"shin left", "foot right"}
+    assert shown_parts(np.full((180, 120), -1, np.int8)) == set()
