@@ -50,12 +50,13 @@ def live(monkeypatch, *arguments):
 
 def test_poses_are_performed_and_recorded(project, monkeypatch, capsys):
     how = ("--poses", "ben.parquet", "--headless", "--output", "out.mp4")
+    before = signal.getsignal(signal.SIGTERM)
     status = live(monkeypatch, "--target", "ada", *how)
     said = capsys.readouterr().out
     library = "OpenVINO" if command.IS_INSTALLED else "PyTorch"
     assert re.search(rf"^runs on the CPU, .*, in {library}$", said, re.MULTILINE)
     assert (status, "frames shown in" in said, "wrote out.mp4" in said) == (0, True, True)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # as it was before
+    assert signal.getsignal(signal.SIGTERM) == before
     with av.open("out.mp4") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert len(frames) in (74, 75)
