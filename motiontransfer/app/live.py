@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 from motiontransfer.core.arrays import AnyFrame, Frame
 from motiontransfer.core.errors import MotionTransferError
@@ -27,6 +28,15 @@ _SECONDS_TO_END = 2
 _QUALITY = 85  # of the JPEG
 
 
+class _Failed(NamedTuple):
+    """The session that has failed last."""
+
+    of: tuple
+    told: str
+    seconds: float
+    """When, of the monotonic clock."""
+
+
 class Live:
     """The session that runs, of one page at a time."""
 
@@ -38,9 +48,7 @@ class Live:
         self._is_ready = False
         self._process: multiprocessing.process.BaseProcess | None = None
         self._answered = 0.0  # when the page got its last answer
-        self._failed: tuple = ()  # page, target, size
-        self._fault = ""
-        self._failed_at = -math.inf
+        self._failed = _Failed(of=(), told="", seconds=-math.inf)
 
     def perform(self, page: str, target: str, frame: Frame) -> str | None:
         """Take a frame of a page's camera; return what is to be seen, None if nothing new is.
@@ -50,22 +58,17 @@ class Live:
         """
         of = page, target, frame.shape[:2]
         with self._lock:
-            if of == self._failed and time.monotonic() < self._failed_at + _FAULT_SECONDS:
-                raise MotionTransferError(self._fault)
+            if of == self._failed.of and time.monotonic() < self._failed.seconds + _FAULT_SECONDS:
+                raise MotionTransferError(self._failed.told)
             if self._of[:1] != (page,) and self._is_in_use():
                 raise MotionTransferError(f"{self.name} runs in another page: stop it there first")
-            if self._of != of:
-                self._begin(of)
             try:
-                return self._show(frame)
-            except (EOFError, OSError) as error:
-                if self.end():
-                    told = f"{self.name} has failed; the terminal says why"
-                    raise self._failure(of, told) from error
+                return self._answer(of, frame)
+            except MotionTransferError as error:
+                self._failed = _Failed(of, str(error), time.monotonic())
+                raise
             finally:
                 self._answered = time.monotonic()
-            self._begin(of)  # no frames had come, and it had ended
-            return self.loading
 
     def press(self, key: str) -> None:
         """Pass a key of `live`'s window on."""
@@ -83,13 +86,6 @@ class Live:
         self._process.join()
         self._of = ()
         return self._process.exitcode
-
-    def _failure(self, of: tuple, fault: str) -> MotionTransferError:
-        """Note what is told of a session that has failed, and of frames that are on their way."""
-        self._failed = of
-        self._fault = fault
-        self._failed_at = time.monotonic()
-        return MotionTransferError(fault)
 
     def _is_in_use(self) -> bool:
         is_there = time.monotonic() - self._answered < _PAGE_SECONDS
@@ -112,6 +108,18 @@ class Live:
         data = base64.b64encode(made).decode()
         return f'<img src="data:image/jpeg;base64,{data}" alt="" class="live">'
 
+    def _answer(self, of: tuple, frame: Frame) -> str | None:
+        if self._of != of:
+            self._begin(of)
+        try:
+            return self._show(frame)
+        except (EOFError, OSError) as error:
+            if self.end():
+                told = f"{self.name} has failed; the terminal says why"
+                raise MotionTransferError(told) from error
+        self._begin(of)  # no frames had come, and it had ended
+        return self.loading
+
     def _show(self, frame: Frame) -> str | None:
         if self._is_ready:
             self._connection.send(frame)
@@ -122,9 +130,8 @@ class Live:
                 case None:
                     self._is_ready = True
                 case str(fault):
-                    of = self._of
                     self.end()
-                    raise self._failure(of, fault)
+                    raise MotionTransferError(fault)
                 case made:
                     shown = self._view(made)
             wait = 0

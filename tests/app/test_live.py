@@ -96,7 +96,9 @@ def test_a_page_that_was_closed_or_reloaded_holds_no_session(live, monkeypatch):
     assert live._process.is_alive()
 
 
-def test_a_fault_and_a_death_are_told_also_of_frames_on_their_way_which_begin_nothing(live):
+def test_a_fault_and_a_death_are_told_also_of_frames_on_their_way_which_begin_nothing(
+    live, monkeypatch
+):
     with pytest.raises(MotionTransferError, match="no such target"):
         answer(live, target="")
     answer(live)
@@ -108,7 +110,7 @@ def test_a_fault_and_a_death_are_told_also_of_frames_on_their_way_which_begin_no
     with pytest.raises(MotionTransferError, match="the terminal says why"):
         live.perform("a page", "ada", FRAME)
     assert live._process is dead
-    live._failed_at -= app_live._FAULT_SECONDS
+    monkeypatch.setattr(app_live, "_FAULT_SECONDS", 0)
     assert answer(live)
 
 
