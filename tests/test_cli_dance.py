@@ -73,6 +73,10 @@ def test_a_dance_and_another_dancer_without_training_again(films, monkeypatch, c
     dancer, me, another = films
     assert run_command(monkeypatch, "dance", dancer, me, "--height", "4000") == 1
     assert "--height: expected at most 256, as ME has, got 4000" in capfd.readouterr().err
+    assert run_command(monkeypatch, "dance", dancer, me, "--background", "nowhere.jpg") == 1
+    refused = capfd.readouterr()
+    assert "render.background: no such file: data/backgrounds/nowhere.jpg" in refused.err
+    assert "frames a second" not in refused.out  # before the films are looked at
     assert not run_command(monkeypatch, "dance", dancer, me)
     assert signal.getsignal(signal.SIGTERM) == on_end
     output = capfd.readouterr().out

@@ -155,11 +155,12 @@ def _foreseen(
         _tell_names(entered[0])
         if height:
             _check_height(height, highest=_decoded_height(entered[0].target))
-        if looks is not None:
-            _check(entered, *looks, height=height, root=root if is_dry else None)
         # of whom to train on before the second of two can be shown
         shown = 0 if preview and entered[0].is_trained else -1
-        return _planned(entered[0], entered[shown], preview=preview, root=root), shown
+        planned = _planned(entered[0], entered[shown], preview=preview, root=root)
+        if looks is not None:
+            _check(entered, *looks, height=height, root=root if is_dry else None)
+        return planned, shown
 
 
 def _tell_names(dance: "Dance") -> None:
