@@ -307,10 +307,11 @@ class _PartViews:
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
+        cuts = (self._without_rims[other] for other in sharp)
+        sources = [*zip(cuts, self.maps(sharp, reference), strict=True)]
         if self._has_rims:
-            sharp = self._by_agreement(sharp, reference, places)
-        for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
-            source = self._without_rims[other]
+            sources = self._by_agreement(sources, reference, places)
+        for source, matrix in sources:
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()
@@ -329,18 +330,20 @@ class _PartViews:
         return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
 
     def _by_agreement(
-        self, others: Sequence[int], reference: int, places: Float32[np.ndarray, "places 1 2"]
-    ) -> list[int]:
-        """The first references that show hidden places, in the order in which they agree there.
+        self,
+        sources: Iterable[tuple[CutPart, Affine]],
+        reference: int,
+        places: Float32[np.ndarray, "places 1 2"],
+    ) -> list[tuple[CutPart, Affine]]:
+        """The first sources that show hidden places, in the order in which they agree there.
 
         Beside these they are compared with the part itself. There, with the median of all: in most
         of them no rim of an arm lies there.
         """
-        pairs = zip(others, self.maps(others, reference), strict=True)
         showing = (
-            (one, to)
-            for one, to in pairs
-            if self._without_rims[one].covered_share(to, places) >= _LEAST_SHOWN
+            (source, matrix)
+            for source, matrix in sources
+            if source.covered_share(matrix, places) >= _LEAST_SHOWN
         )
         compared = [*islice(showing, _NUM_AGREEING)]
         if not compared:
@@ -349,7 +352,7 @@ class _PartViews:
         radius_px = self.part.radius * self.height_px * self.scales[reference]
         around = own.behind_around(own.hidden, float(radius_px)).hidden_places()
         seen = [own.at(np.eye(2, 3), around)]
-        seen += [self._without_rims[one].at(to, around) for one, to in compared]
+        seen += [source.at(matrix, around) for source, matrix in compared]
         colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
         levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
         levels[hidden[..., 0] > HALF] = np.nan  # sorted last
@@ -359,7 +362,7 @@ class _PartViews:
         expected = np.where(np.isnan(shows), median, shows)
         apart = np.linalg.norm(levels[1:] - expected, axis=2)
         unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
-        return [compared[number][0] for number in np.argsort(unlike, kind="stable")]
+        return [compared[number] for number in np.argsort(unlike, kind="stable")]
 
     @property
     def _has_rims(self) -> bool:
