@@ -290,8 +290,8 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
-            f"the face is known in {_percent(face)} of frames: only those train the face "
-            "generator. Film nearer, with light from the front, looking at the camera"
+            f"the face is known in {_percent(face)} of frames: others show nothing of it. Film "
+            "nearer, with light from the front, looking at the camera"
         )
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))
