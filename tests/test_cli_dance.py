@@ -316,6 +316,8 @@ def test_a_dance_that_was_brought_does_not_run_and_what_another_lacks_is_foretol
         shutil.rmtree(folder)
     for film_here in Path("data/videos").glob("*.mkv"):
         film_here.unlink()
+    config = Path(".dvc/config").read_text().replace("[core]\n", "[core]\n    remote = team\n")
+    Path(".dvc/config").write_text(config + "['remote \"team\"']\n    url = /team\n")
     capfd.readouterr()
     assert not run_command(monkeypatch, "dance", dancer, me)
     assert f"report: results/{NAME}/report.html\n" in capfd.readouterr().out
@@ -323,6 +325,7 @@ def test_a_dance_that_was_brought_does_not_run_and_what_another_lacks_is_foretol
     assert not run_command(monkeypatch, "dance", another, me)
     output = capfd.readouterr().out
     assert "IMG_42_as_encore: outputs that are not here: one stage, about" in output
+    assert "if they were shared: Ctrl-C, and `motiontransfer join` fetches" in output
     assert "decode@IMG_42" in ran()
 
 

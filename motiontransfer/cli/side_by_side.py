@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from motiontransfer.core import layout
-from motiontransfer.core.events import emit
+from motiontransfer.core.events import Note, emit
 from motiontransfer.core.progress import RunMeter
 
 if TYPE_CHECKING:
     from motiontransfer.pipeline.plan import Graph
     from motiontransfer.pipeline.runs import LocalExecutor, RunState
+
+
+_SHARED = "if they were shared: Ctrl-C, and `motiontransfer join` fetches what the dance needs"
 
 
 def run_side_by_side(
@@ -49,6 +52,7 @@ def run_side_by_side(
         executor: one of `executor_of`.
     """
     from motiontransfer.pipeline.plan import forecast, lost, plan, planned, urgencies
+    from motiontransfer.pipeline.remote import has_remote
     from motiontransfer.pipeline.runs import run_stages
 
     graph = plan(*wanted)
@@ -57,6 +61,8 @@ def run_side_by_side(
         forecasts = {**more, **forecasts}
         if more:
             emit(planned(f"{title}: outputs that are not here", more))
+            if has_remote():
+                emit(Note(text=_SHARED))
     for stage in told:
         if stage not in graph:
             tell(stage)

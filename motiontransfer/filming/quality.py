@@ -43,10 +43,11 @@ _JOINTS_OF_PART: dict[str, tuple[str, ...] | str] = {
 PARTS = tuple(_JOINTS_OF_PART)
 
 # Joint -> joints next to it and about how far it is from them at most, in body heights: where a
-# joint is missing and its neighbor so near the edge, it is outside.
+# joint is missing and its neighbor so near the edge, it is outside. Without an elbow, that is how
+# far the elbow is: an arm of which nothing is seen may be hidden, as the far one in profile.
 _REACH_OF_END = {
     "head": (("nose",), (("shoulder", 0.2),)),
-    "hands": (("left_wrist", "right_wrist"), (("elbow", 0.15), ("shoulder", 0.35))),
+    "hands": (("left_wrist", "right_wrist"), (("elbow", 0.15), ("shoulder", 0.18))),
     "feet": (("left_ankle", "right_ankle"), (("knee", 0.25), ("hip", 0.5), ("shoulder", 0.8))),
 }
 
@@ -289,8 +290,8 @@ def _detection(quality: ClipQuality) -> Iterator[str]:
         )
     if face.mean() < _ENOUGH_OF_FACE:
         yield (
-            f"the face is known in {_percent(face)} of frames: only those train the face "
-            "generator. Film nearer, with light from the front, looking at the camera"
+            f"the face is known in {_percent(face)} of frames: others show nothing of it. Film "
+            "nearer, with light from the front, looking at the camera"
         )
     for limb, end in (("arm", "hands"), ("leg", "feet")):
         left, right = (quality.of_part(f"{side} {limb}") == MISSING for side in ("left", "right"))

@@ -35,6 +35,7 @@ from motiontransfer.pipeline.dvc_api import (
     UploadError,
     generic,
     localfs,
+    opened,
     runs_folder,
     runs_on_remote,
 )
@@ -59,6 +60,12 @@ def default_remote(repo: Repo) -> tuple[str, str]:
             "and commits .dvc/config"
         )
     return name, str(repo.config["remote"][name]["url"])
+
+
+def has_remote() -> bool:
+    """Whether the project names a default remote."""
+    with opened(Path()) as repo:
+        return bool(repo.config["core"].get("remote"))
 
 
 @contextmanager

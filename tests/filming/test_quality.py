@@ -84,6 +84,14 @@ def test_joints_missing_near_the_edge_are_outside(hips, end, joints):
     assert outside == {end: [False, True]}
 
 
+def test_an_arm_that_is_hidden_is_not_outside():
+    """From a shoulder 32 px from the edge an elbow of a body of 150 px is at most 27 px away."""
+    keypoints = person([(204, 128)] * 2)
+    for joint in ("left_wrist", "left_elbow"):
+        keypoints = lost(keypoints, joint, [1])
+    assert not any(of.any() for of in measured(keypoints).outside.values())
+
+
 def test_the_metrics_are_shares_counts_and_gaps():
     keypoints = lost(lost(standing(8), "left_hand", [1, 2, 3, 5]), "face", [0])
     keypoints = marked(keypoints, "left_hand", slice(6, 8))
