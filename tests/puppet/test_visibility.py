@@ -68,20 +68,6 @@ def test_a_gap_at_an_end_of_a_limb_is_a_share_of_the_quarter_there(name, hidden_
     assert share_of(name, cut, pose, measure=joined_share) == share
 
 
-@pytest.mark.parametrize(("gap", "share"), [(0, 1), (3, 1), (8, 0.5)])
-def test_a_trunk_holds_together_in_the_rows_without_a_gap(gap, share):
-    """Of its 50 rows the last 11 are the worst quarter, as the first eighth does not count."""
-    cut = CutPart(
-        corner=(98, 78),
-        colors=np.zeros((50, 60, 3), np.uint8),
-        coverage=np.full((50, 60), 255, np.uint8),
-        hidden=np.zeros((50, 60), np.uint8),
-    )
-    cut.coverage[-5:, 10 : 10 + gap] = 0
-    found = share_of("torso", cut, posed(), measure=joined_share)
-    assert found == pytest.approx(share, abs=0.1)
-
-
 def test_a_color_is_usual_that_a_quarter_of_the_references_show_or_nearly_the_same():
     shade = tuple(level - 12 for level in SKIN)
     skin, shaded, white = (cut_part(colors=colors) for colors in (SKIN, shade, WHITE))

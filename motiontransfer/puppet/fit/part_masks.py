@@ -34,9 +34,7 @@ _CORE, _SOLID_CORE = 0.8, 0.35
 
 # The place of a part between others.
 _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
-_SLEEVE_OVERLAP = 0.45  # the same of a trunk with an upper arm, whose sleeve would hang at it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
-_HINGE_EDGE = 0.9  # of its overlap with a limb behind, which lies under it
 _CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
 _BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
@@ -220,11 +218,7 @@ def _mask_by_distance(around: _Around, reach: Field | float) -> Field:
         if number < around.number and not part.meets(other):
             before_others = np.maximum(before_others, _within(distance, np.maximum(own, _CLOSE)))
         else:
-            is_under = number < around.number and other.is_limb
-            edge = _HINGE_EDGE if is_under else _EDGE
-            has_sleeve = part.is_trunk and other.is_arm and part.meets(other)
-            overlap = _SLEEVE_OVERLAP if has_sleeve else _OVERLAP
-            mask = np.minimum(mask, _within(own - distance, overlap, edge=edge))
+            mask = np.minimum(mask, _within(own - distance, _OVERLAP))
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
@@ -386,10 +380,7 @@ def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
 
 
 def _within(
-    distance: Float[np.ndarray, "height width"],
-    reach: Float[np.ndarray, "height width"] | float,
-    *,
-    edge: float = _EDGE,
+    distance: Float[np.ndarray, "height width"], reach: Float[np.ndarray, "height width"] | float
 ) -> Float[np.ndarray, "height width"]:
     """1 up to an edge's width before the reach, falling to 0 there."""
-    return np.clip((reach - distance) / edge, 0, 1)
+    return np.clip((reach - distance) / _EDGE, 0, 1)

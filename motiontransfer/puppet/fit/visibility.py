@@ -17,8 +17,6 @@ from motiontransfer.puppet.fit.cutting import CutPart
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
-_NUM_ROWS = 64  # of a trunk, of which the first eighth is beside its neck
-_GAP = 0.08  # of a trunk's length: a gap as wide is seen
 
 # Colors of a part.
 _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
@@ -62,41 +60,20 @@ def shown_share(
 
 
 def joined_share(part: BodyPart, filled: CutPart, poses: BodyPoses, reference: int) -> float:
-    """Share of a limb or a trunk that holds together; 1 of other parts.
+    """Share of a limb's bone that is covered near its worse end, where it meets another part.
 
-    Of a limb's bone, what is covered near its worse end, where it meets another part. A caption
-    before an ankle takes little of a shin, and parts the foot from it. Of a trunk, rows across the
-    spine without a gap, in its worst quarter: the tail of a jacket that an arm held hangs apart.
+    1 of other parts. A caption before an ankle takes little of a shin, and parts the foot from it.
 
     Args:
         filled: the part with its hidden pixels filled.
     """
-    ends = part.bones[-1] if part.is_trunk else part.joints
-    points, found = poses.joints(ends, reference)
-    if not (part.motion == "limb" or part.is_trunk) or not found.all():
+    points, found = poses.joints(part.joints, reference)
+    if part.motion != "limb" or not found.all():
         return 1.0
     start, end = (points - filled.corner).astype(np.float32)
-    if part.is_trunk:
-        return _whole_rows(filled.coverage, start, end)
     along = np.linspace(start, end, _NUM_ALONG, dtype=np.float32)[:, None]
     ends = along[: _NUM_ALONG // 4], along[-_NUM_ALONG // 4 :]
     return min(filled.covered_share(np.eye(2, 3), places) for places in ends)
-
-
-def _whole_rows(
-    coverage: Mask, top: Float32[np.ndarray, "2"], bottom: Float32[np.ndarray, "2"]
-) -> float:
-    """Share of rows across a line between two points (x, y) without a gap, in the worst quarter."""
-    down = (bottom - top) / _NUM_ROWS
-    across = np.array([down[1], -down[0]])
-    aside, below = np.arange(-_NUM_ROWS, _NUM_ROWS), np.arange(_NUM_ROWS // 8, _NUM_ROWS)
-    places = top + aside[:, None] * across + below[:, None, None] * down
-    x, y = cv2.split(places.astype(np.float32))
-    covered = cv2.remap(coverage, x, y, cv2.INTER_LINEAR) > HALF
-    from_left = np.maximum.accumulate(covered, axis=1)
-    from_right = np.maximum.accumulate(covered[:, ::-1], axis=1)[:, ::-1]
-    gaps = (from_left & from_right & ~covered).sum(axis=1)
-    return float((gaps < _GAP * _NUM_ROWS).reshape(4, -1).mean(axis=1).min())
 
 
 def _face(
