@@ -4,11 +4,13 @@ The frames go through crop, working image and the default detector, as in the pi
 `motiontransfer.filming.quality` measures them as one clip.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -80,6 +82,7 @@ _LEAST_CHANGE, _CUT_RATIO = 15.0, 3.0
 _THUMBNAIL_PX = 32  # side: noise and fine detail are averaged
 _LOOK_SECONDS = 0.5  # between key frames that are compared, at least
 _MOST_LOOKED_INTO = 12  # intervals between them, the most changed ones, of a camera that moves
+_LEAST_SHOT_SECONDS = 0.5  # shorter ones are steps of a fade
 _DARKEST = 16.0  # mean level of a shot: a film that opens black has no cut there
 _REPEATED = 0.5  # levels by which a frame that is shown again changes: coding
 _COMPARED = 9  # frames on each side of those that are looked into: six may be repeated
@@ -156,7 +159,7 @@ def check_video(
     seconds = float(starts[-1] - starts[0] + 1 / metadata.frame_rate)
     cutting = ThreadPoolExecutor(1)
     # FFmpeg's work, beside MediaPipe's
-    cuts = cutting.submit(lambda: tuple(sorted({*_cuts(metadata, starts, thumbnails)})))
+    cuts = cutting.submit(_cuts, metadata, starts, thumbnails)
     cutting.shutdown(wait=False)
     detections = _detect_people([frame for frame, _, _ in samples])
     counts = [num_people(found, image_size=metadata.size) for found in detections]
@@ -281,10 +284,11 @@ def _samples(
         yield upright(before.item, metadata), later, between
 
 
-def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> Iterator[float]:
+def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> tuple[float, ...]:
     """Starts of shots: changes far above those around them, after which the picture stays changed.
 
-    They are looked for between frames that differ, which are decoded in one go.
+    They are looked for between frames that differ, which are decoded in one go. Steps of a fade
+    are one cut.
     """
     times, shown = looked_at
     changes = _changes(shown)
@@ -301,9 +305,11 @@ def _cuts(metadata: VideoMetadata, starts: Times, looked_at: _Thumbnails) -> Ite
         for seconds, timed in decoded
         if timed
     }
+    found = {-math.inf}
     for span in spans:
         inside, frames = _stacked(dict(small[each] for each in span.tolist() if each in small))
-        yield from (float(inside[at] - starts[0]) for at in _starts_of_shots(frames))
+        found |= {float(inside[at] - starts[0]) for at in _starts_of_shots(frames)}
+    return tuple(at for before, at in pairwise(sorted(found)) if at - before > _LEAST_SHOT_SECONDS)
 
 
 def _starts_of_shots(frames: Float32[np.ndarray, "frames rows columns 3"]) -> Iterator[int]:
@@ -315,7 +321,7 @@ def _starts_of_shots(frames: Float32[np.ndarray, "frames rows columns 3"]) -> It
     beside = np.pad(steps / lasts, 2)
     for step in np.flatnonzero((shown[1:] > 2) & (shown[1:] < len(frames) - 2)).tolist():
         around = np.delete(beside[step : step + 5], 2).mean() * lasts[step]
-        before, after = distinct[max(step - 2, 0)], distinct[step + 1 :][:3][-1]
+        before, after = distinct[max(step - 2, 0)], distinct[min(step + 3, len(distinct) - 1)]
         stays = np.abs(after - before).mean() >= _LEAST_CHANGE
         is_shown = min(distinct[step].mean(), distinct[step + 1].mean()) >= _DARKEST
         if steps[step] >= max(_LEAST_CHANGE, _CUT_RATIO * around) and stays and is_shown:

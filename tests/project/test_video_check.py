@@ -235,6 +235,14 @@ def test_a_cut_is_told_with_its_time_and_a_flash_and_a_fast_dancer_are_none(tmp_
     assert "cut at 2.0 s:" in line
 
 
+def test_a_fade_of_doubled_frames_is_one_cut(tmp_path, check):
+    rooms = np.random.default_rng(0).integers(30, 200, (2, 32, 32, 3))
+    shares = np.repeat([0.0, 1 / 3, 2 / 3, 1.0], [20, 2, 2, 16])
+    shots = [((1 - share) * rooms[0] + share * rooms[1]).astype(np.uint8) for share in shares]
+    told = complaints(check(film(tmp_path / "v.mkv", shots, rate=20)), "the film is cut at")
+    assert [line.partition(" s:")[0] for line in told] == ["the film is cut at 1.1"]
+
+
 @pytest.mark.parametrize(("still_from", "is_cut"), [(120, False), (120, True), (0, True)])
 def test_a_jump_after_repeated_frames_is_no_cut_and_another_room_is_one(
     tmp_path, check, still_from, is_cut
