@@ -180,21 +180,14 @@ class Placement:
         """The map of a foot at its ankle: from the front or behind it turns with its shin.
 
         There a foot bends in depth. Where it points elsewhere in the image, another side of it is
-        seen, which no turn shows: turned, it would stand on its toes. In profile, one that was
-        filmed end on stands on its sole.
+        seen, which no turn shows: turned, it would stand on its toes.
         """
         ((ankle, knee),) = foot.neighbors
         a, b = self._shared((ankle, knee, *foot.joints[1:]), reference)
         if len(a) < 4:
             return matrix
         own, of_a, of_b = complex(*matrix[:, 0]), a @ (1, 1j), b @ (1, 1j)
-        sole = of_b[3] - of_b[2]
-        lengths_px = np.array([abs(sole), abs(of_a[3] - of_a[2]) * self._growth[reference]])
-        of_pose, of_reference = np.interp(lengths_px / self._height_px, _END_ON, (1, 0)).tolist()
-        stands = (1 - self._frontal) * max(of_reference - of_pose, 0.0)
-        up = 1j * sole
-        if ((of_b[0] - of_b[2]) * up.conjugate()).real < 0:
-            up = -up
+        stands, up = self._standing(of_a, of_b, reference)
         from_shin, from_sole = (
             cmath.phase(own * (of_a[1] - of_a[0]) * to.conjugate())
             for to in (of_b[1] - of_b[0], up)
@@ -204,6 +197,22 @@ class Placement:
         at = matrix[:, :2] @ a[0] + matrix[:, 2]
         at = at + (self._frontal + stands) * (b[0] - at)
         return np.column_stack([linear, at - linear @ a[0]])
+
+    def _standing(self, of_a: _OfPose, of_b: _OfPose, reference: int) -> tuple[float, complex]:
+        """How far a foot stands on its sole, and the way up from that.
+
+        In profile, one that was filmed end on: turned, its cuff would have a brim.
+
+        Args:
+            of_a: ankle, knee, heel and toes in the reference, x + iy.
+            of_b: the same in the frame.
+        """
+        sole = of_b[3] - of_b[2]
+        lengths_px = np.array([abs(sole), abs(of_a[3] - of_a[2]) * self._growth[reference]])
+        of_pose, of_reference = np.interp(lengths_px / self._height_px, _END_ON, (1, 0)).tolist()
+        stands = (1 - self._frontal) * max(of_reference - of_pose, 0.0)
+        is_below = ((of_b[0] - of_b[2]) * (1j * sole).conjugate()).real < 0
+        return stands, complex(-1j * sole if is_below else 1j * sole)
 
     def _drawn_ears(self) -> Vector | None:
         """Middle of the ears of the head that is drawn: of another view, it lies elsewhere."""
