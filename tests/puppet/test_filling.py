@@ -9,7 +9,8 @@ import pytest
 from motiontransfer.body.parts import BodyPoses
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.filling import SmallCopy, _PartViews, occluder_mask, small_copy
+from motiontransfer.puppet.fit.filling import _PartViews
+from motiontransfer.puppet.fit.occluders import SmallCopy, occluder_mask, small_copy
 from tests.people import (
     COLORS,
     HEIGHT_PX,

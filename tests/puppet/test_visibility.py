@@ -10,7 +10,8 @@ from motiontransfer.body.parts import BodyPoses
 from motiontransfer.pose.skeleton import HOLISTIC
 from motiontransfer.puppet.draw.warping import Puppet
 from motiontransfer.puppet.fit.cutting import CutPart
-from motiontransfer.puppet.fit.visibility import joined_share, shown_share, usual_colors
+from motiontransfer.puppet.fit.occluders import usual_colors
+from motiontransfer.puppet.fit.visibility import joined_share, shown_share
 from tests.people import NUMBER_OF, PARTS, appearance_of, both_sides, painted, posed
 
 SHOWN = partial(shown_share, height_px=150.0)

@@ -1,14 +1,8 @@
-"""Body parts compared between references: occluders are found, and hidden pixels filled.
-
-An occluder is an object in front of a part: a ball, a caption, what a hand holds. Most other
-references that show the place show another color. Folds and moving cloth come again, and are none.
-What an arm or a hand moves with it, and what shows between fingers, has a color that few references
-show anywhere on that part.
-"""
+"""Filling: hidden pixels of body parts from other references, which are compared with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,28 +15,24 @@ from motiontransfer.core.arrays import Affine, Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, HALF, SOLID, touching
+from motiontransfer.plate.masks import GRAY, HALF
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart
 from motiontransfer.puppet.fit.matting import OTHER_COLOR
-from motiontransfer.puppet.fit.part_masks import THIN
-from motiontransfer.puppet.fit.visibility import (
-    joined_share,
-    shown_share,
+from motiontransfer.puppet.fit.occluders import (
+    SmallCopy,
+    occluder_mask,
+    small_copy,
     unusual_mask,
     usual_colors,
 )
+from motiontransfer.puppet.fit.part_masks import THIN
+from motiontransfer.puppet.fit.visibility import joined_share, shown_share
 from motiontransfer.puppet.sharpness import SHARP, SIDE_PX, relative_sharpness, sharpness
 
-# Occluders.
 _NUM_COMPARED = 16  # references with which a part is compared, for the time it takes
-_COPY_PX = 64
-"""Longer side of the small copies that are compared. In half of it a ball before a thigh is hardly
-told; larger ones are slower, and maps are not exact."""
-_FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
-_ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
 
 # Differences.
 _COMPARED_PX = 16  # side of the copies
@@ -59,55 +49,6 @@ _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some 
 _RIM = 0.25  # radii of a trunk, beside what an arm hides, in which its cut has a rim of the arm
 _ARM = 0.05  # of the body's height, around the lines of an arm: what is hidden there, it hides
 _ARM_JOINTS = "shoulder", "elbow", "wrist", "index"
-
-
-class SmallCopy(NamedTuple):
-    """A part in a reference, made small."""
-
-    colors: UInt8[np.ndarray, "rows columns 3"]
-    coverage: UInt8[np.ndarray, "rows columns"]
-    zoom: float
-    """Its pixels per pixel of the part."""
-
-
-def small_copy(
-    colors: UInt8[np.ndarray, "height width 3"], coverage: UInt8[np.ndarray, "height width"]
-) -> SmallCopy:
-    zoom = min(_COPY_PX / max(coverage.shape), 1.0)
-    height, width = (max(round(zoom * side), 1) for side in coverage.shape)
-    small = partial(cv2.resize, dsize=(width, height), interpolation=cv2.INTER_AREA)
-    return SmallCopy(small(colors), small(coverage), zoom)
-
-
-def occluder_mask(
-    part: SmallCopy, others: Iterable[tuple[SmallCopy, Affine]], *, has_sides: bool
-) -> Float32[np.ndarray, "rows columns"]:
-    """Pixels whose color most other references contradict: 1 there, 0 elsewhere.
-
-    Args:
-        others: the part in other references, and maps from there to this one.
-        has_sides: what is contradicted in more than half is another side of it, and no occluder.
-    """
-    shown, alike = np.zeros((2, *part.coverage.shape), np.int32)
-    for other, matrix in others:
-        small = part.zoom * matrix / (other.zoom, other.zoom, 1)
-        size = part.coverage.shape[::-1]
-        apart = cv2.absdiff(cv2.warpAffine(other.colors, small, size), part.colors)
-        is_shown = cv2.warpAffine(other.coverage, small, size) > SOLID
-        shown += is_shown
-        alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < OTHER_COLOR**2)
-    covered = part.coverage > SOLID
-    found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
-    # Not edges that lie a pixel beside, as these maps may.
-    beside, around = (np.ones((side, side), np.uint8) for side in (3, 5))
-    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, beside) > 0
-    is_another_side = has_sides and np.count_nonzero(found) > np.count_nonzero(covered) / 2
-    if is_another_side or not found.any():
-        return np.zeros(found.shape, np.float32)
-    # It goes on in its colors up to where most others show them: a ball comes to a knee again.
-    away = np.linalg.norm(part.colors - np.median(part.colors[found], axis=0), axis=2)
-    goes_on = covered & (2 * alike <= shown) & (away < OTHER_COLOR)
-    return cv2.dilate(touching(goes_on, found).astype(np.float32), around)  # its blurred rim
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,29 +3,19 @@
 It is compared between references: 1 is no more than what the part's outline covers.
 """
 
-from collections.abc import Iterable
-
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
 from motiontransfer.body.parts import BodyPart, BodyPoses
-from motiontransfer.core.arrays import Frame, Mask
-from motiontransfer.plate.masks import HALF, disc_of
+from motiontransfer.core.arrays import Mask
 from motiontransfer.puppet.appearance import covered_area
 from motiontransfer.puppet.fit.cutting import CutPart
+from motiontransfer.puppet.fit.occluders import color_shares
 
 _DRAWN_RADIUS_PX = 8  # of an outline, to measure its area
+_MOSTLY_USUAL = 0.8  # of a part's pixels; the rest may be at its edge
 _NUM_ALONG = 32  # places along a limb's bone, of which a quarter is near an end
-
-# Colors of a part.
-_BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
-_SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
-_USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
-_FAR_CHROMA = 3.0  # bins from it, beyond which a color is surely of something else
-_MOSTLY_USUAL = 0.8  # of its pixels; the rest may be at its edge
-
-_Colors = Float32[np.ndarray, "brightnesses chromas"]
 
 
 def shown_share(
@@ -55,7 +45,11 @@ def shown_share(
             area, whole = area * covered_area(shown), whole * hull
     else:
         area, whole = _in_outline(part, cut, poses, reference, radius_px=part.radius * height_px)
-    own = 1.0 if usual is None else float(_colors(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
+    own = (
+        1.0
+        if usual is None
+        else float(color_shares(cut.colors, shown)[usual].sum()) / _MOSTLY_USUAL
+    )
     return min(own, 1.0) * area / max(whole, 1)
 
 
@@ -89,46 +83,6 @@ def _face(
     hull = cv2.convexHull((points[found] - corner).round().astype(np.int32))
     cv2.fillConvexPoly(inside, hull, 255)
     return cv2.bitwise_and(coverage, inside), cv2.contourArea(hull)
-
-
-def usual_colors(cut: Iterable[CutPart]) -> Bool[np.ndarray, "brightnesses chromas"]:
-    """Colors that enough references show, or nearly the same."""
-    shown = [_with_similar(_colors(one.colors, one.coverage)) >= _SHOWN_SHARE for one in cut]
-    return np.mean(shown, axis=0) >= _USUAL_SHARE
-
-
-def unusual_mask(
-    cut: CutPart, usual: Bool[np.ndarray, "brightnesses chromas"]
-) -> Float32[np.ndarray, "rows columns"]:
-    """Pixels of a part whose chroma is far from every usual one: 1 there, 0 elsewhere."""
-    _, reds, blues = _BINS
-    is_near = cv2.dilate(
-        usual.any(axis=0).reshape(reds, blues).astype(np.uint8), disc_of(_FAR_CHROMA)
-    )
-    _, red, blue = cv2.split(_smooth_colors(cut.colors))
-    red, blue = red // (256 // reds), blue // (256 // blues)
-    found = (cut.coverage > 0) & (is_near[red, blue] == 0)
-    return cv2.morphologyEx(found.astype(np.float32), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-
-
-def _smooth_colors(colors: Frame) -> Frame:
-    """Brightness Y and chroma Cr, Cb, without noise."""
-    return cv2.cvtColor(cv2.blur(colors, (3, 3)), cv2.COLOR_RGB2YCrCb)
-
-
-def _colors(colors: Frame, coverage: Mask) -> _Colors:
-    """Share of each color among the pixels that are covered."""
-    image = _smooth_colors(colors)
-    covered = (coverage > HALF).view(np.uint8)
-    counted = cv2.calcHist([image], [0, 1, 2], covered, _BINS, [0, 256] * 3)
-    return counted.reshape(len(counted), -1) / max(counted.sum(), 1)
-
-
-def _with_similar(shares: _Colors) -> _Colors:
-    """Sum of the shares of each color and of those beside it."""
-    brightnesses, reds, blues = _BINS
-    sums = cv2.boxFilter(shares.reshape(brightnesses * reds, blues), -1, (3, 3), normalize=False)
-    return cv2.boxFilter(sums.reshape(brightnesses, -1), -1, (1, 3), normalize=False)
 
 
 def _in_outline(
