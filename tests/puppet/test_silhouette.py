@@ -366,19 +366,19 @@ def test_a_neck_goes_on_behind_the_jaw(standing):
 
 
 @pytest.mark.parametrize(
-    ("part", "joint", "away"),
-    [("left_forearm", "left_elbow", (-1, 0)), ("torso", "left_hip", (2 / 35, 1))],
+    ("part", "joint", "away", "midway"),
+    [("left_forearm", "left_elbow", (-1, 0), 0.5), ("torso", "left_hip", (2 / 35, 1), 1)],
 )
-def test_a_part_passes_into_the_limb_behind_it(part, joint, away):
-    """Beyond elbow and hip: all of it up to 0.95 radii, nothing from 1.25 on."""
+def test_a_part_passes_into_the_limb_behind_it(part, joint, away, midway):
+    """Nothing from 1.25 radii on: beyond an elbow from 0.35 on less, beyond a hip from 0.95 on."""
     arm = {"left_shoulder": (18, -50), "left_elbow": (60, -50), "left_wrist": (100, -50)}
     pose = posed(**arm)
     coverage = mask_of(silhouette_of(pose, whole_mask(pose)), part) / np.float32(255)
     radius = PARTS[NUMBER_OF[part]].radius * HEIGHT_PX
-    beyond = radius * np.array([[0.8], [1.4]])
+    beyond = radius * np.array([[0.2], [0.75], [1.4]])
     x, y = (pose.joint(joint)[0][0] + beyond * away).astype(np.float32).T
     found = cv2.remap(coverage, x, y, cv2.INTER_LINEAR).ravel()
-    assert found == pytest.approx([1, 0], abs=0.12)
+    assert found == pytest.approx([1, midway, 0], abs=0.12)
 
 
 def test_what_is_seen_between_fingers_is_no_part_of_the_hand():

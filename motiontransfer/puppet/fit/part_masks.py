@@ -34,6 +34,7 @@ _CORE, _SOLID_CORE = 0.8, 0.35
 
 # The place of a part between others.
 _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
+_HINGE_EDGE = 0.9  # of its overlap with an arm behind, which lies under it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
 _CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
 _BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
@@ -218,7 +219,9 @@ def _mask_by_distance(around: _Around, reach: Field | float) -> Field:
         if number < around.number and not part.meets(other):
             before_others = np.maximum(before_others, _within(distance, np.maximum(own, _CLOSE)))
         else:
-            mask = np.minimum(mask, _within(own - distance, _OVERLAP))
+            is_under = number < around.number and other.is_arm
+            edge = _HINGE_EDGE if is_under else _EDGE
+            mask = np.minimum(mask, _within(own - distance, _OVERLAP, edge=edge))
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
@@ -380,7 +383,10 @@ def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
 
 
 def _within(
-    distance: Float[np.ndarray, "height width"], reach: Float[np.ndarray, "height width"] | float
+    distance: Float[np.ndarray, "height width"],
+    reach: Float[np.ndarray, "height width"] | float,
+    *,
+    edge: float = _EDGE,
 ) -> Float[np.ndarray, "height width"]:
     """1 up to an edge's width before the reach, falling to 0 there."""
-    return np.clip((reach - distance) / _EDGE, 0, 1)
+    return np.clip((reach - distance) / edge, 0, 1)
