@@ -7,6 +7,7 @@ from motiontransfer.body.parts import BodyPoses, joined_parts
 from motiontransfer.pose.skeleton import HOLISTIC, mirrored
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.draw.warping import Puppet
+from motiontransfer.puppet.fit.cutting import encode_patch
 from tests.people import (
     HEIGHT_PX,
     NUMBER_OF,
@@ -271,21 +272,21 @@ def test_a_face_that_a_hand_hid_is_avoided_and_so_is_hair(wrist, least, most):
     assert penalties[1:].tolist() == [0, 0, 0]
 
 
-def test_a_reference_is_avoided_whose_arm_the_frames_edge_cuts_off():
-    """The arm's radius there is 0.03 of 150 px; its wrist is this far from the edge, in pixels."""
-    forearm, height_px = NUMBER_OF["left_forearm"], 150
-    radius_px = 0.03 * height_px
-    inside = [2 * radius_px, radius_px / 2, 0, -radius_px, *[2 * radius_px] * 3]
-    wrists = [(127 - distance, -25) for distance in inside]
-    references = Puppet(appearance_of(*(posed(left_wrist=at) for at in wrists))).references
-    cut = references._cut_off()[:4, forearm]
-    assert cut == pytest.approx([0, 1 / 4, 1 / 2, 1], abs=0.05)
-    more = references.penalties[:4, forearm] - references.penalties[0, forearm]
-    assert more[:3] == pytest.approx([0, 10 / 4, 10 / 2], abs=0.5)
-    assert 10 - 0.5 < more[3] < 11  # what is not shown of its end counts a little, too
-    hand = references.penalties[:4, NUMBER_OF["left_hand"]]
-    assert hand[0] == 0
-    assert (hand[1:] > more[1:]).all()  # its fingers are nearer to the edge
+@pytest.mark.parametrize(
+    ("corner", "cut"), [((9, 9), 0), ((9, 0), 1 / 2), ((9, 248), 1), ((0, 9), 1), ((248, 9), 1 / 8)]
+)
+def test_a_part_is_avoided_as_far_as_the_frames_edge_cuts_it(corner, cut):
+    """A head of 8 by 8 pixels, narrower at its top and its right, in one of three references."""
+    coverage = np.full((8, 8), 255, np.uint8)
+    coverage[:3, 4:] = coverage[3:7, 5:] = 0
+    cut_head = encode_patch(corner, np.dstack([coverage] * 4))
+    appearance, head = appearance_of(*[posed()] * 3), NUMBER_OF["head"]
+    rows = [[*row] for row in appearance.patches]
+    rows[0][head] = replace(cut_head, shown=rows[1][head].shown)
+    references = Puppet(replace(appearance, patches=rows)).references
+    assert references._cut_off()[:, head] == pytest.approx([cut, 0, 0])
+    more = references.penalties[:3, head] - references.penalties[1, head]
+    assert more == pytest.approx([10 * cut, 0, 0], abs=0.5)
 
 
 def test_an_arm_that_the_frames_edge_cuts_off_in_most_references_is_not_avoided():

@@ -245,6 +245,15 @@ def test_an_outline_is_where_the_mask_is_half():
     assert row[:5] == pytest.approx([1, 1, 0.5, 0, 0], abs=0.01)
 
 
+def test_hair_far_above_a_face_is_within_the_box():
+    """A child's bun begins .22 heights above the highest joint."""
+    keypoints = posed()
+    highest = keypoints.points[0, keypoints.score[0] > 0, 1].min()
+    bun = round(highest - 0.22 * HEIGHT_PX)
+    person = silhouette_of(keypoints, EVERYWHERE)
+    assert person.box[1] <= max(bun, 0)
+
+
 @pytest.mark.parametrize(
     ("shift", "joints"), [(-120, slice(None)), (1e6, slice(None)), (1e12, WRIST)]
 )

@@ -29,12 +29,15 @@ from motiontransfer.body.parts import (
     part_shapes,
 )
 from motiontransfer.core.arrays import Series
+from motiontransfer.plate.masks import HALF
 from motiontransfer.pose.skeleton import Limb, mirrored
-from motiontransfer.puppet.appearance import Appearance
+from motiontransfer.puppet.appearance import Appearance, Patch
 from motiontransfer.puppet.draw.choice import ChoiceConfig
 from motiontransfer.puppet.sharpness import SHARP
 
 Distances = Float64[np.ndarray, "frames references"]
+
+_EDGE_PX = 3  # along a frame's edge: a mask may end beside it
 
 
 class References:
@@ -122,18 +125,15 @@ class References:
         return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
-        """Share of a joint's disc that is beyond the frame's edge, more than in most references."""
-        height, width = self._appearance.background.shape[:2]
-        shares = np.zeros((self.num_filmed, len(self.parts)))
-        for number, part in enumerate(self.parts):
-            if part.is_head:
-                continue
-            points, found = self.poses.joints(part.joints, slice(self.num_filmed))
-            inside = np.minimum(points, (width - 1, height - 1) - points).min(axis=2)
-            beyond = 0.5 - inside / (2 * part.radius * self._filmed_px[:, None])
-            cut = np.clip(np.where(found, beyond, 0), 0, 1).max(axis=1)
-            shares[:, number] = np.maximum(cut - np.median(cut), 0)
-        return shares
+        """Share of a part along which the frame's edge cuts it, more than in most references."""
+        size = self._appearance.background.shape[:2]
+        shares = np.array(
+            [
+                [1.0 if patch is None else _share_at_edge(patch, size) for patch in row]
+                for row in self._appearance.patches
+            ]
+        )
+        return np.maximum(shares - np.median(shares, axis=0), 0)
 
     def _unlike(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """How much more than others a limb differs from those in similar poses; at most 1.
@@ -242,6 +242,23 @@ class References:
         """Distance between the sides from which the body is seen; 0 where one is not known."""
         cosine = cosine_from_front(poses, self._appearance.height_px * scales)
         return self._costs.facing * np.nan_to_num(np.abs(cosine[:, None] - self._cosine))
+
+
+def _share_at_edge(patch: Patch, size: tuple[int, int]) -> float:
+    """Share of a patch's width or height that it has at the frame's edge."""
+    (x, y), (height, width) = patch.corner, size
+    right, bottom = x + patch.size[1], y + patch.size[0]
+    if min(x, y, width - right, height - bottom) >= _EDGE_PX:
+        return 0.0
+    is_covered = patch.pixels[..., 3] > HALF
+    rows, columns = is_covered.mean(axis=1), is_covered.mean(axis=0)
+    at_edge = (
+        *rows[: max(_EDGE_PX - y, 0)],
+        *rows[max(height - _EDGE_PX - y, 0) :],
+        *columns[: max(_EDGE_PX - x, 0)],
+        *columns[max(width - _EDGE_PX - x, 0) :],
+    )
+    return max(at_edge, default=0.0)
 
 
 def share_before_head(

@@ -17,7 +17,7 @@ from motiontransfer.body.parts import SKIRT, BodyPart, BodyPoses
 from motiontransfer.core.arrays import Box, Mask
 
 # The person.
-_PADDING = 0.12  # of the box around the joints, share of the body's height: hair and shoes
+_PADDING = 0.25  # of the box around the joints, share of the body's height: hair on a child's head
 _MASK_EDGE = 0.3  # probability of the person up to which a pixel is not theirs, or of the room
 _BESIDE_PART = 2.0  # radii from a part's bones, within which others are told how far it is
 LONG_HAIR = 5.0  # the same of a head: down to a chest
