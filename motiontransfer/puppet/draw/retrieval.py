@@ -90,8 +90,6 @@ class References:
         bones = {bone for part in self.parts for bone in part.neighbors}
         self._bones = {bone: bone_vectors(bone, self.poses, self.scales) for bone in bones}
         self._cosine = cosine_from_front(self.poses, heights_px)
-        self._filmed_px = appearance.height_px * self.scales[: self.num_filmed]
-        """Height of the upright body in each filmed reference."""
         not_shown = self._hidden() + self._cut_off() + self._unlike()
         own = costs.hidden * not_shown + self._blurred()
         self.penalties = np.concatenate([own, own[:, others], own[:, others]])
