@@ -8,8 +8,8 @@ poses and by true joints. For each checkout there is a project in FOLDER, which 
 its code changes. All are judged by this code, in one run. A table goes to benchmarks/results/:
 
 - faults of structure in 100 frames by their kinds (suit.py), and limbs drawn mirrored;
-- unfilmed: those of them that are of a part which the film never shows, as is the back of a trunk
-  that is filmed from the front: nothing that is drawn from this film can be right there;
+- unfilmed: those where truth shows a side of the trunk that the film never shows. No drawing from
+  this film can avoid them, unlike a face behind;
 - IoU of the suit's parts, likeness of person, face and hands in clothes;
 - standard errors by blocks of half a second, and beside each pair its ceiling, which is the truth
   moved by half a pixel. Films of a pair have the same truth, so that errors of means are too small.
@@ -266,7 +266,7 @@ class Truth:
             shift = shift_onto(self.maps[index], got)
             compared = compare(self.maps[index], moved_map(got, shift))
             faults.append(compared.faults)
-            figures.append(_of_suit(compared, filmed))
+            figures.append(figures_of_suit(compared, filmed))
             if number % _LIKENESS_EVERY == 0:
                 figures[-1] |= self._likeness(index, moved(in_clothes, shift))
         return Found(
@@ -286,12 +286,16 @@ class Truth:
         return found
 
 
-def _of_suit(compared: Compared, filmed: Collection[str]) -> dict[str, float]:
+def figures_of_suit(compared: Compared, filmed: Collection[str]) -> dict[str, float]:
+    """Figures of a frame in the suit, by a film that shows some parts."""
     kinds = [fault.kind for fault in compared.faults]
     unfilmed = {*PARTS}.difference(filmed)
     found = {kind: float(kinds.count(kind)) for kind in FAULTS}
     found |= {"faults": float(len(kinds)), "mirrored": float(compared.num_mirrored)}
-    found["unfilmed"] = float(sum(fault.part in unfilmed for fault in compared.faults))
+    never = [
+        fault for fault in compared.faults if fault.kind == "turned" and fault.part in unfilmed
+    ]
+    found["unfilmed"] = float(len(never))
     for group, things in GROUPS.items():
         values = [iou for name, iou in compared.iou.items() if name.startswith(things)]
         if values:

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.transfer.suit import (
     COLORS,
     PARTS,
+    Compared,
     Fault,
     compare,
     moved_map,
@@ -13,6 +14,7 @@ from benchmarks.transfer.suit import (
     shift_onto,
     shown_parts,
 )
+from benchmarks.transfer.turning import figures_of_suit
 from demo.actors.appearance import display
 
 BOXES = {
@@ -146,3 +148,17 @@ def test_a_part_is_shown_from_its_least_area_on():
     parts[0, :44], parts[1, :18], parts[2, :17] = limb, foot, hand
     assert shown_parts(parts) == {"shin left", "foot right"}
     assert shown_parts(np.full((180, 120), -1, np.int8)) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "num_unfilmed"),
+    [
+        (Fault("turned", "trunk back"), 1.0),
+        (Fault("turned", "trunk front"), 0.0),
+        (Fault("face behind", "head hair"), 0.0),
+    ],
+)
+def test_only_a_side_of_the_trunk_that_was_not_filmed_cannot_be_avoided(fault, num_unfilmed):
+    compared = Compared([fault], 0, {"trunk back": 0.0})
+    filmed = {*PARTS} - {"trunk back", "head hair"}
+    assert figures_of_suit(compared, filmed)["unfilmed"] == num_unfilmed
