@@ -138,7 +138,9 @@ def main() -> None:
                 filmed = filmed_parts(folder, case)
                 found[case] = {
                     (poses, project.name): truth.judge(
-                        **drawn_frames(project, case, poses), filmed=filmed
+                        suit=drawn_frames(project, case, poses, "suit"),
+                        clothes=drawn_frames(project, case, poses, "clothes"),
+                        filmed=filmed,
                     )
                     for poses in POSES
                     for project in projects
@@ -193,9 +195,9 @@ def _sections(cases: Sequence[Case]) -> dict[str, object]:
     }
 
 
-def drawn_frames(project: Path, case: Case, poses: str) -> dict[str, Iterator[Frame]]:
-    """What a checkout drew, by what is worn."""
-    return {worn: _frames(drawn_file(project, str(case), worn, poses)) for worn in TARGETS}
+def drawn_frames(project: Path, case: Case, poses: str, worn: str) -> Iterator[Frame]:
+    """What a checkout drew."""
+    return _frames(drawn_file(project, str(case), worn, poses))
 
 
 def _frames(video: Path) -> Iterator[Frame]:
