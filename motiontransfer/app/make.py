@@ -166,7 +166,7 @@ def add_make(queue: Queue) -> Make:
     chosen = choices.click(choose, how, how, trigger_mode=_EACH, queue=False)
     for change in [*changes, chosen]:
         advise_after(change)
-    make.click(begin, [consent, *sides, how], refused)
+    make.click(begin, [consent, *sides, how], refused, queue=False)
     cancel.click(queue.stop)
     shown = [status, results, cancel, training, sample, choices, *picks]
     return Make(shown, [*sides, how], columns, advise_after)

@@ -347,7 +347,7 @@ class SectionsLoader(Composer, CParser, SafeConstructor, Resolver):
 
     levels = 0
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | bytes) -> None:
         CParser.__init__(self, text)
         Composer.__init__(self)
         SafeConstructor.__init__(self)
