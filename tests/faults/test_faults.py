@@ -53,15 +53,31 @@ def is_whole(file, before):
 
 
 def interrupt(dvc, root, number):
-    """Signal the stage that DVC has started as soon as it writes."""
-    before = written(root)
+    """Signal the stage that DVC has started as soon as it writes; it is known before."""
+    before, known = written(root), []
     while written(root) <= before:
         assert dvc.poll() is None, "nothing was written"
+        known = known or processes_of(root)
         time.sleep(0.005)
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if process.info["cwd"] == str(root) and "stages" in (process.info["cmdline"] or ()):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+    for process in known:
+        signaled(process, number)
+    for process in processes_of(root):
+        if process not in known:  # its workers, which may have begun since
+            signaled(process, number)
+
+
+def signaled(process, number):
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
+def processes_of(root):
+    """Those of stages of a project; to look for them takes longer than a short stage writes."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(root) and "stages" in (process.info["cmdline"] or ())
+    ]
 
 
 def written(root):
