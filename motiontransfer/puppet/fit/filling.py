@@ -166,6 +166,9 @@ class _PartViews:
             for one, cut in self.cut.items()
         }
 
+    def _radius_px(self, reference: int) -> float:
+        return float(self.part.radius * self.height_px * self.scales[reference])
+
     def lacks_fingers(self, reference: int) -> bool:
         """Whether it is a hand of which most joints were not found."""
         return self.part.is_hand and 2 * len(self._joints(reference)) < len(self.part.joints)
@@ -200,8 +203,7 @@ class _PartViews:
             cv2.fillConvexPoly(inside, hull, 255)
             if self.other_side is not None:
                 beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
-                radius_px = self.part.radius * self.height_px * self.scales[reference]
-                wider_px = min(int(beside * radius_px), max(inside.shape))
+                wider_px = min(int(beside * self._radius_px(reference)), max(inside.shape))
                 cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
@@ -267,8 +269,8 @@ class _PartViews:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
-        radius_px = self.part.radius * self.height_px * self.scales[reference]
-        return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
+        thin_px = THIN * self._radius_px(reference)
+        return filled.without_scraps().without_thin(thin_px, own.coverage)
 
     def _by_agreement(
         self,
@@ -290,8 +292,7 @@ class _PartViews:
         if not compared:
             return []
         own = self._without_rims[reference]
-        radius_px = self.part.radius * self.height_px * self.scales[reference]
-        around = own.behind_around(own.hidden, float(radius_px)).hidden_places()
+        around = own.behind_around(own.hidden, self._radius_px(reference)).hidden_places()
         seen = [own.at(np.eye(2, 3), around)]
         seen += [source.at(matrix, around) for source, matrix in compared]
         colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
@@ -317,9 +318,8 @@ class _PartViews:
             return self.cut
         found = {}
         for reference, cut in self.cut.items():
-            rim_px = _RIM * self.part.radius * self.height_px * self.scales[reference]
             by_arm = cv2.min(cut.hidden, self._near_arms(reference))
-            found[reference] = cut.behind_around(by_arm, float(rim_px))
+            found[reference] = cut.behind_around(by_arm, _RIM * self._radius_px(reference))
         return found
 
     def _near_arms(self, reference: int) -> Mask:

@@ -42,13 +42,12 @@ _CORE, _SOLID_CORE = 0.8, 0.35
 _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
 _HINGE_EDGE = 0.9  # of its overlap with an arm behind, which lies under it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
-_CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
-_BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
+_BROAD = 1.0  # of an upper arm, half of the shoulders' width up to which this is not told: profiles
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
-"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
-Farther, the arm's rim would count as the trunk's."""
+"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm or
+at a shoulder, there in radii of the arm. Farther, the arm's rim would count as the trunk's."""
 _BESIDE_ALL = 1.5  # from the nearest part, near a hand: what it holds, and no jacket's tail
 _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
@@ -212,7 +211,7 @@ def _share_at_shoulders(around: Around) -> Field | float:
         aside, upward = (way / max(abs(way), 1) for way in (shoulder - other, shoulder - hip))
         limits = [(away * way.conjugate()).real for way in (aside, (aside + upward) / 2)]
         is_aside = 1 - _within(np.minimum(*limits), _EDGE)
-        is_beyond = 1 - _within(np.abs(away), _CAP)
+        is_beyond = 1 - _within(np.abs(away), _REACH_AT_OTHERS)
         share *= 1 - is_broad * is_aside * is_beyond
     return share
 
