@@ -29,12 +29,6 @@ _END_ON = 0.05, 0.066
 """From heel to toes, body heights: so short, a foot is seen from its toes; longer, turning does."""
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
-# A part's anchor.
-_ANCHOR_RANGE = 1.0, 2.0
-"""Distances of the anchor from its place, % of the body's height. From the first on the part is
-moved; at the second it is moved half of the way. A face is as wrong behind its place as ears before
-theirs."""
-
 
 def part_map(
     part: BodyPart, reference: Float[np.ndarray, "*maps joints 2"], pose: Joints, *, scale: _Reals
@@ -107,10 +101,6 @@ def _mapped(matrix: Affine, point: Vector) -> Vector:
     return matrix[:, :2] @ point + matrix[:, 2]
 
 
-def _moved(matrix: Affine, by: Vector) -> Affine:
-    return np.column_stack([matrix[:, :2], matrix[:, 2] + by])
-
-
 class Placement:
     """Parts of references in one frame of a clip, as it is drawn."""
 
@@ -166,7 +156,7 @@ class Placement:
             return self._at_forearm(matrix, part, reference)
         if part.is_foot:
             return self._with_shin(matrix, part, reference)
-        return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
+        return matrix
 
     def _at_forearm(self, matrix: Affine, hand: BodyPart, reference: int) -> Affine:
         """The map of a hand, moved until its wrist is at most a hand's width from its forearm's."""
@@ -181,7 +171,7 @@ class Placement:
                 away = _mapped(arm, end[0]) - _mapped(matrix, own[0])
                 width = 2 * hand.radius * self._height_px
                 share = max(1 - width / max(math.hypot(*away), 1e-6), 0.0)
-                return _moved(matrix, share * away)
+                return np.column_stack([matrix[:, :2], matrix[:, 2] + share * away])
         return matrix
 
     def _with_shin(self, matrix: Affine, foot: BodyPart, reference: int) -> Affine:
@@ -230,17 +220,6 @@ class Placement:
         if reference < 0 or not found.all() or (matrix := self._map(head, reference)) is None:
             return None
         return _mapped(matrix, ears[0])
-
-    def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
-        """The map of a head, moved towards the frame's ears."""
-        a, b = self._shared((anchor,), reference)
-        if not len(a):
-            return matrix
-        away = b[0] - _mapped(matrix, a[0])
-        low, high = _ANCHOR_RANGE
-        percent = 100 * math.hypot(*away) / self._height_px
-        share = min(max((percent - low) / (high - low), 0.0), 1.0) / 2
-        return _moved(matrix, share * away)
 
     def _shared(
         self, names: tuple[str, ...], reference: int

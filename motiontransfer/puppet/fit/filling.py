@@ -1,9 +1,8 @@
 """Filling: hidden pixels of body parts from other references, which are compared with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -11,16 +10,15 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.body.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
-from motiontransfer.core.arrays import Affine, Mask
+from motiontransfer.core.arrays import Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, HALF
+from motiontransfer.plate.masks import GRAY
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart
-from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.occluders import (
     SmallCopy,
     occluder_mask,
@@ -41,7 +39,6 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
-_NUM_AGREEING = 10  # of them, for a trunk; of more, an open jacket's are unlike it
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin
@@ -250,11 +247,8 @@ class _PartViews:
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
-        cuts = (self._without_rims[other] for other in sharp)
-        sources = [*zip(cuts, self.maps(sharp, reference), strict=True)]
-        if self._has_rims:
-            sources = self._by_agreement(sources, reference, places)
-        for source, matrix in sources:
+        for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
+            source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()
@@ -272,40 +266,6 @@ class _PartViews:
         thin_px = THIN * self._radius_px(reference)
         return filled.without_scraps().without_thin(thin_px, own.coverage)
 
-    def _by_agreement(
-        self,
-        sources: Iterable[tuple[CutPart, Affine]],
-        reference: int,
-        places: Float32[np.ndarray, "places 1 2"],
-    ) -> list[tuple[CutPart, Affine]]:
-        """The first sources that show hidden places, in the order in which they agree there.
-
-        Beside these they are compared with the part itself. There, with the median of all: in most
-        of them no rim of an arm lies there.
-        """
-        showing = (
-            (source, matrix)
-            for source, matrix in sources
-            if source.covered_share(matrix, places) >= _LEAST_SHOWN
-        )
-        compared = [*islice(showing, _NUM_AGREEING)]
-        if not compared:
-            return []
-        own = self._without_rims[reference]
-        around = own.behind_around(own.hidden, self._radius_px(reference)).hidden_places()
-        seen = [own.at(np.eye(2, 3), around)]
-        seen += [source.at(matrix, around) for source, matrix in compared]
-        colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
-        levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
-        levels[hidden[..., 0] > HALF] = np.nan  # sorted last
-        shows, known = levels[0], np.sort(levels[1:], axis=0)
-        middle = (np.isfinite(known).sum(axis=0, keepdims=True) - 1) // 2
-        (median,) = np.take_along_axis(known, middle, axis=0)
-        expected = np.where(np.isnan(shows), median, shows)
-        apart = np.linalg.norm(levels[1:] - expected, axis=2)
-        unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
-        return [compared[number] for number in np.argsort(unlike, kind="stable")]
-
     @property
     def _has_rims(self) -> bool:
         """Whether its cuts have rims of arms: a trunk of a film."""
@@ -319,7 +279,8 @@ class _PartViews:
         found = {}
         for reference, cut in self.cut.items():
             by_arm = cv2.min(cut.hidden, self._near_arms(reference))
-            found[reference] = cut.behind_around(by_arm, _RIM * self._radius_px(reference))
+            side = 2 * max(round(_RIM * self._radius_px(reference)), 1) + 1
+            found[reference] = cut.behind(cv2.dilate(by_arm, np.ones((side, side), np.uint8)))
         return found
 
     def _near_arms(self, reference: int) -> Mask:
