@@ -71,7 +71,7 @@ def coverage_of(appearance, part, *, frame_size=PERSON_SIZE):
 def test_a_patch_is_as_large_as_what_is_covered():
     keypoints = posed(**BEFORE)
     person = silhouette_of(keypoints, whole_mask(keypoints))
-    for cut in cut_parts(PARTS, scene(room()), person, painted(keypoints)[0]):
+    for cut in cut_parts(PARTS, scene(room()), person, painted(keypoints)[0], range(len(PARTS))):
         assert cut.coverage.any()
         either = cut.coverage | cut.hidden
         assert all(edge.any() for edge in (either[0], either[-1], either.T[0], either.T[-1]))

@@ -237,15 +237,14 @@ def cut_parts(
     background: Background,
     person: Silhouette,
     frame: Frame | MaskedFrame,
-    by_depth: Sequence[int] | None = None,
+    by_depth: Sequence[int],
 ) -> list[CutPart | None]:
     """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
 
     Args:
-        by_depth: numbers of the parts from the farthest to the nearest; None: their own order.
+        by_depth: numbers of the parts from the farthest to the nearest.
     """
-    order = [*range(len(parts))] if by_depth is None else by_depth
-    parts = [parts[number] for number in order]
+    parts = [parts[number] for number in by_depth]
     distances = part_distances(parts, person)
     box = person.place()
     colors = frame[box][..., :3]
@@ -268,7 +267,7 @@ def cut_parts(
         )
     cut: list[CutPart | None] = [None] * len(parts)
     masks = part_masks(parts, distances, person, small, not_room)
-    for number, part, mask in zip(order, parts, masks, strict=True):
+    for number, part, mask in zip(by_depth, parts, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))

@@ -254,9 +254,8 @@ class _PartViews:
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
-        if self._has_rims:
-            rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
-            filled = filled.covered(rims)
+        rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
+        filled = filled.covered(rims)
         if self.other_side is not None and not self.part.is_neck:
             filled = self._completed(filled, reference).without_scraps(least=_LEAST_FILLED)
         if self.part.is_neck:
@@ -266,15 +265,10 @@ class _PartViews:
         thin_px = THIN * self._radius_px(reference)
         return filled.without_scraps().without_thin(thin_px, own.coverage)
 
-    @property
-    def _has_rims(self) -> bool:
-        """Whether its cuts have rims of arms: a trunk of a film."""
-        return self.part.is_trunk and self.other_side is None
-
     @cached_property
     def _without_rims(self) -> Mapping[int, CutPart]:
-        """The cuts, hidden also beside an arm in front, where they have a rim of it."""
-        if not self._has_rims:
+        """The cuts, hidden also beside an arm in front, where a film's trunks have a rim of it."""
+        if not self.part.is_trunk or self.other_side is not None:
             return self.cut
         found = {}
         for reference, cut in self.cut.items():
