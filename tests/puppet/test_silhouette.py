@@ -105,7 +105,7 @@ def test_what_is_nearer_hides_what_is_behind_and_what_is_farther_hides_nothing()
     behind = [*arm, *(number for number in range(len(PARTS)) if number not in arm)]
     elbow, wrist = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
     at = (0.25 * elbow + 0.75 * wrist).round().astype(int)
-    for order, covered in ((None, 0), (behind, 255)):
+    for order, covered in ((range(len(PARTS)), 0), (behind, 255)):
         trunk = cut_parts(PARTS, scene(room()), person, frame, order)[NUMBER_OF["torso"]]
         x, y = at - trunk.corner
         assert (trunk.coverage[y, x], trunk.hidden[y, x]) == (covered, 255 - covered)
