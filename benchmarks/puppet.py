@@ -88,7 +88,7 @@ _MODULES = {"cleaning": cleaning.__name__} | {
 
 # What a module's numbers can change: the choice and drawing of references alone, or the masks and
 # the room as well; of other modules what is cut out.
-DRAWS = {"choice", "retrieval", "warping", "bending", "steady", "cross_fade", "canvas", "occlusion"}
+DRAWS = {"choice", "retrieval", "warping", "bending", "steady", "canvas", "occlusion"}
 OF_ROOM = {"background", "fusion", "inpainting", "overlays", "full_size", "shadow", "masks"}
 _OF_MASKS = {"segmentation", "masks", "coverage"}
 DRAWS_TOO = {"parts", "part_maps", "appearance"}

@@ -66,8 +66,6 @@ class BodyPart:
     """True of head and hands: a better reference is taken at once."""
     is_cloth: bool = False
     """Loose cloth, which passes into no other part."""
-    anchor: str | None = None
-    """Joint to which it is half moved where the pose is unlike the reference."""
 
     @property
     def min_joints(self) -> int:
@@ -273,7 +271,6 @@ def _head(groups: Mapping[str, tuple[str, ...]]) -> BodyPart:
         reach=2.0,
         is_solid=True,
         changes_fast=True,
-        anchor="mid_ear",  # a face before the neck is not where a profile's is
     )
 
 

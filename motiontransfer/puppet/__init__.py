@@ -13,7 +13,7 @@ In order of reading:
 
 `draw`, from appearance and poses to pixels:
     retrieval, occlusion: the reference of each part; which part hides which.
-    steady, cross_fade: choice and change of references over a clip.
+    steady: choice and change of references over a clip.
     part_maps, bending, canvas, warping: the parts drawn in a pose.
 
 Glossary:

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.draw.canvas import lay_over, to_texture
+from motiontransfer.puppet.draw.canvas import faded, lay_over, to_texture
 
 HEIGHT_PX = 1000.0  # so that 4 px beside the outline may be soft
 
@@ -55,3 +55,15 @@ def test_at_the_edge_of_what_is_drawn_a_person_goes_on():
 def test_the_outline_of_a_small_person_stays():
     for soft in (edge(60), cv2.GaussianBlur(edge(1), (0, 0), 1)):
         np.testing.assert_allclose(texture_of(soft, height_px=300.0)[..., 3], soft, atol=1)
+
+
+@pytest.mark.parametrize(("other", "level"), [(120, 138), (90, 138), (60, 150)])
+def test_a_share_of_like_colors_passes_over_and_the_outline_stays(other, level):
+    """Two fifths; half of that of colors halfway to unlike, and nothing of those that are."""
+    own, beyond = (np.full((20, 20, 4), (at, at, at, 255), np.uint8) for at in (150, other))
+    own[:, :5, 3] = 90
+    pixels, corner = faded((own, (3, 0)), (beyond, (8, 0)), share=0.4, unlike=40.0)
+    assert corner == (3, 0)
+    assert (pixels[..., 3] == own[..., 3]).all()
+    assert (pixels[:, :5, :3] == 150).all()
+    assert pixels[:, 9:, :3] == pytest.approx(level, abs=1)

@@ -1,12 +1,16 @@
-"""Long hair: it belongs to the head where it is connected to it, and nothing else has its color."""
+"""Hair and collars told by color.
+
+Long hair belongs to the head where it is connected to it, and nothing else has its color. Carried
+by a neck or a head, a collar would stand beside another trunk.
+"""
 
 import cv2
 import numpy as np
 import pytest
 
-from motiontransfer.puppet.fit.hair import hair_of_head
+from motiontransfer.puppet.fit.hair import collar_of, hair_and_collar
 from motiontransfer.puppet.fit.part_masks import part_masks
-from motiontransfer.puppet.fit.silhouette import part_distances
+from motiontransfer.puppet.fit.silhouette import around_part, part_distances
 from tests.people import NUMBER_OF, PARTS, PERSON_SIZE, lost, posed, silhouette_of
 
 SKIN, HAIR, SHIRT = (200, 150, 120), (40, 20, 10), (30, 90, 200)
@@ -14,6 +18,8 @@ EVERYWHERE = np.full(PERSON_SIZE, 255, np.uint8)
 ON_SHOULDER = np.s_[50:96, 147:156]
 """From beside the face, of 8 px around (128, 56), over the shoulder at (148, 78), onto the arm."""
 LOCK = np.s_[80:93, 149:154]
+COLLAR = np.s_[75:77, 123:134]
+"""Below the mouth at (128, 60), and above the shoulders at 78."""
 
 
 def standing_in(shirt, *locks):
@@ -31,7 +37,8 @@ def cut(frame, *, is_photo=False):
     person = silhouette_of(posed(), EVERYWHERE)
     distances, place = part_distances(PARTS, person), person.place()
     whole = np.zeros((4, *PERSON_SIZE), np.float32)
-    whole[0][place] = 255 * hair_of_head(PARTS, distances, person, frame[place])
+    hair, _, _ = hair_and_collar(PARTS, distances, person, frame[place])
+    whole[0][place] = 255 * hair
     not_room = None if is_photo else np.ones_like(person.coverage)
     masks = [*part_masks(PARTS, distances, person, frame[place], not_room)]
     for image, name in zip(whole[1:], ("head", "left_upper_arm", "torso"), strict=True):
@@ -89,8 +96,61 @@ def test_a_hand_hides_the_hair_that_goes_on_behind_it():
         assert (hidden[at_wrist] == levels).all()
 
 
-def test_nothing_tells_hair_without_a_face():
+def test_nothing_is_told_without_a_face():
     keypoints = lost(lost(posed(), "left_mouth", [0]), "right_mouth", [0])
     person = silhouette_of(keypoints, EVERYWHERE)
     frame = standing_in(SHIRT, ON_SHOULDER)[person.place()]
-    assert not hair_of_head(PARTS, part_distances(PARTS, person), person, frame).any()
+    hair, collar, _ = hair_and_collar(PARTS, part_distances(PARTS, person), person, frame)
+    assert not hair.any()
+    assert not collar.any()
+
+
+def dressed_in(shirt, *, from_row):
+    frame = np.full((*PERSON_SIZE, 3), SKIN, np.uint8)
+    frame[:60], frame[78:] = HAIR, shirt
+    cv2.circle(frame, (128, 56), 9, SKIN, -1)
+    frame[from_row:78, 108:149] = shirt
+    return frame
+
+
+def cut_collar(frame, keypoints=None):
+    """The collar, and what is shown of head and neck, of 255."""
+    person = silhouette_of(keypoints or posed(), EVERYWHERE)
+    distances, place = part_distances(PARTS, person), person.place()
+    whole = np.zeros((3, *PERSON_SIZE), np.float32)
+    _, whole[0][place], _ = hair_and_collar(PARTS, distances, person, frame[place])
+    room = np.ones_like(person.coverage)
+    masks = [*part_masks(PARTS, distances, person, frame[place], room)]
+    for image, name in zip(whole[1:], ("head", "neck"), strict=True):
+        mask = masks[NUMBER_OF[name]]
+        image[mask.place] = mask.shown
+    return whole
+
+
+def test_a_collar_is_neither_the_necks_nor_the_heads():
+    frame = dressed_in(SHIRT, from_row=74)
+    frame[30:40] = SHIRT  # a hat
+    collar, head, neck = cut_collar(frame)
+    assert (collar[COLLAR] == 1).all()
+    assert max(head[COLLAR].max(), neck[COLLAR].max()) < 1
+    assert (head[62:66, 125:132] == 255).all()
+    assert not collar[:68].any()
+
+
+def test_a_neck_that_is_dressed_up_to_the_chin_stays_dressed():
+    _, head, neck = cut_collar(dressed_in(SHIRT, from_row=68))
+    assert neck[COLLAR].max() > 200
+    assert head[69:72, 125:132].max() < 1
+
+
+def test_hair_is_no_collar():
+    person = silhouette_of(posed(), EVERYWHERE)
+    frame, distances = dressed_in(SHIRT, from_row=74), part_distances(PARTS, person)
+    head = around_part(PARTS, NUMBER_OF["head"], distances, person, frame[person.place()])
+    below = head.below_mouth()
+    assert collar_of(head, below, np.zeros_like(head.own))[0].any()
+    assert not collar_of(head, below, np.ones_like(head.own))[0].any()
+
+
+def test_bare_shoulders_are_no_collar():
+    assert not cut_collar(dressed_in(SKIN, from_row=74))[0].any()

@@ -65,7 +65,7 @@ def test_a_hat_between_hip_and_hand_is_the_trunks_unless_that_hand_holds_it(held
     pose = posed(left_elbow=(45, -45), left_wrist=(38, -8))
     frame = cv2.circle(painted(pose)[0], (153, 118), 10, COLORS[NUMBER_OF["torso"]].tolist(), -1)
     person = replace(silhouette_of(pose, difference_mask(frame, room())), held=held)
-    trunk = cut_parts(PARTS, scene(room()), person, frame)[NUMBER_OF["torso"]]
+    trunk = cut_parts(PARTS, scene(room()), person, frame, range(len(PARTS)))[NUMBER_OF["torso"]]
     left, top = trunk.corner
     assert trunk.coverage[118 - top, 134 - left] == 255
     assert trunk.coverage[123 - top, 156 - left] == coverage

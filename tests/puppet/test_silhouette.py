@@ -19,7 +19,6 @@ from tests.people import (
     painted,
     posed,
     room,
-    rotated,
     scaled,
     scene,
     silhouette_of,
@@ -72,7 +71,7 @@ def coverage_of(appearance, part, *, frame_size=PERSON_SIZE):
 def test_a_patch_is_as_large_as_what_is_covered():
     keypoints = posed(**BEFORE)
     person = silhouette_of(keypoints, whole_mask(keypoints))
-    for cut in cut_parts(PARTS, scene(room()), person, painted(keypoints)[0]):
+    for cut in cut_parts(PARTS, scene(room()), person, painted(keypoints)[0], range(len(PARTS))):
         assert cut.coverage.any()
         either = cut.coverage | cut.hidden
         assert all(edge.any() for edge in (either[0], either[-1], either.T[0], either.T[-1]))
@@ -106,7 +105,7 @@ def test_what_is_nearer_hides_what_is_behind_and_what_is_farther_hides_nothing()
     behind = [*arm, *(number for number in range(len(PARTS)) if number not in arm)]
     elbow, wrist = (keypoints.joint(f"left_{joint}")[0][0] for joint in ("elbow", "wrist"))
     at = (0.25 * elbow + 0.75 * wrist).round().astype(int)
-    for order, covered in ((None, 0), (behind, 255)):
+    for order, covered in ((range(len(PARTS)), 0), (behind, 255)):
         trunk = cut_parts(PARTS, scene(room()), person, frame, order)[NUMBER_OF["torso"]]
         x, y = at - trunk.corner
         assert (trunk.coverage[y, x], trunk.hidden[y, x]) == (covered, 255 - covered)
@@ -402,18 +401,3 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     coverage = coverage_of(appearance, "left_hand", frame_size=size)
     assert coverage[trunk].sum() < 0.09 * coverage.sum()
     assert coverage[hand].sum() > 0.8 * hand.sum()
-
-
-@pytest.mark.parametrize("turn", [0, 90])
-def test_far_above_the_shoulders_a_trunk_has_no_hair(turn):
-    """Hair all around: it ends 1.2 to 1.5 radii above the shoulders, also of someone who lies."""
-    keypoints = rotated(posed(), turn)
-    shown = mask_of(silhouette_of(keypoints, EVERYWHERE), "torso")
-    joints = [HOLISTIC.index(f"{side}_shoulder") for side in ("left", "right")]
-    ends, radius_px = keypoints.points[0, joints], PARTS[NUMBER_OF["torso"]].radius * HEIGHT_PX
-    rows, columns = np.indices(PERSON_SIZE)
-    above = columns - ends[:, 0].max() if turn else ends[:, 1].min() - rows
-    aside = rows - ends[:, 1].mean() if turn else columns - ends[:, 0].mean()
-    beside_neck = (np.abs(aside) > 10) & (np.abs(aside) < 14)
-    assert (shown[beside_neck & (above > 1.55 * radius_px)] == 0).all()
-    assert shown[beside_neck & (above > 0.3 * radius_px) & (above < radius_px)].mean() > 100

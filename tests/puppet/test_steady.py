@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from motiontransfer.puppet.draw.choice import CHOICE
-from motiontransfer.puppet.draw.steady import choose_over_clip
+from motiontransfer.puppet.draw.steady import choose_over_clip, fading
 
 LEVELS = np.array([(0, 10, 40), (10, 0, 30), (40, 30, 0)], np.uint8)
 
@@ -88,3 +88,13 @@ def test_no_other_choice_costs_less(distances, seam):
     assert all(one in allowed for one, allowed in zip(chosen, possible, strict=True))
     least = min(cost_of_frame(other, distances, seam) for other in product(*possible))
     assert cost_of_frame(chosen, distances, seam) == pytest.approx(least)
+
+
+def test_colors_pass_over_in_the_frames_beside_a_switch_the_nearer_one():
+    """Of five equal steps from one reference to the other, the third is the switch itself."""
+    chosen = np.array([(4, 4, 4, 7, 7, 7), (2, 2, 2, 2, 2, 2)]).T
+    fades = [fading(chosen, index, reach=2) for index in range(6)]
+    assert fades == [{}, {0: (7, 0.2)}, {0: (7, 0.4)}, {0: (4, 0.4)}, {0: (4, 0.2)}, {}]
+    assert not any(fading(chosen, index, reach=0) for index in range(6))
+    twice = np.array([(1, 2, 2, 2, 3)]).T
+    assert [fading(twice, index, reach=3)[0] for index in (1, 3)] == [(1, 3 / 7), (3, 3 / 7)]

@@ -29,12 +29,6 @@ _END_ON = 0.05, 0.066
 """From heel to toes, body heights: so short, a foot is seen from its toes; longer, turning does."""
 _STIFFNESS = 0.05  # weight, 0 to 1, of a turn in the torso's affine map
 
-# A part's anchor.
-_ANCHOR_RANGE = 1.0, 2.0
-"""Distances of the anchor from its place, % of the body's height. From the first on the part is
-moved; at the second it is moved half of the way. A face is as wrong behind its place as ears before
-theirs."""
-
 
 def part_map(
     part: BodyPart, reference: Float[np.ndarray, "*maps joints 2"], pose: Joints, *, scale: _Reals
@@ -103,6 +97,10 @@ def _direction(of: _Numbers) -> _Numbers:
     return np.exp(1j * np.arctan2(of.imag, of.real))
 
 
+def _mapped(matrix: Affine, point: Vector) -> Vector:
+    return matrix[:, :2] @ point + matrix[:, 2]
+
+
 class Placement:
     """Parts of references in one frame of a clip, as it is drawn."""
 
@@ -158,7 +156,7 @@ class Placement:
             return self._at_forearm(matrix, part, reference)
         if part.is_foot:
             return self._with_shin(matrix, part, reference)
-        return matrix if part.anchor is None else self._anchored(matrix, part.anchor, reference)
+        return matrix
 
     def _at_forearm(self, matrix: Affine, hand: BodyPart, reference: int) -> Affine:
         """The map of a hand, moved until its wrist is at most a hand's width from its forearm's."""
@@ -170,7 +168,7 @@ class Placement:
                 arm = self._map(forearm, of_forearm)
                 if arm is None or not (own_found & end_found).all():
                     continue
-                away = arm[:, :2] @ end[0] + arm[:, 2] - matrix[:, :2] @ own[0] - matrix[:, 2]
+                away = _mapped(arm, end[0]) - _mapped(matrix, own[0])
                 width = 2 * hand.radius * self._height_px
                 share = max(1 - width / max(math.hypot(*away), 1e-6), 0.0)
                 return np.column_stack([matrix[:, :2], matrix[:, 2] + share * away])
@@ -194,8 +192,8 @@ class Placement:
         )
         turned = own * cmath.rect(1, -self._frontal * from_shin - stands * from_sole)
         linear = np.array([(turned.real, -turned.imag), (turned.imag, turned.real)])
-        at = matrix[:, :2] @ a[0] + matrix[:, 2]
-        at = at + (self._frontal + stands) * (b[0] - at)
+        at = _mapped(matrix, a[0])
+        at += (self._frontal + stands) * (b[0] - at)
         return np.column_stack([linear, at - linear @ a[0]])
 
     def _standing(self, of_a: _OfPose, of_b: _OfPose, reference: int) -> tuple[float, complex]:
@@ -221,18 +219,7 @@ class Placement:
         ears, found = self._references.joints(("mid_ear",), reference)
         if reference < 0 or not found.all() or (matrix := self._map(head, reference)) is None:
             return None
-        return matrix[:, :2] @ ears[0] + matrix[:, 2]
-
-    def _anchored(self, matrix: Affine, anchor: str, reference: int) -> Affine:
-        """The map of a head, moved towards the frame's ears."""
-        a, b = self._shared((anchor,), reference)
-        if not len(a):
-            return matrix
-        moved = b[0] - matrix[:, :2] @ a[0] - matrix[:, 2]
-        low, high = _ANCHOR_RANGE
-        away = 100 * math.hypot(*moved) / self._height_px
-        share = min(max((away - low) / (high - low), 0.0), 1.0) / 2
-        return np.column_stack([matrix[:, :2], matrix[:, 2] + share * moved])
+        return _mapped(matrix, ears[0])
 
     def _shared(
         self, names: tuple[str, ...], reference: int

@@ -12,7 +12,7 @@ from the other one: left and right are exchanged by name. The front then replace
 hair over its face (`back_of_head`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Complex128, Float64, Int64
@@ -110,27 +110,27 @@ class References:
         steps *= np.sign(np.where(np.abs(shown) < costs.shows_side, yaws, shown))
         return np.where(np.abs(shown) < costs.shows_face, steps / costs.steps_of_hair, 0)
 
+    def _of_patches(
+        self, measure: Callable[[Patch], float], *, unseen: float
+    ) -> Float64[np.ndarray, "filmed_references parts"]:
+        rows = self._appearance.patches
+        return np.array([[measure(one) if one else unseen for one in row] for row in rows], float)
+
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""
-        rows = self._appearance.patches
-        shown = [[0 if patch is None else patch.shown for patch in row] for row in rows]
+        shown = self._of_patches(lambda patch: patch.shown, unseen=0)
         whole = np.quantile(shown, self._costs.shown_quantile, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
         whole = np.where(whole < self._costs.one_sided * other, other, whole)
         # What is shown of a trunk is a share of itself.
         is_trunk = [part.is_trunk for part in self.parts]
         whole = np.where(is_trunk, 1, self._costs.whole * whole)
-        return np.clip(1 - np.array(shown) / np.maximum(whole, 1e-6), 0, 1)
+        return np.clip(1 - shown / np.maximum(whole, 1e-6), 0, 1)
 
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part along which the frame's edge cuts it, more than in most references."""
         size = self._appearance.background.shape[:2]
-        shares = np.array(
-            [
-                [1.0 if patch is None else _share_at_edge(patch, size) for patch in row]
-                for row in self._appearance.patches
-            ]
-        )
+        shares = self._of_patches(lambda patch: _share_at_edge(patch, size), unseen=1)
         return np.maximum(shares - np.median(shares, axis=0), 0)
 
     def _unlike(self) -> Float64[np.ndarray, "filmed_references parts"]:
@@ -160,11 +160,8 @@ class References:
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""
-        sharp = [
-            [0 if patch is None else patch.sharpness for patch in patches]
-            for patches in self._appearance.patches
-        ]
-        blurred = np.clip(1 - np.array(sharp) / SHARP, 0, 1)
+        sharp = self._of_patches(lambda patch: patch.sharpness, unseen=0)
+        blurred = np.clip(1 - sharp / SHARP, 0, 1)
         return blurred * [self._costs.blurred[part.kind] for part in self.parts]
 
     def distances(

@@ -2,7 +2,7 @@
 
 The cost of a switch between two references is their visible difference. A part therefore changes
 between similar references, and seldom. The tree of joined parts is solved from its leaves to its
-roots frame by frame, and from its roots to its leaves over time.
+roots frame by frame, and from its roots to its leaves over time. Beside a switch colors fade.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,24 @@ def choose_over_clip(
         best = _least_path(own, differences[part], float(switch[part]), int(before[part]), choice)
         chosen[:, part] = np.where(is_drawn[:, part], best, -1)
     return chosen
+
+
+def fading(chosen: Chosen, index: int, *, reach: int) -> dict[int, tuple[int, float]]:
+    """Parts with a switch near a frame: the reference beyond it, and its share of the colors.
+
+    The share falls from one half at the switch to nothing.
+
+    Args:
+        reach: frames on each side of a switch, in which the share is not 0.
+    """
+    fades = {}
+    for away in range(reach, 0, -1):  # the nearest switch counts
+        share = (reach + 1 - away) / (2 * reach + 1)
+        for frame in (index + away, index - away):
+            if 0 <= frame < len(chosen):
+                parts = np.flatnonzero(chosen[frame] != chosen[index]).tolist()
+                fades |= {part: (int(chosen[frame, part]), share) for part in parts}
+    return fades
 
 
 def _least_path(

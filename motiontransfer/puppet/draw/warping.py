@@ -21,13 +21,19 @@ from motiontransfer.pose.keypoints import Keypoints, resize_points
 from motiontransfer.puppet.appearance import Appearance
 from motiontransfer.puppet.draw.back_of_head import with_hair
 from motiontransfer.puppet.draw.bending import bends_of, margin_px, sampling_grid
-from motiontransfer.puppet.draw.canvas import Canvas, DrawnPart, Texture, lay_over, to_texture
+from motiontransfer.puppet.draw.canvas import (
+    Canvas,
+    DrawnPart,
+    Texture,
+    faded,
+    lay_over,
+    to_texture,
+)
 from motiontransfer.puppet.draw.choice import CHOICE, ChoiceConfig
-from motiontransfer.puppet.draw.cross_fade import faded, fading
 from motiontransfer.puppet.draw.occlusion import parts_by_depth
 from motiontransfer.puppet.draw.part_maps import Placement
 from motiontransfer.puppet.draw.retrieval import References
-from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip
+from motiontransfer.puppet.draw.steady import Chosen, choose_over_clip, fading
 
 _Resized = UInt8[np.ndarray, "rows columns 4"]
 

@@ -17,7 +17,7 @@ from motiontransfer.plate.masks import MASK_ERROR, and_beside, disc_of
 from motiontransfer.puppet.fit.matting import by_graph_cut
 
 # Shares of the body's height.
-_INSIDE = 0.008  # of the mask's edge, in which a pixel may be a mixture, as outside by its error
+MIXED = 0.008  # inside of an edge, in which a pixel may be a mixture: what a camera blurs
 _BLURS = 0.05, 0.006  # in which colors are looked for, first far and then near
 
 _SURE = 0.95, 0.05  # levels of the mask: from the first on the person, up to the last none
@@ -38,7 +38,7 @@ def closed_form_matte(
         height_px: of the upright body.
     """
     person, nothing = _SURE
-    inside = cv2.erode((mask >= person).astype(np.uint8), disc_of(_INSIDE * height_px)) > 0
+    inside = cv2.erode((mask >= person).astype(np.uint8), disc_of(MIXED * height_px)) > 0
     outside = cv2.dilate((mask > nothing).astype(np.uint8), disc_of(MASK_ERROR * height_px)) == 0
     band = ~(inside | outside)
     size = mask.shape[::-1]

@@ -73,14 +73,6 @@ class CutPart:
         x, y = cv2.split(cv2.transform(places, cv2.invertAffineTransform(matrix)))
         return cv2.mean(cv2.remap(self.coverage, x, y, cv2.INTER_NEAREST))[0] / 255
 
-    def at(
-        self, matrix: Float64[np.ndarray, "2 3"], places: Float32[np.ndarray, "places 1 2"]
-    ) -> UInt8[np.ndarray, "places 1 5"]:
-        """Its images one after the other, at places (x, y) of the image to which it is mapped."""
-        x, y = cv2.split(cv2.transform(places, cv2.invertAffineTransform(matrix)))
-        images = (self.colors, self.coverage, self.hidden)
-        return cv2.merge([cv2.remap(image, x, y, cv2.INTER_NEAREST) for image in images])
-
     def filled_from(self, other: "CutPart", matrix: Float64[np.ndarray, "2 3"]) -> "CutPart":
         """Copy hidden pixels from another reference; what lies beyond it there is no part.
 
@@ -117,11 +109,6 @@ class CutPart:
         gone = cv2.multiply(self.coverage, mask, scale=1 / 255)
         hidden = cv2.add(self.hidden, gone)
         return replace(self, coverage=self.coverage - gone, hidden=hidden)
-
-    def behind_around(self, mask: Mask, width_px: float) -> "CutPart":
-        """The same with something in front that is wider by this on each side."""
-        side = 2 * max(round(width_px), 1) + 1
-        return self.behind(cv2.dilate(mask, np.ones((side, side), np.uint8)))
 
     def flipped(self) -> "CutPart":
         """From left to right, in its own box."""
@@ -250,15 +237,14 @@ def cut_parts(
     background: Background,
     person: Silhouette,
     frame: Frame | MaskedFrame,
-    by_depth: Sequence[int] | None = None,
+    by_depth: Sequence[int],
 ) -> list[CutPart | None]:
     """Cut the parts out of a frame, of a photo by its matte; None where one is not seen.
 
     Args:
-        by_depth: numbers of the parts from the farthest to the nearest; None: their own order.
+        by_depth: numbers of the parts from the farthest to the nearest.
     """
-    order = [*range(len(parts))] if by_depth is None else by_depth
-    parts = [parts[number] for number in order]
+    parts = [parts[number] for number in by_depth]
     distances = part_distances(parts, person)
     box = person.place()
     colors = frame[box][..., :3]
@@ -281,7 +267,7 @@ def cut_parts(
         )
     cut: list[CutPart | None] = [None] * len(parts)
     masks = part_masks(parts, distances, person, small, not_room)
-    for number, part, mask in zip(order, parts, masks, strict=True):
+    for number, part, mask in zip(by_depth, parts, masks, strict=True):
         if mask is None or not mask.shown.size:
             continue
         y, x = (rows.start - whole.start for rows, whole in zip(mask.place, box, strict=True))

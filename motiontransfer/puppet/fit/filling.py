@@ -1,9 +1,8 @@
 """Filling: hidden pixels of body parts from other references, which are compared with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -11,16 +10,15 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int64, UInt8
 
 from motiontransfer.body.parts import SIDES, BodyPart, BodyPoses, cosine_from_front, part_shapes
-from motiontransfer.core.arrays import Affine, Mask
+from motiontransfer.core.arrays import Mask
 from motiontransfer.core.parallel import run_parallel
 from motiontransfer.core.progress import track
 from motiontransfer.core.sampling import evenly_spaced
-from motiontransfer.plate.masks import GRAY, HALF
+from motiontransfer.plate.masks import GRAY
 from motiontransfer.pose.skeleton import mirrored
 from motiontransfer.puppet.appearance import Patch
 from motiontransfer.puppet.draw.part_maps import part_map
 from motiontransfer.puppet.fit.cutting import CutPart, StoredPart
-from motiontransfer.puppet.fit.matting import OTHER_COLOR
 from motiontransfer.puppet.fit.occluders import (
     SmallCopy,
     occluder_mask,
@@ -41,7 +39,6 @@ _MOST_LEVELS = 254  # 255: not known
 # Filling.
 _NUM_SOURCES = 3  # references from which one part is filled
 _NUM_CANDIDATES = 40  # among which they are looked for, the most alike
-_NUM_AGREEING = 10  # of them, for a trunk; of more, an open jacket's are unlike it
 _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made up, radii
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin
@@ -166,6 +163,9 @@ class _PartViews:
             for one, cut in self.cut.items()
         }
 
+    def _radius_px(self, reference: int) -> float:
+        return float(self.part.radius * self.height_px * self.scales[reference])
+
     def lacks_fingers(self, reference: int) -> bool:
         """Whether it is a hand of which most joints were not found."""
         return self.part.is_hand and 2 * len(self._joints(reference)) < len(self.part.joints)
@@ -200,8 +200,7 @@ class _PartViews:
             cv2.fillConvexPoly(inside, hull, 255)
             if self.other_side is not None:
                 beside = _BESIDE_LIMB if self.part.is_limb else _BESIDE_HULL
-                radius_px = self.part.radius * self.height_px * self.scales[reference]
-                wider_px = min(int(beside * radius_px), max(inside.shape))
+                wider_px = min(int(beside * self._radius_px(reference)), max(inside.shape))
                 cv2.polylines(inside, [hull], True, 255, 1 + 2 * wider_px)
         return inside
 
@@ -248,78 +247,34 @@ class _PartViews:
         num_sources, places = 0, filled.hidden_places()
         sharp = [other for other in self.alike(reference) if self.sharpness[other] >= SHARP]
         sharp = sharp[:_NUM_CANDIDATES] if len(places) else []
-        cuts = (self._without_rims[other] for other in sharp)
-        sources = [*zip(cuts, self.maps(sharp, reference), strict=True)]
-        if self._has_rims:
-            sources = self._by_agreement(sources, reference, places)
-        for source, matrix in sources:
+        for other, matrix in zip(sharp, self.maps(sharp, reference), strict=True):
+            source = self._without_rims[other]
             if source.covered_share(matrix, places) >= _LEAST_SHOWN:
                 filled = filled.filled_from(source, matrix)
                 num_sources, places = num_sources + 1, filled.hidden_places()
             if not len(places) or num_sources == _NUM_SOURCES:
                 break
-        if self._has_rims:
-            rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
-            filled = filled.covered(rims)
+        rims = cv2.subtract(own.coverage, self._without_rims[reference].coverage)
+        filled = filled.covered(rims)
         if self.other_side is not None and not self.part.is_neck:
             filled = self._completed(filled, reference).without_scraps(least=_LEAST_FILLED)
         if self.part.is_neck:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
-        radius_px = self.part.radius * self.height_px * self.scales[reference]
-        return filled.without_scraps().without_thin(THIN * float(radius_px), own.coverage)
-
-    def _by_agreement(
-        self,
-        sources: Iterable[tuple[CutPart, Affine]],
-        reference: int,
-        places: Float32[np.ndarray, "places 1 2"],
-    ) -> list[tuple[CutPart, Affine]]:
-        """The first sources that show hidden places, in the order in which they agree there.
-
-        Beside these they are compared with the part itself. There, with the median of all: in most
-        of them no rim of an arm lies there.
-        """
-        showing = (
-            (source, matrix)
-            for source, matrix in sources
-            if source.covered_share(matrix, places) >= _LEAST_SHOWN
-        )
-        compared = [*islice(showing, _NUM_AGREEING)]
-        if not compared:
-            return []
-        own = self._without_rims[reference]
-        radius_px = self.part.radius * self.height_px * self.scales[reference]
-        around = own.behind_around(own.hidden, float(radius_px)).hidden_places()
-        seen = [own.at(np.eye(2, 3), around)]
-        seen += [source.at(matrix, around) for source, matrix in compared]
-        colors, coverage, hidden = np.split(np.array(seen, np.float32)[:, :, 0], (3, 4), axis=2)
-        levels = np.concatenate([colors * coverage / 255, coverage], axis=2)
-        levels[hidden[..., 0] > HALF] = np.nan  # sorted last
-        shows, known = levels[0], np.sort(levels[1:], axis=0)
-        middle = (np.isfinite(known).sum(axis=0, keepdims=True) - 1) // 2
-        (median,) = np.take_along_axis(known, middle, axis=0)
-        expected = np.where(np.isnan(shows), median, shows)
-        apart = np.linalg.norm(levels[1:] - expected, axis=2)
-        unlike = np.where(np.isnan(apart), OTHER_COLOR, apart).mean(axis=1)
-        return [compared[number] for number in np.argsort(unlike, kind="stable")]
-
-    @property
-    def _has_rims(self) -> bool:
-        """Whether its cuts have rims of arms: a trunk of a film."""
-        return self.part.is_trunk and self.other_side is None
+        thin_px = THIN * self._radius_px(reference)
+        return filled.without_scraps().without_thin(thin_px, own.coverage)
 
     @cached_property
     def _without_rims(self) -> Mapping[int, CutPart]:
-        """The cuts, hidden also beside an arm in front, where they have a rim of it."""
-        if not self._has_rims:
+        """The cuts, hidden also beside an arm in front, where a film's trunks have a rim of it."""
+        if not self.part.is_trunk or self.other_side is not None:
             return self.cut
         found = {}
         for reference, cut in self.cut.items():
-            rim_px = _RIM * self.part.radius * self.height_px * self.scales[reference]
             by_arm = cv2.min(cut.hidden, self._near_arms(reference))
-            found[reference] = cut.behind_around(by_arm, float(rim_px))
+            side = 2 * max(round(_RIM * self._radius_px(reference)), 1) + 1
+            found[reference] = cut.behind(cv2.dilate(by_arm, np.ones((side, side), np.uint8)))
         return found
 
     def _near_arms(self, reference: int) -> Mask:

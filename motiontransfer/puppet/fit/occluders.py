@@ -22,12 +22,11 @@ _COPY_PX = 64
 """Longer side of the small copies that are compared. In half of it a ball before a thigh is hardly
 told; larger ones are slower, and maps are not exact."""
 _FEWEST_SHOWING = 5  # references that show the place: fewer tell nothing
-_ALIKE_SHARE = 0.25  # of them, up to which a color is an occluder's
+_USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
 
 # Colors of a part.
 _BINS = (16, 64, 64)  # of brightness Y and chroma Cr, Cb
 _SHOWN_SHARE = 0.02  # of its pixels, from which a reference shows a color
-_USUAL_SHARE = 0.25  # of the references, from which a color that they show is the part's
 _FAR_CHROMA = 3.0  # bins from it, beyond which a color is surely of something else
 
 _Colors = Float32[np.ndarray, "brightnesses chromas"]
@@ -69,7 +68,7 @@ def occluder_mask(
         shown += is_shown
         alike += is_shown & (np.square(apart, dtype=np.float32).sum(axis=2) < OTHER_COLOR**2)
     covered = part.coverage > SOLID
-    found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _ALIKE_SHARE * shown)
+    found = covered & (shown >= _FEWEST_SHOWING) & (alike <= _USUAL_SHARE * shown)
     # Not edges that lie a pixel beside, as these maps may.
     beside, around = (np.ones((side, side), np.uint8) for side in (3, 5))
     found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, beside) > 0

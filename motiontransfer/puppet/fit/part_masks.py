@@ -5,23 +5,29 @@ hides it. Parts that meet at a joint overlap there. Where two parts that do not 
 their colors decide.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex128, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from motiontransfer.body.parts import BodyPart
-from motiontransfer.core.arrays import Box, Frame, Mask
+from motiontransfer.core.arrays import Frame, Mask
 from motiontransfer.plate.masks import disc_of, opened
-from motiontransfer.puppet.fit.collar import collar_of
-from motiontransfer.puppet.fit.hair import hair_of_head
+from motiontransfer.puppet.fit.hair import hair_and_collar
 from motiontransfer.puppet.fit.held import HANDS, REACH
 from motiontransfer.puppet.fit.matting import grab_cut, share_by_color
-from motiontransfer.puppet.fit.silhouette import FAR, Distance, Field, Place, Silhouette
+from motiontransfer.puppet.fit.silhouette import (
+    JAW,
+    SURE,
+    Around,
+    Distance,
+    Field,
+    Place,
+    Silhouette,
+    around_part,
+)
 
 # All that follows is in radii of a part, from its bones: how far something reaches, with a smooth
 # edge. A solid part's bones join joints that lie at its outline, not along its middle: its limits
@@ -36,18 +42,15 @@ _CORE, _SOLID_CORE = 0.8, 0.35
 _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap when a joint bends
 _HINGE_EDGE = 0.9  # of its overlap with an arm behind, which lies under it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
-_CAP = 1.15  # of an upper arm, around a shoulder: as far a trunk reaches beyond it
-_BROAD = 1.0  # of the same, half of the shoulders' width up to which this is not told: profiles
-_ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
+_BROAD = 1.0  # of an upper arm, half of the shoulders' width up to which this is not told: profiles
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
 """Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
-Farther, the arm's rim would count as the trunk's."""
+Farther, the arm's rim would count as the trunk's. At a shoulder it is in radii of the arm."""
 _BESIDE_ALL = 1.5  # from the nearest part, near a hand: what it holds, and no jacket's tail
 _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
 # Head.
-_JAW = 0.85  # below the hull of its face: there the neck begins
 _SHOULDERS = 2.0  # from the trunk; with 1 a strip of a blurred rim stays
 _GOES_ON = 1.0  # by which hair goes on behind a hand
 _HAIR = 1.5  # above the mouth, up to which there is hair around that hull
@@ -63,7 +66,6 @@ THIN = 0.35  # thinner than twice that it goes: elsewhere it would be a string o
 _MIDDLE_OF_PART = 0.3  # up to which nothing goes; farther, the rim of a hand stays at a thigh
 
 # Parts by color.
-_SURE = 0.4  # up to which a pixel is surely the part's; beyond, colors decide
 _PROBABLY = 0.7
 """Up to which it probably is: a hand's, whose joints may lie beside its fingers. Or it is that of a
 part behind, beyond the reach of the one in front."""
@@ -95,58 +97,6 @@ class PartMask(NamedTuple):
     """Share of each pixel in which another part hides it, of 255."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """A part in the box around it, and the parts that reach into the box."""
-
-    parts: Sequence[BodyPart]
-    number: int
-    person: Silhouette
-    box: Box
-    distances: Mapping[int, Field]
-    """From these parts, by number."""
-    frame: Frame
-    """In the box."""
-
-    @property
-    def part(self) -> BodyPart:
-        return self.parts[self.number]
-
-    @property
-    def own(self) -> Field:
-        """Distance from the part itself."""
-        return self.distances[self.number]
-
-    @property
-    def is_person(self) -> Bool[np.ndarray, "height width"]:
-        x0, y0, x1, y1 = self.box
-        return self.person.coverage[y0:y1, x0:x1] >= 1
-
-    @property
-    def pixels(self) -> Complex128[np.ndarray, "height width"]:
-        """Their places x + iy."""
-        rows, columns = np.ogrid[self.box[1] : self.box[3], self.box[0] : self.box[2]]
-        return columns + 1j * rows
-
-    def joints(
-        self, *names: str
-    ) -> tuple[Complex128[np.ndarray, " names"], Bool[np.ndarray, " names"]]:
-        """Places x + iy of joints, and where they were found."""
-        points, found = self.person.joints(names)
-        return points @ (1, 1j), found
-
-    def away(self, place: complex, length: float) -> Field:
-        """Distance of the pixels from a place, in lengths that are a share of the height."""
-        away = np.abs(self.pixels - place) / (length * self.person.height_px)
-        return away.astype(np.float32)
-
-    def nearest(self, numbers: Iterable[int]) -> Field:
-        """Distance from the nearest of some parts; cloth ends where it reaches."""
-        reached = {n: self.parts[n].reach if self.parts[n].is_cloth else FAR for n in numbers}
-        found = (np.where(self.distances[n] < reached[n], self.distances[n], FAR) for n in reached)
-        return reduce(np.minimum, found, np.full_like(self.own, FAR))
-
-
 def part_masks(
     parts: Sequence[BodyPart],
     distances: Sequence[Distance],
@@ -162,22 +112,19 @@ def part_masks(
             Of that forearms too are told by edges: no other frame shows what they take with them.
     """
     is_photo = not_room is None
-    hair = hair_of_head(parts, distances, person, frame)
-    collar, is_bare = collar_of(parts, distances, person, frame, hair)
+    hair, collar, is_bare = hair_and_collar(parts, distances, person, frame)
     for number, (part, (box, distance)) in enumerate(zip(parts, distances, strict=True)):
         if not distance.size:
             yield None
             continue
         x0, y0, x1, y1 = box
-        near = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
-        around = _Around(parts, number, person, box, near, frame[y0:y1, x0:x1])
+        around = around_part(parts, number, distances, person, frame)
         reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
         mask = _mask_by_distance(around, reach)
         not_behind, shown = _shares_by_color(around, is_photo=is_photo)
-        mask = mask * not_behind * _share_by_jaw(around) * _share_below_shoulders(around)
+        mask = mask * not_behind * _share_by_jaw(around) * _share_not_held(around)
         mask = mask * _share_at_elbow(around) * _share_at_shoulders(around)
-        mask = mask * _share_not_held(around)
-        for in_front in (n for n in near if n > number):
+        for in_front in (n for n in around.distances if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
         hair_here = hair[y0:y1, x0:x1]
         of_head = hair_here * _share_of_head(around)
@@ -210,7 +157,7 @@ def _not_thin(seen: Field, disc: UInt8[np.ndarray, "side side"]) -> Field:
     return np.minimum(opened(seen, disc) / np.maximum(seen, np.float32(1e-3)), 1)
 
 
-def _mask_by_distance(around: _Around, reach: Field | float) -> Field:
+def _mask_by_distance(around: Around, reach: Field | float) -> Field:
     """Share of each pixel that is a part's: the nearest of those in front and of those it meets."""
     part, own = around.part, around.own
     mask, before_others = np.ones_like(own), np.zeros_like(own)
@@ -225,7 +172,7 @@ def _mask_by_distance(around: _Around, reach: Field | float) -> Field:
     return mask * _within(own, reach + (_REACH_AT_OTHERS - reach) * before_others)
 
 
-def _share_at_elbow(around: _Around) -> Field | float:
+def _share_at_elbow(around: Around) -> Field | float:
     """Share of each pixel that is not beside an elbow, where the other half of the arm is nearer.
 
     It would stand off once the arm is straight. The halves of a folded arm lie on each other.
@@ -243,7 +190,7 @@ def _share_at_elbow(around: _Around) -> Field | float:
     return 1 - is_beside * (1 - _within(around.own - around.distances[other], _EDGE))
 
 
-def _share_at_shoulders(around: _Around) -> Field | float:
+def _share_at_shoulders(around: Around) -> Field | float:
     """Share of each pixel that is not beyond a disc around a shoulder, of a trunk.
 
     That is aside, from straight above to 60 degrees below. What is there goes with the arm: of
@@ -262,12 +209,12 @@ def _share_at_shoulders(around: _Around) -> Field | float:
         aside, upward = (way / max(abs(way), 1) for way in (shoulder - other, shoulder - hip))
         limits = [(away * way.conjugate()).real for way in (aside, (aside + upward) / 2)]
         is_aside = 1 - _within(np.minimum(*limits), _EDGE)
-        is_beyond = 1 - _within(np.abs(away), _CAP)
+        is_beyond = 1 - _within(np.abs(away), _REACH_AT_OTHERS)
         share *= 1 - is_broad * is_aside * is_beyond
     return share
 
 
-def _share_not_held(around: _Around) -> Field | float:
+def _share_not_held(around: Around) -> Field | float:
     """Share of each pixel that is not what a hand holds beside all parts, of a trunk."""
     if not around.part.is_trunk or not any(around.person.held):
         return 1.0
@@ -277,74 +224,56 @@ def _share_not_held(around: _Around) -> Field | float:
     return 1 - (1 - _within(around.nearest(around.distances), _BESIDE_ALL)) * near
 
 
-def _hidden_hair(around: _Around, hair: Field) -> Field:
+def _hidden_hair(around: Around, hair: Field) -> Field:
     """Share of each pixel in which a hand or a forearm hides a head's hair, which goes on there."""
-    arms = (n for n in around.distances if around.parts[n].is_forearm or around.parts[n].is_hand)
+    arms = around.nearest_that(lambda part: part.is_forearm or part.is_hand)
     side = 1 + 2 * round(_GOES_ON * around.part.radius * around.person.height_px)
-    return _within(around.nearest(arms), _HIDES) * cv2.dilate(hair, np.ones((side, side), np.uint8))
+    return _within(arms, _HIDES) * cv2.dilate(hair, np.ones((side, side), np.uint8))
 
 
-def _share_of_head(around: _Around) -> Field:
+def _share_of_head(around: Around) -> Field:
     """Share of the hair in each pixel that is a head's: near it, or beside the trunk."""
-    trunk = around.nearest(n for n in around.distances if around.parts[n].is_trunk)
-    head = next(n for n, part in enumerate(around.parts) if part.is_head)
-    near = _within(around.nearest({head} & {*around.distances}), around.parts[head].reach)
-    return np.maximum(1 - _within(trunk, _SURE + _EDGE), near)
+    trunk = around.nearest_that(lambda part: part.is_trunk)
+    (reach,) = (part.reach for part in around.parts if part.is_head)
+    near = _within(around.nearest_that(lambda part: part.is_head), reach)
+    return np.maximum(1 - _within(trunk, SURE + _EDGE), near)
 
 
-def _share_below_shoulders(around: _Around) -> Field | float:
-    """Share of each pixel that is not far above both shoulders, of a trunk."""
-    if not around.part.is_trunk:
-        return 1.0
-    ends = "left_shoulder", "right_shoulder", "mid_hip", "mid_shoulder"
-    (left, right, hip, middle), found = around.joints(*ends)
-    if not found.all() or hip == middle:
-        return 1.0
-    up = ((middle - hip) / abs(middle - hip)).conj()
-    above = (around.pixels * up).real - max((left * up).real, (right * up).real)
-    radius_px = around.part.radius * around.person.height_px
-    return _within((above / radius_px).astype(np.float32), _ABOVE_SHOULDERS)
-
-
-def _hidden_by(around: _Around, number: int) -> Field:
+def _hidden_by(around: Around, number: int) -> Field:
     """Share of each pixel in which another part lies in front of the part."""
     part, other = around.part, around.parts[number]
     limits = _SOLID_HIDES if other.is_solid else _HIDES
     if not part.is_limb and other.is_hand:
         limits = _HAND_HIDES
     hidden = _within(around.distances[number], limits)
-    if hidden.any():
-        for joint in part.meets(other) - {other.anchor}:
+    if hidden.any() and not other.is_head:  # which hides its neck
+        for joint in part.meets(other):
             (place,), _ = around.joints(joint)
             hidden = hidden * (1 - _within(around.away(place, other.radius), _JOINT_DISC))
     return hidden
 
 
-def _share_by_jaw(around: _Around) -> Field | float:
+def _share_by_jaw(around: Around) -> Field | float:
     """Share of each pixel that is a head's: above its jaw, but for hair.
 
     There, also at the shoulders of a bowed head, what has not the color of the trunk. 1 for other
     parts, and where no face was found.
     """
-    if not around.part.face:
+    below = around.below_mouth() if around.part.face else None
+    if below is None:
         return 1.0
-    (eye, mouth), found = around.joints("mid_eye", "mid_mouth")
-    if not found.all():
-        return 1.0
-    own, frame = around.own, around.frame
-    is_below = ((around.pixels - mouth) * (mouth - eye).conj()).real > 0
-    near = around.distances.items()
-    trunk = next((distance for n, distance in near if around.parts[n].is_trunk), own)
-    is_outside = own > _JAW - _EDGE
-    is_beside = around.is_person & (own > _JAW)
+    own, frame, is_below = around.own, around.frame, below > 0
+    trunk = around.nearest_that(lambda part: part.is_trunk)
+    is_outside = own > JAW - _EDGE
+    is_beside = around.is_person & (own > JAW)
     at_shoulders = ~is_below & (trunk < _SHOULDERS) & is_outside
-    cloth = is_beside & (trunk < _SURE)
+    cloth = is_beside & (trunk < SURE)
     hair = is_beside & ~is_below & ~at_shoulders & (own < _HAIR)
     no_cloth = share_by_color(frame, at_shoulders, one=hair, other=cloth)
-    return np.where(is_below, _within(own, _JAW), no_cloth)
+    return np.where(is_below, _within(own, JAW), no_cloth)
 
 
-def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
+def _shares_by_color(around: Around, *, is_photo: bool) -> tuple[Field, Field]:
     """Share of each pixel that shows a part rather than one behind it, and than one before it.
 
     1 where they look alike.
@@ -358,26 +287,26 @@ def _shares_by_color(around: _Around, *, is_photo: bool) -> tuple[Field, Field]:
     is_shown = is_person & (nearest(in_front) > _CLOSE)
     inside = own < part.reach  # beyond, it has nothing
 
-    sure, close = is_shown & (own < _SURE), _within(behind, _CLOSE)
+    sure, close = is_shown & (own < SURE), _within(behind, _CLOSE)
     if part.is_head:
         sure |= is_shown & inside & (close == 0)  # its hair
     if (part.is_hand or (is_photo and part.is_forearm)) and max(own.shape) >= _GRAB_CUT_PX:
         arm = nearest(n for n in distances if part.meets(parts[n]))
-        probably, at_edge = (own < _PROBABLY) | (arm < _SURE), np.ones_like(own)
+        probably, at_edge = (own < _PROBABLY) | (arm < SURE), np.ones_like(own)
         not_behind = grab_cut(frame, surely=sure, probably=probably, possibly=inside)
         if not part.is_hand:
-            not_behind = np.maximum(not_behind, _within(own, _SURE + _EDGE))
+            not_behind = np.maximum(not_behind, _within(own, SURE + _EDGE))
     else:
-        at_edge = (1 - _within(own, _SURE + _EDGE)) * close
+        at_edge = (1 - _within(own, SURE + _EDGE)) * close
         beyond = is_shown & ~inside & (behind < _PROBABLY)
         not_behind = share_by_color(frame, inside & (at_edge > 0), one=sure, other=beyond)
     near = _within(before, _CLOSE)
-    shown = is_shown & (own < _SURE)
+    shown = is_shown & (own < SURE)
     if part.is_arm and not shown.any():  # then no color tells it from the hair before it
         not_before = 1 - _within(nearest(n for n in in_front if parts[n].is_head), _HIDES)
     else:
         not_before = share_by_color(
-            frame, inside & (near > 0), one=shown, other=is_person & (before < _SURE)
+            frame, inside & (near > 0), one=shown, other=is_person & (before < SURE)
         )
     return 1 - at_edge * (1 - not_behind), 1 - near * (1 - not_before)
 

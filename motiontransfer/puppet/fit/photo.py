@@ -14,9 +14,8 @@ from motiontransfer.plate.inpainting import inpainted, membrane
 from motiontransfer.plate.masks import disc_of
 from motiontransfer.plate.shadow import Light, without_shadow
 from motiontransfer.pose.boxes import body_height_px
-from motiontransfer.puppet.fit.closed_form import closed_form_matte
+from motiontransfer.puppet.fit.closed_form import MIXED, closed_form_matte
 
-_RIM = 0.008  # of the body's height, around what shows the person: a camera's blur
 _LEAST_SHOWN = 5  # level of 255, from which a pixel shows the person
 _UNDER_MASK = 128.0  # level over which a picture with a mask is stored
 
@@ -44,7 +43,7 @@ def photo_background(frames: FullSizeFrames) -> Background:
     ]
     for number, height_px in enumerate(heights):
         frames.keep((number, 0), _matted(frames, number, height_px=height_px))
-    rim = 2 * max(round(_RIM * heights[0]), 1) + 1
+    rim = 2 * max(round(MIXED * heights[0]), 1) + 1
     shown = (frames[0, 0][..., 3] >= _LEAST_SHOWN).astype(np.uint8)
     is_filled = cv2.dilate(shown, np.ones((rim, rim), np.uint8)) > 0
     light = _soft_shadow(photo, is_filled, height_px=heights[0])

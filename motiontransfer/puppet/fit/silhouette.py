@@ -5,22 +5,25 @@ is interpolated.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32
+from jaxtyping import Bool, Complex128, Float, Float32, Float64, Int32
 
 from motiontransfer.body.parts import SKIRT, BodyPart, BodyPoses
-from motiontransfer.core.arrays import Box, Mask
+from motiontransfer.core.arrays import Box, Frame, Mask
 
 # The person.
 _PADDING = 0.25  # of the box around the joints, share of the body's height: hair on a child's head
 _MASK_EDGE = 0.3  # probability of the person up to which a pixel is not theirs, or of the room
 _BESIDE_PART = 2.0  # radii from a part's bones, within which others are told how far it is
 LONG_HAIR = 5.0  # the same of a head: down to a chest
+SURE = 0.4  # radii from a part's bones, up to which a pixel is surely the part's
+JAW = 0.85  # of a head, from the hull of its face: there the neck begins, a beard has ended
 
 # Skirt.
 _ENDS = 0.3  # of the thighs, share of their length: trousers too are between the upper ones
@@ -133,6 +136,84 @@ class Distance(NamedTuple):
             own = self.radii[top - v0 : bottom - v0, left - u0 : right - u0]
             distance[top - y0 : bottom - y0, left - x0 : right - x0] = own
         return distance
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A part in the box around it, and the parts that reach into the box."""
+
+    parts: Sequence[BodyPart]
+    number: int
+    person: Silhouette
+    box: Box
+    """In the silhouette's box."""
+    distances: Mapping[int, Field]
+    """From these parts, by number."""
+    frame: Frame
+    """In the box."""
+
+    @property
+    def part(self) -> BodyPart:
+        return self.parts[self.number]
+
+    @property
+    def own(self) -> Field:
+        """Distance from the part itself."""
+        return self.distances[self.number]
+
+    @property
+    def is_person(self) -> Bool[np.ndarray, "height width"]:
+        x0, y0, x1, y1 = self.box
+        return self.person.coverage[y0:y1, x0:x1] >= 1
+
+    @property
+    def pixels(self) -> Complex128[np.ndarray, "height width"]:
+        """Their places x + iy."""
+        rows, columns = np.ogrid[self.box[1] : self.box[3], self.box[0] : self.box[2]]
+        return columns + 1j * rows
+
+    def joints(
+        self, *names: str
+    ) -> tuple[Complex128[np.ndarray, " names"], Bool[np.ndarray, " names"]]:
+        """Places x + iy of joints, and where they were found."""
+        points, found = self.person.joints(names)
+        return points @ (1, 1j), found
+
+    def below_mouth(self) -> Float64[np.ndarray, "height width"] | None:
+        """Above 0 below the mouth, as the face sees it; None where no face was found."""
+        (eye, mouth), found = self.joints("mid_eye", "mid_mouth")
+        return ((self.pixels - mouth) * (mouth - eye).conj()).real if found.all() else None
+
+    def away(self, place: complex, length: float) -> Field:
+        """Distance of the pixels from a place, in lengths that are a share of the height."""
+        away = np.abs(self.pixels - place) / (length * self.person.height_px)
+        return away.astype(np.float32)
+
+    def nearest(self, numbers: Iterable[int]) -> Field:
+        """Distance from the nearest of some parts; cloth ends where it reaches."""
+        reached = {n: self.parts[n].reach if self.parts[n].is_cloth else FAR for n in numbers}
+        found = (np.where(self.distances[n] < reached[n], self.distances[n], FAR) for n in reached)
+        return reduce(np.minimum, found, np.full_like(self.own, FAR))
+
+    def nearest_that(self, is_asked: Callable[[BodyPart], bool]) -> Field:
+        return self.nearest(n for n in self.distances if is_asked(self.parts[n]))
+
+
+def around_part(
+    parts: Sequence[BodyPart],
+    number: int,
+    distances: Sequence[Distance],
+    person: Silhouette,
+    frame: Frame,
+) -> Around:
+    """One of the parts, whose distance was told.
+
+    Args:
+        frame: the person's box in the size of the coverage.
+    """
+    x0, y0, x1, y1 = box = distances[number].box
+    near = {n: other.within(box) for n, other in enumerate(distances) if other.overlaps(box)}
+    return Around(parts, number, person, box, near, frame[y0:y1, x0:x1])
 
 
 def shows_skirt(parts: Sequence[BodyPart], silhouettes: Iterable[Silhouette]) -> bool:
