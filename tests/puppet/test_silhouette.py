@@ -19,6 +19,7 @@ from tests.people import (
     painted,
     posed,
     room,
+    rotated,
     scaled,
     scene,
     silhouette_of,
@@ -401,3 +402,18 @@ def test_what_is_seen_between_fingers_is_no_part_of_the_hand():
     coverage = coverage_of(appearance, "left_hand", frame_size=size)
     assert coverage[trunk].sum() < 0.09 * coverage.sum()
     assert coverage[hand].sum() > 0.8 * hand.sum()
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_far_above_the_shoulders_a_trunk_has_no_hair(turn):
+    """Hair all around: it ends 1.2 to 1.5 radii above the shoulders, also of someone who lies."""
+    keypoints = rotated(posed(), turn)
+    shown = mask_of(silhouette_of(keypoints, EVERYWHERE), "torso")
+    joints = [HOLISTIC.index(f"{side}_shoulder") for side in ("left", "right")]
+    ends, radius_px = keypoints.points[0, joints], PARTS[NUMBER_OF["torso"]].radius * HEIGHT_PX
+    rows, columns = np.indices(PERSON_SIZE)
+    above = columns - ends[:, 0].max() if turn else ends[:, 1].min() - rows
+    aside = rows - ends[:, 1].mean() if turn else columns - ends[:, 0].mean()
+    beside_neck = (np.abs(aside) > 10) & (np.abs(aside) < 14)
+    assert (shown[beside_neck & (above > 1.55 * radius_px)] == 0).all()
+    assert shown[beside_neck & (above > 0.3 * radius_px) & (above < radius_px)].mean() > 100

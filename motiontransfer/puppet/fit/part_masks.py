@@ -43,10 +43,11 @@ _OVERLAP = 1.25  # by which it reaches to where another one is nearer: no gap wh
 _HINGE_EDGE = 0.9  # of its overlap with an arm behind, which lies under it
 _ELBOW = 0.036  # of the body's height, around it: within that the halves of an arm overlap
 _BROAD = 1.0  # of an upper arm, half of the shoulders' width up to which this is not told: profiles
+_ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
-"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
-Farther, the arm's rim would count as the trunk's. At a shoulder it is in radii of the arm."""
+"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm or
+at a shoulder, there in radii of the arm. Farther, the arm's rim would count as the trunk's."""
 _BESIDE_ALL = 1.5  # from the nearest part, near a hand: what it holds, and no jacket's tail
 _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
@@ -122,8 +123,9 @@ def part_masks(
         reach = part.reach * (1.0 if not_room is None else 1 + _LOOSE * not_room[y0:y1, x0:x1])
         mask = _mask_by_distance(around, reach)
         not_behind, shown = _shares_by_color(around, is_photo=is_photo)
-        mask = mask * not_behind * _share_by_jaw(around) * _share_not_held(around)
+        mask = mask * not_behind * _share_by_jaw(around) * _share_below_shoulders(around)
         mask = mask * _share_at_elbow(around) * _share_at_shoulders(around)
+        mask = mask * _share_not_held(around)
         for in_front in (n for n in around.distances if n > number):
             shown = shown * (1 - _hidden_by(around, in_front))
         hair_here = hair[y0:y1, x0:x1]
@@ -237,6 +239,20 @@ def _share_of_head(around: Around) -> Field:
     (reach,) = (part.reach for part in around.parts if part.is_head)
     near = _within(around.nearest_that(lambda part: part.is_head), reach)
     return np.maximum(1 - _within(trunk, SURE + _EDGE), near)
+
+
+def _share_below_shoulders(around: Around) -> Field | float:
+    """Share of each pixel that is not far above both shoulders, of a trunk."""
+    if not around.part.is_trunk:
+        return 1.0
+    ends = "left_shoulder", "right_shoulder", "mid_hip", "mid_shoulder"
+    (left, right, hip, middle), found = around.joints(*ends)
+    if not found.all() or hip == middle:
+        return 1.0
+    up = ((middle - hip) / abs(middle - hip)).conj()
+    above = (around.pixels * up).real - max((left * up).real, (right * up).real)
+    radius_px = around.part.radius * around.person.height_px
+    return _within((above / radius_px).astype(np.float32), _ABOVE_SHOULDERS)
 
 
 def _hidden_by(around: Around, number: int) -> Field:
