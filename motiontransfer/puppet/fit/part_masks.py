@@ -46,8 +46,8 @@ _BROAD = 1.0  # of an upper arm, half of the shoulders' width up to which this i
 _ABOVE_SHOULDERS = 1.5  # of a trunk: farther up is hair, which turns with the head
 _CLOSE = 1.35  # to a part's bones: it may be that part
 _REACH_AT_OTHERS = 1.15
-"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm or
-at a shoulder, there in radii of the arm. Farther, the arm's rim would count as the trunk's."""
+"""Its reach where no silhouette ends it: in front of another part, and of a trunk behind an arm.
+Farther, the arm's rim would count as the trunk's. At a shoulder it is in radii of the arm."""
 _BESIDE_ALL = 1.5  # from the nearest part, near a hand: what it holds, and no jacket's tail
 _LOOSE = 0.3  # of its reach, by which it is longer where a pixel is unlike the room: loose sleeves
 
