@@ -263,6 +263,56 @@ def test_what_is_hidden_by_others_than_arms_has_no_rim():
     assert (filled.colors[:, [18, 19, 30, 31]] == 250).all()
 
 
+def limb_beside_a_hand(*, above=10, below=10, is_hidden=np.s_[16:24]):
+    """An upright limb around column 20, and how it is filled behind a hand at its right edge."""
+    widths = np.where(np.arange(40) < 20, above, below)[:, None]
+    columns = np.arange(40)
+    own = cut_part(np.where((columns >= 10) & (columns < 20 + widths), 255, 0))
+    own.hidden[is_hidden, 26:37] = 255
+    own.coverage[is_hidden, 26:37] = 0
+    filled = replace(own, coverage=cv2.max(own.coverage, own.hidden), hidden=0 * own.hidden)
+    return own, filled
+
+
+def images_of(part, *, is_turned):
+    turned = {name: getattr(part, name).swapaxes(0, 1) for name in ("colors", "coverage", "hidden")}
+    return replace(part, **turned) if is_turned else part
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(("above", "below", "edge"), [(10, 10, 30), (8, 12, 30), (12, 8, 30)])
+def test_a_limb_is_filled_up_to_where_its_edge_is_above_and_below_a_hand(
+    above, below, edge, is_turned
+):
+    """In the middle it is as wide as the mean of both."""
+    own, filled = limb_beside_a_hand(above=above, below=below)
+    own, filled = (images_of(part, is_turned=is_turned) for part in (own, filled))
+    line = np.array([(0, 20), (40, 20)] if is_turned else [(20, 0), (20, 40)], float)
+    kept = images_of(filled.within_edges(own, line, 2.0), is_turned=is_turned).coverage
+    assert (kept[19:21, 10 : edge - 1] == 255).all()
+    assert not kept[19:21, edge + 3 :].any()
+    assert (kept[:, 10:26] == 255).all()
+
+
+def test_what_hides_an_edge_along_all_of_a_limb_does_not_end_it():
+    own, filled = limb_beside_a_hand(is_hidden=np.s_[:])
+    kept = filled.within_edges(own, np.array([(20, 0), (20, 40)], float), 2.0)
+    assert np.array_equal(kept.coverage, filled.coverage)
+
+
+def test_a_thigh_behind_a_hand_is_no_wider_than_in_its_own_frame():
+    """Another reference shows it four columns wider, as from the side."""
+    own, wide = limb_beside_a_hand()
+    wide.coverage[:, 30:34] = 255
+    for each in (own, wide):
+        each.colors[:, 12] = 255  # sharp
+    corner = BALL[0] - 20, BALL[1] - 20
+    cut = [replace(each, corner=corner) for each in (own, wide)]
+    kept = filled_trunk(cut, [posed()] * 2, part="left_thigh").coverage
+    assert (kept[18:22, 26:29] == 255).all()
+    assert not kept[18:22, 33].any()
+
+
 @pytest.mark.parametrize(("part", "other_side"), [("left_thigh", None), ("torso", {})])
 def test_a_leg_and_a_photo_keep_what_is_beside_an_arm(part, other_side):
     cut = [trunk(arm, rim=250) for arm in ARMS]

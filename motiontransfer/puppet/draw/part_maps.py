@@ -97,7 +97,7 @@ def _direction(of: _Numbers) -> _Numbers:
     return np.exp(1j * np.arctan2(of.imag, of.real))
 
 
-def _mapped(matrix: Affine, point: Vector) -> Vector:
+def _mapped(matrix: Affine, point: Float[np.ndarray, " 2"]) -> Vector:
     return matrix[:, :2] @ point + matrix[:, 2]
 
 

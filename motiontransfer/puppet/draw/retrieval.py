@@ -118,7 +118,7 @@ class References:
 
     def _hidden(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part that a reference did not show, compared with other references."""
-        shown = self._of_patches(lambda patch: patch.shown, unseen=0)
+        shown = self._of_patches(lambda patch: patch.shown, unseen=0.0)
         whole = np.quantile(shown, self._costs.shown_quantile, axis=0)
         other = whole[self._others]  # of someone in profile one side is never whole
         whole = np.where(whole < self._costs.one_sided * other, other, whole)
@@ -130,7 +130,7 @@ class References:
     def _cut_off(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Share of a part along which the frame's edge cuts it, more than in most references."""
         size = self._appearance.background.shape[:2]
-        shares = self._of_patches(lambda patch: _share_at_edge(patch, size), unseen=1)
+        shares = self._of_patches(lambda patch: _share_at_edge(patch, size), unseen=1.0)
         return np.maximum(shares - np.median(shares, axis=0), 0)
 
     def _unlike(self) -> Float64[np.ndarray, "filmed_references parts"]:
@@ -160,7 +160,7 @@ class References:
 
     def _blurred(self) -> Float64[np.ndarray, "filmed_references parts"]:
         """Penalties of what a reference shows blurred."""
-        sharp = self._of_patches(lambda patch: patch.sharpness, unseen=0)
+        sharp = self._of_patches(lambda patch: patch.sharpness, unseen=0.0)
         blurred = np.clip(1 - sharp / SHARP, 0, 1)
         return blurred * [self._costs.blurred[part.kind] for part in self.parts]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Num, UInt8
+from jaxtyping import Float, Float32, Float64, Num, UInt8
 from PIL import Image
 
 from motiontransfer.body.parts import BodyPart
@@ -196,6 +196,37 @@ class CutPart:
         small = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT)
         kept = cv2.resize(opened(small, disc)[edge:-edge, edge:-edge], (width, height))
         return replace(self, coverage=cv2.min(self.coverage, cv2.max(kept, own)))
+
+    def within_edges(
+        self, own: "CutPart", line: Float[np.ndarray, "2 2"], near_px: float
+    ) -> "CutPart":
+        """Without what was filled farther from a line than the part's own edges.
+
+        On each side an edge is where nothing nearby hides it. Between edges it is straight, and
+        beyond the last it goes on along the line.
+
+        Args:
+            own: the part before it was filled.
+            line: (x, y) of two joints.
+            near_px: distance from an edge that is near.
+        """
+        start, end = line @ (1, 1j)
+        length = max(abs(end - start), near_px)
+        rows, columns = np.indices(self.coverage.shape)
+        along_and_away = (columns + 1j * rows - start) * (end - start).conjugate() / length
+        along = (along_and_away.real.clip(0, length) / near_px).astype(np.int64)
+        steps, is_beyond = np.arange(along.max() + 1), np.zeros(along.shape, bool)
+        for side in (1, -1):
+            away = side * along_and_away.imag
+            shown, hiding = np.zeros((2, len(steps)))
+            for farthest, mask in (shown, own.coverage), (hiding, own.hidden):
+                np.maximum.at(farthest, along[mask > HALF], away[mask > HALF])
+            is_edge = (shown > 0) & (hiding < shown - near_px)
+            if is_edge.any():
+                edge = np.interp(steps, steps[is_edge], shown[is_edge])
+                is_beyond |= away > edge[along] + near_px
+        coverage = np.where(is_beyond, cv2.min(self.coverage, own.coverage), self.coverage)
+        return replace(self, coverage=coverage)
 
     def without_scraps(self, *, least: float = _LEAST_PIECE) -> "CutPart":
         """Without pieces that are small, or hang together with others by a faint rim only.

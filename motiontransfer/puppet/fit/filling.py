@@ -43,6 +43,7 @@ _BESIDE_LIMB, _BESIDE_HULL = 0.8, 0.35  # of a photo's parts, where it is made u
 _LEAST_FILLED = 0.25  # of the largest piece: of a head, and of a photo's part once it is filled
 _LEAST_OF_HAND = 0.4  # of its outline; without fingers, what shows less is a scrap of skin
 _LEAST_SHOWN = 0.2  # share of the hidden places which a source must show; some no frame shows
+_NEAR_EDGE = 0.1  # radii: a limb's edges are told by steps of that, and are exact within it
 _RIM = 0.25  # radii of a trunk, beside what an arm hides, in which its cut has a rim of the arm
 _ARM = 0.05  # of the body's height, around the lines of an arm: what is hidden there, it hides
 _ARM_JOINTS = "shoulder", "elbow", "wrist", "index"
@@ -262,8 +263,11 @@ class _PartViews:
             filled = filled.extended(filled.hidden)
         elif not self.part.is_limb and not self.part.is_cloth:
             filled = filled.extended(cv2.bitwise_and(filled.hidden, self._inside(reference)))
-        thin_px = THIN * self._radius_px(reference)
-        return filled.without_scraps().without_thin(thin_px, own.coverage)
+        radius_px = self._radius_px(reference)
+        joints = self._joints(reference)
+        if num_sources and self.part.motion == "limb" and len(joints) > 1:
+            filled = filled.within_edges(own, joints, _NEAR_EDGE * radius_px)
+        return filled.without_scraps().without_thin(THIN * radius_px, own.coverage)
 
     @cached_property
     def _without_rims(self) -> Mapping[int, CutPart]:
