@@ -143,16 +143,18 @@ def _unpack(landmarks: Sequence[Any]) -> Float32[np.ndarray, "landmarks 3"]:
 def native_stderr_hidden() -> Generator[None]:
     """Keep MediaPipe's native log lines off the terminal; it has no switch for them.
 
-    They are shown if the block raises an error.
+    They are shown if the block raises an error, but not at Ctrl-C.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as log:
         kept = os.dup(2)
         os.dup2(log.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:
+            failed = True
+            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)

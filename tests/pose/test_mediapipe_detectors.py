@@ -156,6 +156,10 @@ def test_native_log_lines_are_hidden_unless_it_fails(capfd):
         os.write(2, b"the reason\n")
         raise RuntimeError("broken")
     assert capfd.readouterr().err == "the reason\n"
+    with pytest.raises(KeyboardInterrupt), native_stderr_hidden():  # noqa: PT012
+        os.write(2, b"noise\n")
+        raise KeyboardInterrupt
+    assert not capfd.readouterr().err
 
 
 # Bundles made of the networks in MediaPipe's package: tests download nothing.
