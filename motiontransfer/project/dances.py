@@ -176,7 +176,8 @@ def add_dance(
     """
     check_there(dancer, *me)
     with params_lock(root):
-        before, films = _texts(root), read_films(root)
+        before = _texts(root)
+        films = read_films(root)
         videos = films.videos
         if other is None:
             whole = {name: video for name, video in videos.items() if video.crop == "none"}
@@ -184,7 +185,8 @@ def add_dance(
         else:
             danced = _second_dancer(dancer, other, films)
         mine = _films_of_me(me, videos, source=danced.name)
-        source, first = danced.name, mine[0].name
+        source = danced.name
+        first = mine[0].name
         subject = _subject_of(first, videos)
         new = _without_entry([danced, *mine], videos)
         entered = Dance(source=source, target=subject, new=new, before=before)
