@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _Trim = tuple[float, float]
 _Place = tuple[float, float, float]
+_What = Literal["preview", "result", "report"]
 _PART = "start and end in seconds; 0 0: all."
 _WHO = "a place, shares of width and height, and a time in seconds."
 _PLAIN = ", ".join(layout.PLAIN_BACKGROUNDS)
@@ -239,7 +240,7 @@ def _planned(first: "Dance", dance: "Dance", *, preview: bool, root: Path) -> Pl
     from motiontransfer.pipeline.runs import num_at_once
 
     foretold = partial(plan, root=root, is_forecast=True, changed=first.changed_stages)
-    graph = foretold(*_wanted(dance, preview=preview))
+    graph = foretold(*_makes(dance, preview=preview))
     forecasts = forecast(graph, root=root)
     return Planned(
         title=dance.transfer,
@@ -329,10 +330,19 @@ def _made_again(dance: "Dance", foretold: Callable[..., "Graph"], *, root: Path)
     return tuple(name for name in finished if f"encode@{name}" in stages)
 
 
-def _wanted(dance: "Dance", *, preview: bool) -> list[str]:
-    """Stages to run: of what nothing is trained for, the result is as soon there as a preview."""
-    first = [f"preview@{dance.transfer}"] if preview or dance.is_trained else []
-    return first if preview else [*first, f"report@{dance.transfer}"]
+def _makes(dance: "Dance", *, preview: bool) -> dict[str, tuple[_What, Path]]:
+    """What is to be there of a dance, and its file, by the stage that makes it.
+
+    Of what nothing is trained for, the result is as soon there as a preview.
+    """
+    results = layout.results_folder(dance.transfer)
+    makes = {}
+    if preview or dance.is_trained:
+        makes[f"preview@{dance.transfer}"] = "preview", results / layout.PREVIEW_FILE
+    if not preview:
+        makes[f"encode@{dance.transfer}"] = "result", results / layout.TRANSFER_FILE
+        makes[f"report@{dance.transfer}"] = "report", results / "report.html"
+    return makes
 
 
 def _perform(
@@ -351,19 +361,14 @@ def _perform(
     from motiontransfer.project.dances import take_back
 
     made: list[Made] = []
-    transfer, wanted = dance.transfer, _wanted(dance, preview=preview)
-    results, makes = layout.results_folder(transfer), {}
-    if f"preview@{transfer}" in wanted:
-        makes[f"preview@{transfer}"] = "preview", results / layout.PREVIEW_FILE
-    if not preview:
-        makes[f"encode@{transfer}"] = "result", results / layout.TRANSFER_FILE
-        makes[f"report@{transfer}"] = "report", results / "report.html"
+    makes = _makes(dance, preview=preview)
 
     def tell(stage: str) -> None:
         what, file = makes[stage]
         if not file.exists():
             raise MissingFileError(f"{file}: {stage} has not made it; run the same command again")
-        others = sorted(layout.backgrounds_folder(transfer).glob("*.*")) if what == "result" else []
+        backgrounds = layout.backgrounds_folder(dance.transfer)
+        others = sorted(backgrounds.glob("*.*")) if what == "result" else []
         if not made and (text := _absence(dance.source)):
             emit(Note(text=text))
         made.append(Made(what=what, files=tuple(map(str, (file, *others)))))
@@ -375,13 +380,10 @@ def _perform(
         for stage in makes:  # what they were made from need not be here, as after `join`
             tell(stage)
         return
-    subjects = {name: video.subject for name, video in read_films().videos.items()}
-    films = (name for name, subject in subjects.items() if subject == dance.target)
-    who = dict.fromkeys((dance.target, *films), "the person")
-    who |= dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
+    who = _roles(dance)
     try:
         took = run_side_by_side(
-            wanted, transfer, forecasts, told=makes, tell=tell, who=who, executor=executor
+            [*makes], dance.transfer, forecasts, tell=tell, who=who, executor=executor
         )
     except MotionTransferError:
         if not made:
@@ -392,6 +394,14 @@ def _perform(
         emit(Took(stages=long))
         for event in made:  # is not to be looked for above
             emit(event)
+
+
+def _roles(dance: "Dance") -> dict[str, str]:
+    """What to call the videos and subjects of a dance."""
+    subjects = {name: video.subject for name, video in read_films().videos.items()}
+    films = (name for name, subject in subjects.items() if subject == dance.target)
+    who = dict.fromkeys((dance.target, *films), "the person")
+    return who | dict.fromkeys((dance.source, subjects[dance.source]), "the dancer")
 
 
 def _absence(source: str) -> str:
@@ -428,7 +438,7 @@ def dance_all(
         results = layout.results_folder(stage.partition("@")[2])
         emit(Made(what="report", files=(str(results / "report.html"),)))
 
-    run_side_by_side(wanted, "dances", forecasts, told=wanted, tell=tell, keep_going=True)
+    run_side_by_side(wanted, "dances", forecasts, tell=tell, keep_going=True)
 
 
 @command
@@ -463,4 +473,4 @@ def guide(
             webbrowser.open(film.resolve().as_uri())
 
     who = {source: "the dancer"}
-    run_side_by_side([stage], name, forecasts, told=[stage], tell=tell, who=who)
+    run_side_by_side([stage], name, forecasts, tell=tell, who=who)

@@ -28,7 +28,6 @@ def run_side_by_side(
     title: str,
     forecasts: Mapping[str, float],
     *,
-    told: Collection[str],
     tell: Callable[[str], None],
     who: Mapping[str, str] = MappingProxyType({}),
     keep_going: bool = False,
@@ -36,8 +35,8 @@ def run_side_by_side(
 ) -> Mapping[str, float]:
     """Run stages with all that they depend on, as many at once as there are cores for.
 
-    Of those that can run, the one goes before on which the longest chain depends. Beside it others
-    begin at a lower priority.
+    What the first one depends on goes before all others; then, of those that can run, the one on
+    which the longest chain depends. Beside it others begin at a lower priority.
 
     Trainings have the threads that they have under `dvc repro`, so that outputs are the same.
 
@@ -45,8 +44,7 @@ def run_side_by_side(
         Seconds that each took.
 
     Args:
-        told: stages, of which the first one goes before all others, with what it depends on.
-        tell: called with each of them once its outputs are there, which may be now.
+        tell: called with each wanted stage once its outputs are there, which may be now.
         who: what to call videos and subjects.
         keep_going: after a failure, with what does not depend on it.
         executor: one of `executor_of`.
@@ -63,11 +61,11 @@ def run_side_by_side(
             emit(planned(f"{title}: outputs that are not here", more))
             if has_remote():
                 emit(Note(text=_SHARED))
-    for stage in told:
+    for stage in wanted:
         if stage not in graph:
             tell(stage)
-    tells = {stage: tell for stage in told if stage in graph}
-    urgency = urgencies(graph, forecasts, first=next(iter(told)))
+    tells = {stage: tell for stage in wanted if stage in graph}
+    urgency = urgencies(graph, forecasts, first=wanted[0])
     with (
         endings_as_interrupt(),
         nullcontext(executor) if executor else executor_of(graph) as runs_stages,

@@ -63,13 +63,30 @@ def _known(file: Path) -> dict[str, Path]:
     return same_films(file) | alike
 
 
-def _put_back(file: Path, path: Path, *, root: Path) -> None:
-    """Copy a film to where a known one of its content is missing."""
-    if not (root / path).exists():
-        with replacing(root / path) as temporary:
-            shutil.copyfile(file, temporary)
-        with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
-            repo.add([str(root / path)])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Film:
+    """A film that was given, as the video that it is or becomes."""
+
+    given: Path
+    name: str
+    """Of the video."""
+    path: Path
+    """Of the video's file, or of one to copy."""
+
+
+def _put_back(films: Iterable[_Film], *, root: Path) -> None:
+    """Copy films to where known ones of their content are missing."""
+    for film in films:
+        path = root / film.path
+        if not path.exists():
+            with replacing(path) as temporary:
+                shutil.copyfile(film.given, temporary)
+            with errors_of_dvc("dvc add"), opened(root, wait=True) as repo:
+                repo.add([str(path)])
+
+
+def _without_entry(films: Iterable[_Film], videos: Mapping[str, Video]) -> dict[str, Path]:
+    return {film.name: film.path for film in films if film.name not in videos}
 
 
 def name_of_file(file: Path, taken: Iterable[str] = ()) -> str:
@@ -101,6 +118,10 @@ class Dance:
     before: Mapping[Path, str]
     """Texts of films.yaml and params.yaml."""
     after: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def result(self) -> Path:
+        return layout.results_folder(self.transfer) / layout.TRANSFER_FILE
 
     @property
     def changed_stages(self) -> list[str]:
@@ -155,57 +176,80 @@ def add_dance(
     """
     check_there(dancer, *me)
     with params_lock(root):
-        before, entered_films = _texts(root), read_films(root)
-        videos = entered_films.videos
-        whole = {each: video for each, video in videos.items() if video.crop == "none"}
-        among = whole if crop == "none" else videos
-        source, found = _known_film(dancer, among, is_target=False)
-        film = None
-        if other is not None:
-            film = layout.results_folder(other.transfer) / layout.TRANSFER_FILE
-            known = (key for key, its in entered_films.scenes.items() if its.film == film)
-            source = next(known, name_of_file(Path(f"{other.source}_second")))
-            found = videos[other.source].path
-        name, own = _known_film(me[0], videos, is_target=True, other=source)
-        new = {each: file for each, file in ((source, found), (name, own)) if each not in videos}
-        subject = videos[name].subject if name in videos else name
-        again = [(dancer, found), (me[0], own)]
-        for file in me[1:]:
-            alike = _known(file)
-            shown = {each for each in alike if each in videos and videos[each].subject == subject}
-            again += [(file, alike[each]) for each in shown]
-            if not shown and file not in new.values():
-                kept = (path for each, path in alike.items() if each not in videos)
-                new[name_of_file(Path(subject), new)] = next(kept, file)
+        before = _texts(root)
+        films = read_films(root)
+        videos = films.videos
+        if other is None:
+            whole = {name: video for name, video in videos.items() if video.crop == "none"}
+            danced = _known_film(dancer, whole if crop == "none" else videos, is_target=False)
+        else:
+            danced = _second_dancer(dancer, other, films)
+        mine = _films_of_me(me, videos, source=danced.name)
+        source = danced.name
+        first = mine[0].name
+        subject = _subject_of(first, videos)
+        new = _without_entry([danced, *mine], videos)
         entered = Dance(source=source, target=subject, new=new, before=before)
         second = {"person": "second_largest"} if other else {}
-        own_keys, changed = {source: {**second, **wishes.of_dance}, name: wishes.of_me}, []
+        keys = {source: {**second, **wishes.of_dance}, first: wishes.of_me}
         try:
-            for file, path in [] if entry_only else again:
-                _put_back(file, path, root=root)
-            for each, file in new.items():
-                is_dance = each == source
+            if not entry_only:
+                _put_back([danced, *mine], root=root)
+            for name, file in new.items():
+                is_dance = name == source
                 add_video(
                     file,
-                    name=each,
+                    name=name,
                     subject=source if is_dance else subject,
                     crop=crop if is_dance else "auto",
                     role="source" if is_dance else "target",
-                    others={k: v for k, v in own_keys.get(each, {}).items() if v is not None},
                     entry_only=entry_only,
                     root=root,
                 )
-            for each in own_keys.keys() - new.keys():
-                changed += _set_keys(each, own_keys[each], root=root)
+            changed = []
+            for name, its in keys.items():
+                changes = _set_keys(name, its, root=root)
+                changed += [] if name in new else changes
             changed += _set_params(wishes.params, root=root)
-            transfer = pair(source, subject, scene=scene, film=film, root=root)
-            removed = remove_demo_videos(root=root) if new else []
+            film = other.result if other else None
+            return replace(
+                entered,
+                transfer=pair(source, subject, scene=scene, film=film, root=root),
+                removed=remove_demo_videos(root=root) if new else [],
+                changed=changed,
+                is_trained=subject in read_films(root).trained,
+                after=_texts(root),
+            )
         except BaseException:
             take_back(replace(entered, after=_texts(root)), root=root)
             raise
-        is_trained = subject in read_films(root).trained
-        after = {"removed": removed, "changed": changed, "after": _texts(root)}
-        return replace(entered, transfer=transfer, is_trained=is_trained, **after)
+
+
+def _second_dancer(dancer: Path, other: Dance, films: Films) -> _Film:
+    """The second of two dancers, whose place is a result in which the first one is replaced."""
+    known = (name for name, scene in films.scenes.items() if scene.film == other.result)
+    name = next(known, None) or name_of_file(Path(f"{other.source}_second"))
+    return _Film(given=dancer, name=name, path=films.videos[other.source].path)
+
+
+def _films_of_me(me: Sequence[Path], videos: Mapping[str, Video], *, source: str) -> list[_Film]:
+    """Films or photos of one person, who is the subject of the first."""
+    found = [_known_film(me[0], videos, is_target=True, other=source)]
+    subject = _subject_of(found[0].name, videos)
+    for file in [*dict.fromkeys(me)][1:]:
+        alike = _known(file)
+        shown = [name for name in alike if name in videos and videos[name].subject == subject]
+        found += [_Film(given=file, name=name, path=alike[name]) for name in shown]
+        if not shown:
+            name = name_of_file(Path(subject), [source, *(film.name for film in found)])
+            kept = (path for name, path in alike.items() if name not in videos)
+            found.append(_Film(given=file, name=name, path=next(kept, file)))
+    return found
+
+
+def _subject_of(name: str, videos: Mapping[str, Video]) -> str:
+    """Of a video; a new one of a person shows a new subject of its name."""
+    return videos[name].subject if name in videos else name
 
 
 def _texts(root: Path) -> dict[Path, str]:
@@ -239,8 +283,8 @@ def _set_params(values: Mapping[str, object], *, root: Path) -> list[str]:
 
 def _known_film(
     file: Path, videos: Mapping[str, Video], *, is_target: bool, other: str = ""
-) -> tuple[str, Path]:
-    """Name of the video that has a film's content, else a new one, and the film's file.
+) -> _Film:
+    """The video that has a film's content, else a new one.
 
     If several have it, a target's is a trained one, and a dance's one that is not. The same film is
     two videos as a target and as a dance, unless it is trained.
@@ -253,9 +297,9 @@ def _known_film(
     trained = [name for name in entered if videos[name].subject in targets]
     others = [name for name in entered if name not in (*trained, other)]
     if known := trained + others if is_target else others + trained:
-        return known[0], alike[known[0]]
+        return _Film(given=file, name=known[0], path=alike[known[0]])
     kept = next((path for name, path in alike.items() if name not in entered), file)
-    return name_of_file(kept, {other, *videos}), kept
+    return _Film(given=file, name=name_of_file(kept, {other, *videos}), path=kept)
 
 
 def add_guide(
@@ -277,16 +321,14 @@ def add_guide(
     check_there(dancer, *([me] if me else []))
     with params_lock(root):
         videos = read_films(root).videos
-        source, found = _known_film(dancer, videos, is_target=False)
-        films, again = {source: found}, [(dancer, found)]
-        target = source
+        films = [_known_film(dancer, videos, is_target=False)]
+        source = films[0].name
         if me is not None:
-            target, found = _known_film(me, videos, is_target=True, other=source)
-            films[target] = found
-            again.append((me, found))
-        new = {name: file for name, file in films.items() if name not in videos}
-        for file, path in [] if entry_only else again:
-            _put_back(file, path, root=root)
+            films.append(_known_film(me, videos, is_target=True, other=source))
+        target = films[-1].name
+        new = _without_entry(films, videos)
+        if not entry_only:
+            _put_back(films, root=root)
         add = partial(add_video, crop="auto", role="source", entry_only=entry_only, root=root)
         for name, file in new.items():
             add(file, name=name, subject=name)

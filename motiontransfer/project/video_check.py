@@ -22,7 +22,7 @@ from jaxtyping import Float, Float32, Float64
 from motiontransfer.body.completion import complete
 from motiontransfer.body.fit import fit_body
 from motiontransfer.body.motion import BodyMotion
-from motiontransfer.core.arrays import AnyFrame, Box, Frame, Series
+from motiontransfer.core.arrays import AnyFrame, Box, Frame, FrameMask, Series
 from motiontransfer.core.errors import VideoError
 from motiontransfer.core.params import Compute, SplitParams, load_section
 from motiontransfer.core.sampling import evenly_spaced
@@ -49,7 +49,7 @@ from motiontransfer.pose.keypoints import Detections, Keypoints, People
 from motiontransfer.pose.landmarks import boxes_of_people
 from motiontransfer.pose.mediapipe_detectors import open_bodies, open_unrelated
 from motiontransfer.pose.photos import lasting
-from motiontransfer.pose.subject import PersonRule, choose_person, track_at
+from motiontransfer.pose.subject import choose_person, track_at
 from motiontransfer.pose.time_series import segments
 from motiontransfer.retargeting.params import FitNormalizationParams
 from motiontransfer.retargeting.statistics import fit_statistics
@@ -68,6 +68,8 @@ from motiontransfer.video.reader import (
 
 _Pairs = Float64[np.ndarray, "samples 2"]
 """When a sample is shown, and the later frame that it is compared with; seconds."""
+_Sample = tuple[AnyFrame, AnyFrame | None, float]
+"""A frame, a later one, and the seconds between them."""
 _Thumbnails = tuple[Series, Float32[np.ndarray, "frames rows columns 3"]]
 """Times and small copies of frames, each once."""
 
@@ -172,17 +174,43 @@ def check_video(
     frames = [framing.apply(frame) for frame, _, _ in samples]
     if metadata.is_picture:
         detected = _detect_in_picture(metadata, framing, size=size)
-        counts = [max(*counts, len(detected.people))]
-        tracks = (
-            choose_person(detected, _rule(detected, framing, person)) if detected.people else ()
-        )
+        others = [len(detected.people)]
+        tracks = _tracks(detected, framing, person) if others[0] else ()
     else:
         people = _detect_person(frames)
-        counts = [max(each) for each in zip(counts, map(len, people), strict=True)]
+        others = [*map(len, people)]
         detected = _as_detections(people, framing, seconds)
         tracks = detected.people[:1]
-    crowded = segments(np.array(counts) > np.median(counts))  # as in a cross-fade
+    counts = np.maximum(counts, others)
+    crowded = segments(counts > np.median(counts))  # as in a cross-fade
     keypoints = replace(detected.of_person(*tracks), unusual=tuple(crowded))
+    motion = fit_body(keypoints, detected.world_of_person(*tracks))
+    return VideoCheck(
+        metadata=metadata, seconds=seconds, people=tuple(counts.tolist()), framing=framing,
+        picture=film_box(brightest), frames=tuple(frames), keypoints=keypoints, motion=motion,
+        quality=_quality(samples, frames, keypoints, motion, framing, has_others=counts > 1),
+        cuts_seconds=cuts.result(),
+        start_seconds=trim[0] if trim else 0.0,
+        whole=tuple(as_high(frame, _WHOLE_PX) for frame, _, _ in samples),
+        everyone=tuple(map(tuple, everyone)),
+    )  # fmt: skip
+
+
+def _quality(
+    samples: Sequence[_Sample],
+    frames: Sequence[AnyFrame],
+    keypoints: Keypoints,
+    motion: BodyMotion,
+    framing: Framing,
+    *,
+    has_others: FrameMask,
+) -> ClipQuality:
+    """Quality of sampled frames, as of a clip.
+
+    Args:
+        frames: those of the samples, in the working image.
+        has_others: whether more than one person is in a frame.
+    """
     pairs = (
         FramePair(
             before=frames[index],
@@ -193,27 +221,17 @@ def check_video(
         for index, (_, after, seconds_between) in enumerate(samples)
         if after is not None
     )
-    motion = fit_body(keypoints, detected.world_of_person(*tracks))
     misfits = ~motion.fits & np.any(keypoints.score > 0, axis=1)
-    quality = measure_quality(
+    return measure_quality(
         keypoints,
         replace(Repairs.none(len(frames)), misfits=misfits),
         content=framing.content,
-        with_others=np.array(counts) > 1,
+        with_others=has_others,
         possible_switches=0,
         camera_speed=camera_speed(pairs),
         camera_wander=camera_wander(frames, keypoints),
         turn=degrees_to_turn(keypoints, frames[0]),
     )
-    return VideoCheck(
-        metadata=metadata, seconds=seconds, people=tuple(counts), framing=framing,
-        picture=film_box(brightest), quality=quality, frames=tuple(frames), keypoints=keypoints,
-        motion=motion,
-        cuts_seconds=cuts.result(),
-        start_seconds=trim[0] if trim else 0.0,
-        whole=tuple(as_high(frame, _WHOLE_PX) for frame, _, _ in samples),
-        everyone=tuple(map(tuple, everyone)),
-    )  # fmt: skip
 
 
 def check_stages(checks: Mapping[str, VideoCheck], *, is_target: bool) -> None:
@@ -274,8 +292,8 @@ def _decoded(
 
 def _samples(
     metadata: VideoMetadata, pairs: _Pairs, decoded: Mapping[float, Timed[av.VideoFrame]]
-) -> Iterator[tuple[AnyFrame, AnyFrame | None, float]]:
-    """(frame, later frame, seconds between them) of each pair whose first could be decoded."""
+) -> Iterator[_Sample]:
+    """Of each pair whose first frame could be decoded."""
     for before, after in (map(decoded.get, pair) for pair in pairs.tolist()):
         if before is None:
             continue
@@ -355,13 +373,13 @@ def _detect_in_picture(
         return detect_keypoints(clip, detector, video=file, compute=Compute(num_workers=1))
 
 
-def _rule(photo: Detections, framing: Framing, person: PersonPlace | None) -> PersonRule:
+def _tracks(photo: Detections, framing: Framing, person: PersonPlace | None) -> tuple[int, ...]:
     """Whom a photo is of, as `clean_keypoints` chooses."""
     if person is None:
-        return "largest"
+        return choose_person(photo, "largest")
     height, width = framing.source_size
     place = np.array([person[0] * width, person[1] * height])
-    return track_at(photo, 0, framing.to_working(place))
+    return choose_person(photo, track_at(photo, 0, framing.to_working(place)))
 
 
 def _as_detections(people: list[People], framing: Framing, seconds: float) -> Detections:

@@ -112,9 +112,11 @@ def test_a_photo_of_a_crowd_is_told_with_who_is_chosen(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(video_check, "_detect_people", detects(*TWO["people"]))
 
+    shown = [(190.0, 128.0)]
+
     def in_crop(metadata, framing, *, size):
-        x = float(framing.to_working(np.array([190.0, 128.0]))[0])
-        (found,) = detects((x, 128.0))([np.zeros((*framing.size, 3), np.uint8)])
+        places = [(float(framing.to_working(np.array(place))[0]), place[1]) for place in shown]
+        (found,) = detects(*places)([np.zeros((*framing.size, 3), np.uint8)])
         return video_check._as_detections([found], framing, 1.0)
 
     monkeypatch.setattr(video_check, "_detect_in_picture", in_crop)
@@ -124,6 +126,10 @@ def test_a_photo_of_a_crowd_is_told_with_who_is_chosen(tmp_path, monkeypatch):
     assert (told.chosen, told.crowd_seconds, told.strip) == (1, 0.0, "")
     assert "such as `--person-me 0.36 0.49 0.0`" in told.advice[0]
     assert told.advice[1].startswith("2 people are in view: one performs")
+    shown.clear()
+    monkeypatch.setattr(video_check, "_detect_people", detects())
+    empty = check_video(photo, size=(256, 256), person=(0.75, 0.5, 0.0))
+    assert film_checked("me", empty, is_target=True).sentence == "Poor: nobody is found."
 
 
 def test_the_poses_of_the_sampled_frames_are_kept_with_them(check):
