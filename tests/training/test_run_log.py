@@ -97,3 +97,16 @@ def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     run_log.Log(run, run.parent / "shown", step=20).add(21, {"generator/other": 1.0})
     assert len(rows(run)) == 4
     assert (curve.parent / "other.tsv").read_text().split() == ["step", "other", "21", "1.0"]
+
+
+def test_what_is_new_is_shown_once_a_second_and_when_asked_at_once(run, monkeypatch):
+    seconds, shown = [0.0], run.parent / "shown"
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: seconds[0])
+    log, last = run_log.Log(run, shown, step=9), []
+    for step, now, at_once in ((10, 5.0, False), (11, 5.9, False), (12, 5.9, True), (13, 7, False)):
+        seconds[0] = now
+        log.add(step, {"generator/l1": 1.0})
+        log.show(at_once=at_once)
+        curve = (shown / "metrics/generator/l1.tsv").read_text().splitlines()
+        last.append(int(curve[-1].split("\t")[0]))
+    assert last == [10, 10, 12, 13]
