@@ -15,7 +15,6 @@ from demo.film import CLIPS, FilmParams, film_video
 from motiontransfer.core.params import Compute, load_section
 
 SET_FILE = Path("benchmarks/transfer/set.yaml")
-ROLES = ("target", "source", "truth")
 
 
 def clip_path(pair: str, role: str) -> Path:

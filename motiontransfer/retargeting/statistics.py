@@ -203,34 +203,22 @@ def fit_statistics(
             f"expected clips of one image size, got {sizes or 'no clips'}; "
             "decode all videos of a subject alike"
         )
-    contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
-    if not any(contact.has_height.any() for contact in contacts):
-        min_score = 0.0  # unsure joints are better than none
-        contacts = [measure_ground_contact(clip, min_score=min_score) for clip in clips]
+    contacts, min_score = _ground_contacts(clips, min_score)
     used = np.concatenate([contact.has_height for contact in contacts])
-    shows = min(map(what_is_shown, clips), key=SHOWN.index)
-    if not used.any():
-        seen = "without a head" if shows == WHOLE else in_words(shows)
-        raise StatisticsError(
-            f"none of {len(used)} frames shows head and ankles, or head and shoulders, by which "
-            f"ankles can be placed, got pictures {seen}. Show one person from the "
-            "chest up at least"
-        )
     height = np.concatenate([contact.height_px for contact in contacts])[used]
-    floors = [
-        floor_line(contact, frame_rate=clip.frame_rate)
-        for clip, contact in zip(clips, contacts, strict=True)
-    ]
-    by_floor = cluster_fraction is None and cluster_epsilon_px is None
-    lines = floors if by_floor else [contact.ankle_y_px for contact in contacts]
+    x = np.concatenate([contact.ankle_x_px for contact in contacts])[used]
+    lines = [contact.ankle_y_px for contact in contacts]
+    if cluster_fraction is None and cluster_epsilon_px is None:
+        pairs = zip(contacts, clips, strict=True)
+        lines = [floor_line(contact, frame_rate=clip.frame_rate) for contact, clip in pairs]
     line = np.concatenate(lines)[used]
     closest, farthest = _ankle_lines(line, outlier_quantile, cluster_fraction, cluster_epsilon_px)
     at_closest, at_farthest = (
         float(np.quantile(_heights_near(end, line, height), outlier_quantile))
         for end in (closest, farthest)
     )
-    clips, known = [with_forehead(clip) for clip in clips], clips
-    sure = [clip.sure(min_score) for clip in clips]
+    with_foreheads = [with_forehead(clip) for clip in clips]
+    sure = [clip.sure(min_score) for clip in with_foreheads]
     measured = [clip.measured() for clip in sure]
     statistics = PoseStatistics(
         closest_ankle_y_px=closest,
@@ -238,7 +226,7 @@ def fit_statistics(
         # Nearer is never smaller: if it seems so, the person never stood upright there.
         height_at_closest_px=max(at_closest, at_farthest),
         height_at_farthest_px=at_farthest,
-        median_ankle_x_px=float(np.median(np.concatenate([c.ankle_x_px for c in contacts])[used])),
+        median_ankle_x_px=float(np.median(x)),
         image_size=sizes[0],
         min_score=min_score,
         frames_used=int(used.sum()),
@@ -248,18 +236,46 @@ def fit_statistics(
         head_shape=fit_head_shape(sure),
         leg_shape={},
         head_views=(),
-        seconds_from_behind=seconds_from_behind(clips),
-        joints=tuple(sorted({joint for clip in known for joint in shown_joints(clip)})),
+        seconds_from_behind=seconds_from_behind(with_foreheads),
+        joints=tuple(sorted({joint for clip in clips for joint in shown_joints(clip)})),
         detector=", ".join(sorted({clip.detector for clip in clips})),
-        shows=shows,
+        shows=_most_shown(clips),
     )
-    heights = [statistics.heights_px(clip) for clip in clips]
+    heights = [statistics.heights_px(clip) for clip in with_foreheads]
     proportions = fit_proportions(measured, heights)
-    if shows != WHOLE:
+    if statistics.shows != WHOLE:
         proportions = fit_proportions(sure, heights) | proportions
     legs = fit_leg_shape(measured, heights, proportions)
     heads = fit_head_views(measured, heights)
     return replace(statistics, proportions=proportions, leg_shape=legs, head_views=heads)
+
+
+def _ground_contacts(
+    clips: Sequence[Keypoints], min_score: float
+) -> tuple[list[GroundContact], float]:
+    """Ground contact of each clip, and the score that its joints need.
+
+    That is 0 where sure joints give no height: unsure joints are better than none.
+
+    Raises:
+        StatisticsError: no frame has both ankles and a head.
+    """
+    for least in (min_score, 0.0):
+        contacts = [measure_ground_contact(clip, min_score=least) for clip in clips]
+        if any(contact.has_height.any() for contact in contacts):
+            return contacts, least
+    shows = _most_shown(clips)
+    seen = "without a head" if shows == WHOLE else in_words(shows)
+    raise StatisticsError(
+        f"none of {sum(clip.num_frames for clip in clips)} frames shows head and ankles, or head "
+        f"and shoulders, by which ankles can be placed, got pictures {seen}. Show one person from "
+        "the chest up at least"
+    )
+
+
+def _most_shown(clips: Sequence[Keypoints]) -> str:
+    """How much of the body the clip that shows most of it shows."""
+    return min(map(what_is_shown, clips), key=SHOWN.index)
 
 
 def shown_joints(keypoints: Keypoints) -> set[str]:

@@ -24,6 +24,7 @@ _Item = TypeVar("_Item")
 
 _PLOTS = Path("live/plots")
 _PREFIX, _COUNT = "mean_losses.", "count"  # names in a checkpoint
+_SHOWN_SECONDS = 1.0  # between times at which logs are copied to where they are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +142,11 @@ class RunClock:
 
 
 class Log:
-    """Curves and sample images of a run, in its folder `live/plots`."""
+    """Curves and sample images of a run, in its folder `live/plots`, and their copy for DVC."""
 
-    def __init__(self, run: Path, *, step: int) -> None:
+    def __init__(self, run: Path, shown: Path, *, step: int) -> None:
         """Continue after some step; later entries are removed, as they will be repeated."""
+        self._run, self._shown, self._shown_at = run, shown, -math.inf
         self._plots = run / _PLOTS
         if step == 0:
             shutil.rmtree(self._plots, ignore_errors=True)  # of a run without a checkpoint
@@ -153,6 +155,7 @@ class Log:
                 path.unlink()
         for path in sorted((self._plots / "metrics").rglob("*.tsv")):
             _truncate(path, step)
+        show_log_anew(run, shown)
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to each curve, by name."""
@@ -165,6 +168,12 @@ class Log:
 
     def add_sample(self, step: int, image: Frame) -> None:
         write_image(self._plots / "images" / _sample_name(step), image)
+
+    def show(self, *, at_once: bool) -> None:
+        """Copy what is new, at once or if the last time is a second ago."""
+        if at_once or time.monotonic() > self._shown_at + _SHOWN_SECONDS:
+            show_log(self._run, self._shown)
+            self._shown_at = time.monotonic()
 
 
 def _sample_name(done: int) -> str:

@@ -7,10 +7,8 @@ once. Gradients are averaged over the ranks. The exponential moving average of t
 
 import copy
 import logging
-import math
 import signal
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -53,7 +51,6 @@ from motiontransfer.training.run_log import (
     RunClock,
     Scalar,
     Throughput,
-    show_log,
     show_log_anew,
 )
 
@@ -64,7 +61,6 @@ LossesOf = Mapping[str, Mapping[str, Scalar]]
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SHOWN_SECONDS = 1.0  # between times at which logs are copied to where they are read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,14 +184,12 @@ def fit(task: AdamTask, dataset: Dataset, run: Run, folder: Path) -> Throughput:
     """
     runtime, schedule, losses, values = task.runtime, run.schedule, MeanLosses(), {}
     start = _resume(task, losses, folder)
-    done, minutes, stop, shown = start.steps, start.own_minutes, 0, -math.inf
+    done, minutes, stop = start.steps, start.own_minutes, 0
     clock = RunClock(start, on_cpu=runtime.device.type == "cpu")
     batches = clock.waiting_for(_batches(dataset, runtime, schedule, start))
     progress = ProgressMeter(task.description, total=schedule.steps, done=done)
-    log = Log(folder, step=done) if runtime.is_first else None
     with closing(progress), delayed_signals() as received:
-        if log is not None:
-            show_log_anew(folder, run.paths.logs)
+        log = Log(folder, run.paths.logs, step=done) if runtime.is_first else None
         for done, batch in enumerate(batches, start.steps + 1):
             learning_rate = schedule.learning_rate_at(done - 1, minutes=minutes)
             losses.add(task.step(batch, step=done - 1, learning_rate=learning_rate))
@@ -220,10 +214,8 @@ def fit(task: AdamTask, dataset: Dataset, run: Run, folder: Path) -> Throughput:
                 is_sampled = over or done % schedule.sample_every_steps == 0
                 if is_sampled:
                     log.add_sample(done, task.sample(dataset))
-                is_due = over or stop or time.monotonic() > shown + _SHOWN_SECONDS
-                if is_due and (logged or is_sampled or stop):
-                    show_log(folder, run.paths.logs)
-                    shown = time.monotonic()
+                if logged or is_sampled or stop:
+                    log.show(at_once=bool(over or stop))
                 if checkpointed:
                     state = {**task.state(), **losses.state()}
                     save_checkpoint(folder, Checkpoint(clock.throughput(done), state))

@@ -150,13 +150,7 @@ def read_metadata(
         aspect = aspect if abs(aspect - 1) > _SQUARE else Fraction(1)
         times = read_packet_times(container, stream, path)
         comment = container.metadata.get("comment", "")
-    try:
-        first = next(_decoded(path))
-    except (StopIteration, _CorruptStreamError) as error:
-        cause = str(error) or "the stream holds no frames"
-        raise VideoError(
-            f"{path}: frame 0: no frame can be decoded: {cause}; convert it, e.g. to MP4 or PNG"
-        ) from error
+    first = _first_frame(path)
     sound, unheard = find_sound(path)
     stored = (first.height, first.width)
     orientation = orientation_of(first).turned(rotate)
@@ -189,6 +183,16 @@ def read_metadata(
     if trim and trim[0] > seconds:
         raise VideoError(f"{path}: trim: expected a part of {seconds:.1f} s, got {trim}")
     return _looked_into(video, first)
+
+
+def _first_frame(path: Path) -> av.VideoFrame:
+    try:
+        return next(_decoded(path))
+    except (StopIteration, _CorruptStreamError) as error:
+        cause = str(error) or "the stream holds no frames"
+        raise VideoError(
+            f"{path}: frame 0: no frame can be decoded: {cause}; convert it, e.g. to MP4 or PNG"
+        ) from error
 
 
 def _shown_size(

@@ -79,7 +79,7 @@ def test_time_is_that_of_all_sessions_and_waiting_is_part_of_it(monkeypatch, on_
 @pytest.fixture
 def run(tmp_path):
     """A run that logged until step 9."""
-    log = run_log.Log(tmp_path / "run", step=0)
+    log = run_log.Log(tmp_path / "run", tmp_path / "shown", step=0)
     for done in (3, 6, 9):
         log.add(done, {"generator/l1": done / 2})
         log.add_sample(done, np.zeros((4, 4, 3), np.uint8))
@@ -94,6 +94,19 @@ def test_what_a_kill_left_half_written_is_removed_or_ignored(run):
     curve = run / "live/plots/metrics/generator/l1.tsv"
     curve.write_text(curve.read_text() + "1")  # of a row for step 12, say
     (curve.parent / "other.tsv").write_text("")
-    run_log.Log(run, step=20).add(21, {"generator/other": 1.0})
+    run_log.Log(run, run.parent / "shown", step=20).add(21, {"generator/other": 1.0})
     assert len(rows(run)) == 4
     assert (curve.parent / "other.tsv").read_text().split() == ["step", "other", "21", "1.0"]
+
+
+def test_what_is_new_is_shown_once_a_second_and_when_asked_at_once(run, monkeypatch):
+    seconds, shown = [0.0], run.parent / "shown"
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: seconds[0])
+    log, last = run_log.Log(run, shown, step=9), []
+    for step, now, at_once in ((10, 5.0, False), (11, 5.9, False), (12, 5.9, True), (13, 7, False)):
+        seconds[0] = now
+        log.add(step, {"generator/l1": 1.0})
+        log.show(at_once=at_once)
+        curve = (shown / "metrics/generator/l1.tsv").read_text().splitlines()
+        last.append(int(curve[-1].split("\t")[0]))
+    assert last == [10, 10, 12, 13]

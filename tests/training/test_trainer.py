@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from motiontransfer.core.errors import TrainingError
-from motiontransfer.training import params, trainer
+from motiontransfer.training import params, run_log
 from motiontransfer.training.checkpoint import load_checkpoint
 from motiontransfer.training.data import BatchSampler
 from motiontransfer.training.trainer import delayed_signals, num_readers
@@ -92,7 +92,7 @@ def test_a_run_that_failed_goes_on_to_the_same_end(tmp_path, whole, fail_at):
 
 def test_curves_are_shown_while_it_trains_and_go_on_after_kills(tmp_path, whole, monkeypatch):
     """DVC deletes them before each run; those up to the checkpoint come back."""
-    monkeypatch.setattr(trainer, "_SHOWN_SECONDS", -1.0)
+    monkeypatch.setattr(run_log, "_SHOWN_SECONDS", -1.0)
     shown = paths(tmp_path / "outs").logs
     for fail_at, steps, pictures in ((7, [3, 6], [5]), (4, [3], []), (10, [3, 6, 9], [5, 10])):
         shutil.rmtree(shown, ignore_errors=True)
