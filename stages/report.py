@@ -30,8 +30,10 @@ def main(transfer: str) -> str:
         files=_files(results / layout.TRANSFER_FILE, names, clips),
         params=_params(transfer, names),
     )
-    write_transfer_report(results / "report.html", run, max_bytes=round(params.max_megabytes * 1e6))
-    return f"open {results / 'report.html'} in a browser"
+    write_transfer_report(
+        results / layout.REPORT_FILE, run, max_bytes=round(params.max_megabytes * 1e6)
+    )
+    return f"open {results / layout.REPORT_FILE} in a browser"
 
 
 def _files(result: Path, names: Transfer, clips: list[TargetClip]) -> dict[str, Path]:

@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def trials(only: Sequence[str]) -> Iterator[Trial]:
-    """Each number alone, then those of the table that go together."""
+    """Each number alone."""
     yield from (_values([each]) for each in only if "=" in each)
     names = tuple(each for each in only if "=" not in each)
     if only and not names:
@@ -107,7 +107,6 @@ def trials(only: Sequence[str]) -> Iterator[Trial]:
             names_of = [name for name in table["values"] if f"{number}[".startswith(f"{name}[")]
             tried = table["values"][max(names_of, key=len)] if names_of else usual
             yield from ({number: float(new)} for new in tried)
-    yield from (_values(together.split()) for together in table["together"] if not names)
 
 
 def _values(texts: Sequence[str]) -> Trial:

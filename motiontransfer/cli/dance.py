@@ -340,8 +340,8 @@ def _makes(dance: "Dance", *, preview: bool) -> dict[str, tuple[_What, Path]]:
     if preview or dance.is_trained:
         makes[f"preview@{dance.transfer}"] = "preview", results / layout.PREVIEW_FILE
     if not preview:
-        makes[f"encode@{dance.transfer}"] = "result", results / layout.TRANSFER_FILE
-        makes[f"report@{dance.transfer}"] = "report", results / "report.html"
+        makes[f"encode@{dance.transfer}"] = "result", dance.result
+        makes[f"report@{dance.transfer}"] = "report", results / layout.REPORT_FILE
     return makes
 
 
@@ -436,7 +436,7 @@ def dance_all(
 
     def tell(stage: str) -> None:
         results = layout.results_folder(stage.partition("@")[2])
-        emit(Made(what="report", files=(str(results / "report.html"),)))
+        emit(Made(what="report", files=(str(results / layout.REPORT_FILE),)))
 
     run_side_by_side(wanted, "dances", forecasts, tell=tell, keep_going=True)
 

@@ -20,6 +20,7 @@ SCENE_FILE = "scene.safetensors"
 LEVELS_FILE = "levels.mkv"
 FILM_OF_SCENE = "film"  # with its own suffix
 PREVIEW_FILE = "preview.mp4"
+REPORT_FILE = "report.html"
 METRICS_FILE = "metrics.json"
 GUIDE_FILE = "guide.mp4"
 GUIDE_SHEET_FILE = "poses.png"

@@ -6,6 +6,7 @@ person is drawn, a small network adds shadows to the background image, and no ot
 """
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -100,7 +101,7 @@ class GeneratorConfig(EncoderDecoderConfig):
         return 3 + self.has_background_image
 
 
-class ImageNetwork(nn.Module):
+class ImageNetwork(nn.Module, ABC):
     """Network from images to images of the same size."""
 
     in_channels: int
@@ -118,9 +119,9 @@ class ImageNetwork(nn.Module):
         height, width = maps.shape[2:]
         return self.of_padded(pad_to_multiple(maps, self.stride))[:, :, :height, :width]
 
+    @abstractmethod
     def of_padded(self, padded: Maps) -> Maps:
         """The output for maps whose size the stride divides."""
-        raise NotImplementedError
 
 
 class FastGenerator(ImageNetwork):

@@ -259,6 +259,8 @@ def _texts(root: Path) -> dict[Path, str]:
 
 def _set_keys(name: str, keys: Mapping[str, object], *, root: Path) -> list[str]:
     """Set keys of a video's entry; return what changed."""
+    if not keys:
+        return []
     films = film_sections(root)
     before = films["videos"][name]
     after = {key: value for key, value in {**before, **keys}.items() if value is not None}

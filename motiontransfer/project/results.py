@@ -56,7 +56,7 @@ def finished_results() -> list[Result]:
                 video=folder / layout.TRANSFER_FILE,
                 dance=_if_there(source.path if source else None),
                 comparison=_if_there(folder / layout.COMPARISON_FILE),
-                report=_if_there(folder / "report.html"),
+                report=_if_there(folder / layout.REPORT_FILE),
                 others=tuple(sorted(layout.backgrounds_folder(name).glob("*.*"))),
                 made=state.st_mtime,
                 num_bytes=state.st_size,

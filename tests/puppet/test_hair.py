@@ -147,9 +147,9 @@ def test_hair_is_no_collar():
     person = silhouette_of(posed(), EVERYWHERE)
     frame, distances = dressed_in(SHIRT, from_row=74), part_distances(PARTS, person)
     head = around_part(PARTS, NUMBER_OF["head"], distances, person, frame[person.place()])
-    below = head.below_mouth()
-    assert collar_of(head, below, np.zeros_like(head.own))[0].any()
-    assert not collar_of(head, below, np.ones_like(head.own))[0].any()
+    below, lab = head.below_mouth(), cv2.cvtColor(head.frame, cv2.COLOR_RGB2LAB)
+    assert collar_of(head, below, lab, np.zeros_like(head.own))[0].any()
+    assert not collar_of(head, below, lab, np.ones_like(head.own))[0].any()
 
 
 def test_bare_shoulders_are_no_collar():

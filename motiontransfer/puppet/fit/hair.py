@@ -73,16 +73,18 @@ def hair_and_collar(
     if below is None:
         return hair, collar, False
     x0, y0, x1, y1 = around.box
-    hair[y0:y1, x0:x1] = own = _hair(around, below)
-    collar[y0:y1, x0:x1], is_bare = collar_of(around, below, own)
+    lab = cv2.cvtColor(cv2.blur(around.frame, (3, 3)), cv2.COLOR_RGB2LAB)  # without noise
+    hair[y0:y1, x0:x1] = own = _hair(around, below, lab)
+    collar[y0:y1, x0:x1], is_bare = collar_of(around, below, lab, own)
     return hair, collar, is_bare
 
 
-def _hair(head: Around, below: Float64[np.ndarray, "height width"]) -> Field:
+def _hair(head: Around, below: Float64[np.ndarray, "height width"], lab: Frame) -> Field:
     """Hair around a head.
 
     Args:
         below: see `Around.below_mouth`.
+        lab: colors in CIELAB.
     """
     own, is_person = head.own, head.is_person
     trunk = head.nearest_that(lambda part: part.is_trunk)
@@ -93,7 +95,7 @@ def _hair(head: Around, below: Float64[np.ndarray, "height width"]) -> Field:
     elsewhere = is_person & (own > _BELOW) & (others < SURE)
     if min(np.count_nonzero(around), np.count_nonzero(elsewhere)) < _FEWEST:
         return np.zeros_like(own)
-    lab, is_free = _smooth_lab(head.frame), is_person & (before > _BEFORE)
+    is_free = is_person & (before > _BEFORE)
     disc, is_hair = disc_of(_THIN * head.part.radius * head.person.height_px), around
     for _ in range(_PASSES):
         is_like = is_free & _more_often(lab, is_hair & (own > _LEAST), elsewhere & ~is_hair)
@@ -107,12 +109,13 @@ def _hair(head: Around, below: Float64[np.ndarray, "height width"]) -> Field:
 
 
 def collar_of(
-    head: Around, below: Float64[np.ndarray, "height width"], hair: Field
+    head: Around, below: Float64[np.ndarray, "height width"], lab: Frame, hair: Field
 ) -> tuple[Field, bool]:
     """The collar around a head, and whether the neck is bare within it.
 
     Args:
         below: see `Around.below_mouth`.
+        lab: colors in CIELAB.
         hair: around the head, of which nothing is a collar.
     """
     own, is_asked = head.own, head.is_person & (hair == 0)
@@ -120,17 +123,12 @@ def collar_of(
     neck = head.nearest_that(lambda part: part.is_neck)
     cloth, face = is_asked & (trunk < SURE) & (neck < _NEAR), is_asked & (own < _FACE)
     is_collar = is_asked & (below > 0) & (own > _FACE)
-    is_collar &= _more_often(_smooth_lab(head.frame), cloth, face)
+    is_collar &= _more_often(lab, cloth, face)
     rim = disc_of(_THIN * head.part.radius * head.person.height_px)
     middle = is_asked & (neck < SURE) & (trunk > _OF_TRUNK) & (own > JAW)
     collar = cv2.blur(cv2.dilate(is_collar.astype(np.float32), rim), (3, 3))
     num_bare = np.count_nonzero(middle & ~is_collar)
     return collar, bool(num_bare > _BARE * np.count_nonzero(middle))
-
-
-def _smooth_lab(frame: Frame) -> Frame:
-    """Colors in CIELAB, without noise."""
-    return cv2.cvtColor(cv2.blur(frame, (3, 3)), cv2.COLOR_RGB2LAB)
 
 
 def _more_often(lab: Frame, one: PixelMask, other: PixelMask) -> PixelMask:
