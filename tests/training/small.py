@@ -123,8 +123,8 @@ class Uniform(ImageNetwork):
         super().__init__(1, 1)
         self.values = nn.Parameter(torch.tensor(values)[None, :, None, None])
 
-    def forward(self, conditioning):
-        return self.values.expand(len(conditioning), -1, *conditioning.shape[2:])
+    def of_padded(self, padded):
+        return self.values.expand(len(padded), -1, *padded.shape[2:])
 
 
 class StandIn(FrameGenerator):
