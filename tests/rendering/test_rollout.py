@@ -97,7 +97,7 @@ class Shadow(ImageNetwork):
         self.constant, self.more = constant, more
         self.size = size or coarse_size(SIZE)
 
-    def forward(self, coarse_poses):
+    def of_padded(self, coarse_poses):
         assert coarse_poses.shape[2:] == self.size
         shadow = torch.full((len(coarse_poses), 3, *self.size), self.constant)
         shadow[..., : self.size[1] // 2] += self.more

@@ -112,8 +112,8 @@ class Convolution(ImageNetwork):
         super().__init__(in_channels, 1)
         self.layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
 
-    def forward(self, conditioning):
-        return self.layer(conditioning)
+    def of_padded(self, padded):
+        return self.layer(padded)
 
 
 class Uniform(ImageNetwork):
